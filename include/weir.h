@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* weir.h - everything weir offers, in one include. */
+#ifndef WEIR_H
+#define WEIR_H
+
+#include "weir/base.h"
+#include "weir/clock.h"
+#include "weir/context.h"
+#include "weir/errgroup.h"
+#include "weir/pool.h"
+#include "weir/ring.h"
+#include "weir/task.h"
+#include "weir/waitgroup.h"
+
+#endif

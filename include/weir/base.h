@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/* weir/base.h - version, error texts, and the macros that every other header uses.
+ *
+ * Errors. A call that can fail returns 0 or a negative errno value; there is no thread-local
+ * error state. Each code has one meaning throughout the library:
+ *
+ *   -EAGAIN       full, empty, not yet over, no permit (only the try_ forms, and REJECT pools)
+ *   -ETIMEDOUT    the deadline passed, or provably will pass before success
+ *   -ECANCELED    the context was cancelled
+ *   -EPIPE        closed or shut down
+ *   -EDEADLK      this wait or submit could never end
+ *   -EBUSY        the object is in use
+ *   -EINVAL       an argument that can never be valid
+ *   -ENOMEM       no memory
+ *   -E2BIG        options from a newer version of weir set a field that this one does not know
+ *   -EOVERFLOW    a count would wrap
+ *   -ESTALE       the handle was inherited through fork()
+ *   -EINPROGRESS  the task is running
+ *   -EALREADY     the task is over
+ *
+ * Besides these, the constructors of things that need the operating system pass on what
+ * pthread_create() said, negated.
+ *
+ * Misuse that no return code can report (a waitgroup counted below zero, say) prints one
+ * sentence that names the call on standard error and aborts, in release builds too.
+ *
+ * Three forms of a blocking call: try_x(o) never blocks; x(o) waits as long as it takes;
+ * x_until(o, ..., ctx, deadline) ends at the latest when `ctx` is over (NULL: never) or at
+ * `deadline` (see weir/clock.h). A context that is already over makes it fail at once and without
+ * any effect; a deadline that has already passed still succeeds if no wait is needed.
+ */
+#ifndef WEIR_BASE_H
+#define WEIR_BASE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define WEIR_VERSION_MAJOR 0
+#define WEIR_VERSION_MINOR 1
+#define WEIR_VERSION_PATCH 0
+
+#ifdef __cplusplus
+#define WEIR_BEGIN_DECLS extern "C" {
+#define WEIR_END_DECLS }
+#else
+#define WEIR_BEGIN_DECLS
+#define WEIR_END_DECLS
+#endif
+
+#if defined(__GNUC__) || defined(__clang__)
+#define WEIR_API __attribute__((visibility("default")))
+#define WEIR_NODISCARD __attribute__((warn_unused_result))
+#else
+#define WEIR_API
+#define WEIR_NODISCARD
+#endif
+
+WEIR_BEGIN_DECLS
+
+/* The version of the library that is linked in, as "major.minor.patch". Never blocks. The text is
+ * static. Callable from anywhere, a signal handler included. */
+WEIR_API const char *weir_version(void);
+
+/* One English sentence, without a full stop, for a code that weir returned (0 or a negative
+ * errno); a fixed text for any other number. Never NULL, never blocks; the text is static.
+ * Callable from anywhere, a signal handler included. */
+WEIR_API const char *weir_strerror(int code);
+
+WEIR_END_DECLS
+
+#endif

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+/* weir/pool.h - a bounded worker pool: a fixed number of threads run tasks from a lock-free queue.
+ *
+ *     weir_pool *pool;
+ *     weir_pool_new(&pool, WEIR_POOL_OPTIONS(.workers = 4, .capacity = 256));
+ *     err = weir_pool_submit(pool, fn, arg);      ... 0: fn(ctx, arg) has exactly one end
+ *     weir_pool_drain(pool);                      ... waits until all have ended
+ *     weir_pool_free(pool);
+ *
+ * A task that a submit accepted (returned 0) ends exactly once: DONE or FAILED after it ran,
+ * CANCELLED, EXPIRED or ABANDONED if it never starts. If submit returns an error, weir never
+ * touches `fn` or `arg`. Tasks start in the order in which their submits took effect.
+ *
+ * `capacity` counts accepted tasks that have not started. A task that ended while queued, or that
+ * a waiter ran out of turn, gives its place back when it comes to the head of the queue; whoever
+ * finds the pool full clears the head first.
+ *
+ * A task may submit to its own pool and wait for tasks of its own pool, whatever the number of
+ * workers. When its pool is full, a task that submits runs the new one in place; after 64 such runs
+ * within each other it gets -EDEADLK. Only weir_pool_drain, _shutdown and _free never make sense
+ * inside a task of the same pool.
+ *
+ * A task may end its thread (pthread_exit, thread cancellation): it is FAILED with -ECANCELED and
+ * the worker is replaced. That unwinds the stack, so tasks that do it must be compiled with unwind
+ * tables (the default on Linux). A C++ exception must not leave a task. A task that calls fork()
+ * must not return in the child.
+ *
+ * Thread-safety: every call but free may be made by any number of threads at once. Not for signal
+ * handlers. Workers block all asynchronous signals. After fork(), in the child, every call on a
+ * pool made before returns -ESTALE, and free releases the memory without joining.
+ */
+#ifndef WEIR_POOL_H
+#define WEIR_POOL_H
+
+#include "context.h"
+
+WEIR_BEGIN_DECLS
+
+typedef struct weir_pool weir_pool;
+
+/* What a task runs. `ctx` is never NULL: it is over when the task or its pool was cancelled, its
+ * `timeout` has passed, or the context given at submit is over; it ends with the task (to keep it,
+ * see weir_context_ref). Returns 0: the task is DONE; anything else: it is FAILED with that status,
+ * by convention a negative errno. */
+typedef int weir_task_fn(weir_context *ctx, void *arg);
+
+/* What weir_pool_submit does when the pool is full. */
+typedef enum weir_overflow {
+    WEIR_OVERFLOW_BLOCK,       /* wait for room */
+    WEIR_OVERFLOW_REJECT,      /* return -EAGAIN */
+    WEIR_OVERFLOW_CALLER_RUNS, /* run the task on the submitting thread */
+    WEIR_OVERFLOW_DROP_OLDEST  /* end the oldest queued task as ABANDONED and take its place */
+} weir_overflow;
+
+typedef enum weir_state {
+    WEIR_IDLE, /* never submitted */
+    WEIR_QUEUED,
+    WEIR_RUNNING,
+    WEIR_DONE,      /* returned 0 */
+    WEIR_FAILED,    /* returned something else, or ended its thread */
+    WEIR_CANCELLED, /* never started: it, its context or the pool was cancelled */
+    WEIR_EXPIRED,   /* never started: `start_by` or its context's deadline passed */
+    WEIR_ABANDONED  /* never started: DROP_OLDEST took its place */
+} weir_state;
+
+typedef struct weir_pool_options {
+    size_t size;            /* filled by WEIR_POOL_OPTIONS or weir_pool_options_init */
+    unsigned workers;       /* threads, at most 1024; 0: the CPUs this process may use (affinity and
+                               cgroup quota), at least 1 */
+    unsigned capacity;      /* tasks that wait to start, at most 2^22; 0: 1024 */
+    const char *name;       /* of the threads, copied, cut to fit; 0: "weir" */
+    weir_overflow overflow; /* 0: BLOCK */
+    size_t stack_size;      /* of the threads, in bytes; 0: the system's default */
+    weir_context *context; /* parent of every task's context; the pool holds a reference; 0: none */
+    int (*on_worker_start)(unsigned index, void *user); /* non-zero fails weir_pool_new with it */
+    void (*on_worker_stop)(unsigned index, void *user);
+    /* Told of an accepted plain task (no weir_task) that will never start, on any thread, once;
+       must not block. `why`: CANCELLED, EXPIRED or ABANDONED. */
+    void (*on_drop)(weir_task_fn *fn, void *arg, weir_state why, void *user);
+    void *user;                         /* for the callbacks */
+    unsigned char outside_waiters_help; /* 1: threads outside the pool that wait for its tasks run
+                                           them if they have not started */
+} weir_pool_options;
+
+/* A pointer to options with the fields named set and the others default (C only). */
+#define WEIR_POOL_OPTIONS(...)                                                                     \
+    (&(weir_pool_options){.size = sizeof(weir_pool_options), __VA_ARGS__})
+/* The same for C++ and for options that are filled step by step. */
+WEIR_API void weir_pool_options_init(weir_pool_options *options);
+
+/* Makes a pool and starts its workers; returns when all of them run and on_worker_start has
+ * returned on each. NULL options: defaults. All-or-nothing: if a thread cannot start, those before
+ * it are joined. No later call on the pool allocates, except a submit that is given a task's own
+ * context (see weir_context_ref).
+ * Returns 0; -EINVAL (`ret` is NULL, a field out of range, options of a size that never was);
+ * -E2BIG; -ENOMEM; what pthread_create said, negated; what on_worker_start returned. */
+WEIR_API WEIR_NODISCARD int weir_pool_new(weir_pool **ret, const weir_pool_options *options);
+
+/* Shuts down with a soft deadline of now and no hard one (see weir_pool_shutdown): queued tasks end
+ * as CANCELLED, running ones are waited for; then frees. To run what is queued, drain first.
+ * free(NULL) is fine. No other call on the pool may be under way.
+ * Misuse that aborts: from a task of the pool. */
+WEIR_API void weir_pool_free(weir_pool *pool);
+
+/* Queues fn(ctx, arg). When the pool is full, its overflow policy decides; the try_ form fails
+ * whatever the policy. `ctx` and `deadline` of _until bound the wait for room, and `ctx` is the
+ * parent of the context that the task sees; if it is over before the task starts, the task ends as
+ * CANCELLED or EXPIRED. The pool keeps its own reference on `ctx`.
+ * Returns 0: accepted. -EAGAIN (full: try_, or a REJECT pool); -EPIPE (closed, or the pool's
+ * context is over; for a task of the pool only the latter); -EINVAL (`pool` or `fn` is NULL);
+ * -EDEADLK (64 runs in place are nested); -ESTALE; _until: -ETIMEDOUT, -ECANCELED, and -ENOMEM if
+ * `ctx` is a task's own (weir_context_ref). Ordering: what came before the submit happens-before
+ * the start of the task. */
+WEIR_API WEIR_NODISCARD int weir_pool_submit(weir_pool *pool, weir_task_fn *fn, void *arg);
+WEIR_API WEIR_NODISCARD int weir_pool_try_submit(weir_pool *pool, weir_task_fn *fn, void *arg);
+WEIR_API WEIR_NODISCARD int weir_pool_submit_until(weir_pool *pool, weir_task_fn *fn, void *arg,
+                                                   weir_context *ctx, int64_t deadline);
+
+typedef struct weir_job {
+    weir_task_fn *fn;
+    void *arg;
+} weir_job;
+
+/* Submits jobs[0], jobs[1], ... in order; tasks of other threads may come between them. Stops at
+ * the first that is refused. Returns how many were accepted; if none was, the error that the first
+ * met, as above; 0 for n = 0; -EINVAL (`pool` or `jobs` is NULL). */
+WEIR_API WEIR_NODISCARD int64_t weir_pool_submit_many_until(weir_pool *pool, const weir_job jobs[],
+                                                            size_t n, weir_context *ctx,
+                                                            int64_t deadline);
+WEIR_API WEIR_NODISCARD int64_t weir_pool_submit_many(weir_pool *pool, const weir_job jobs[],
+                                                      size_t n);
+WEIR_API WEIR_NODISCARD int64_t weir_pool_try_submit_many(weir_pool *pool, const weir_job jobs[],
+                                                          size_t n);
+
+/* Blocks until nothing is queued or running; others may submit meanwhile and put it off.
+ * Returns 0, also for a pool that is shut down; -EDEADLK (from a task of the pool); -EINVAL (NULL);
+ * -ESTALE; _until: -ETIMEDOUT, -ECANCELED.
+ * Ordering: what the tasks did happens-before the return. */
+WEIR_API WEIR_NODISCARD int weir_pool_drain(weir_pool *pool);
+WEIR_API WEIR_NODISCARD int weir_pool_drain_until(weir_pool *pool, weir_context *ctx,
+                                                  int64_t deadline);
+
+/* No task is accepted from outside any more: -EPIPE, also for those that are blocked in a submit.
+ * Tasks of the pool may still submit. Blocks for a short internal lock only. Idempotent. Nothing
+ * for NULL or a stale pool. */
+WEIR_API void weir_pool_close(weir_pool *pool);
+
+/* Since the pool was closed, over all calls. What was left undone = cancelled + running. */
+typedef struct weir_shutdown_report {
+    uint64_t drained;   /* tasks that ended by running */
+    uint64_t cancelled; /* tasks that ended unstarted */
+    uint64_t running;   /* tasks that have not ended yet */
+} weir_shutdown_report;
+
+/* Closes the pool; waits until `soft_deadline` for every task to end; then cancels the pool's
+ * context and ends every queued task as CANCELLED; waits until `hard_deadline` for those that run.
+ * `ret_report` may be NULL. Idempotent; any thread may call it at once with others.
+ * Returns 0: every task has ended, the threads are joined. -ETIMEDOUT: `running` tasks have not
+ * returned; the report is filled, the pool stays valid, call again. -EDEADLK (from a task of the
+ * pool); -EINVAL (NULL); -ESTALE. */
+WEIR_API WEIR_NODISCARD int weir_pool_shutdown(weir_pool *pool, int64_t soft_deadline,
+                                               int64_t hard_deadline,
+                                               weir_shutdown_report *ret_report);
+
+/* Observers: never block. Of NULL: 0. `queued` is exact while nobody submits or starts a task. */
+WEIR_API unsigned weir_pool_workers(const weir_pool *pool);
+WEIR_API unsigned weir_pool_capacity(const weir_pool *pool);
+WEIR_API size_t weir_pool_queued(const weir_pool *pool);
+
+/* The pool whose worker is calling, or NULL; and that worker's index, 0 to workers - 1, or -1. */
+WEIR_API weir_pool *weir_pool_current(void);
+WEIR_API int weir_pool_worker_index(void);
+
+/* At rest: submitted = done + failed + cancelled + expired + abandoned. */
+typedef struct weir_pool_counts {
+    uint64_t submitted, rejected; /* accepted; refused with any error but -EINVAL and -ESTALE */
+    uint64_t done, failed, cancelled, expired, abandoned;
+    uint64_t queued, running, peak_queued;
+} weir_pool_counts;
+
+/* Each count is exact at rest; while tasks move, they are read one after the other. Zeroes for
+ * NULL. Never blocks. */
+WEIR_API void weir_pool_read_counts(const weir_pool *pool, weir_pool_counts *ret);
+
+WEIR_END_DECLS
+
+#endif

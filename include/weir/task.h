@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/* weir/task.h - a task one can wait for and cancel.
+ *
+ *     weir_task task = WEIR_TASK_INIT;
+ *     if (weir_pool_submit_task(pool, &task, fn, arg, NULL) == 0) {
+ *         err = weir_task_wait(&task);
+ *         status = weir_task_status(&task);
+ *     }
+ *
+ * Ownership: the caller's memory, all-zero is valid, nothing is allocated, nothing to destroy. From
+ * an accepted submit until it is over it is weir's: do not move, clear or free it. Once a wait has
+ * returned 0 (or the state is one of the ends) weir never touches it again, so it may live on the
+ * waiter's stack; it may be submitted again then.
+ * Thread-safety: every call may be made by any number of threads at once, from tasks too.
+ * After fork(), in the child: submit, wait and cancel return -ESTALE.
+ */
+#ifndef WEIR_TASK_H
+#define WEIR_TASK_H
+
+#include "pool.h"
+
+WEIR_BEGIN_DECLS
+
+typedef struct weir_task {
+    uint64_t words_[16];
+} weir_task;
+
+#define WEIR_TASK_INIT                                                                             \
+    {                                                                                              \
+        {                                                                                          \
+            0                                                                                      \
+        }                                                                                          \
+    }
+
+/* Told of the end of a task: once, always, before its waiters wake, on whatever thread ended it.
+ * `arg` is the task's; `status` as weir_task_status says. Must not block, must not wait for the
+ * task, and does not yet permit to free it. */
+typedef void weir_done_fn(void *arg, weir_state end, int status);
+
+typedef struct weir_task_options {
+    size_t size;           /* filled by WEIR_TASK_OPTIONS or weir_task_options_init */
+    const char *name;      /* for debuggers, borrowed until the end; 0: none */
+    int64_t start_by;      /* a deadline: not started by then, it ends as EXPIRED; 0: none */
+    int64_t timeout;       /* ns of running time, then its context is over; 0: none */
+    weir_done_fn *on_done; /* 0: none */
+} weir_task_options;
+
+/* A pointer to options with the fields named set and the others default (C only). */
+#define WEIR_TASK_OPTIONS(...)                                                                     \
+    (&(weir_task_options){.size = sizeof(weir_task_options), __VA_ARGS__})
+/* The same for C++ and for options that are filled step by step. */
+WEIR_API void weir_task_options_init(weir_task_options *options);
+
+/* Queues fn(ctx, arg) under the handle `task`. Blocks, returns and orders as weir_pool_submit, its
+ * try_ and its _until form; besides: -EBUSY (the task is live, or another thread is submitting it);
+ * -ETIMEDOUT (`start_by` has passed); -EINVAL (`task` is NULL, a negative time, options of a size
+ * that never was); -E2BIG. After an error the task is as it was. NULL options: defaults. */
+WEIR_API WEIR_NODISCARD int weir_pool_submit_task(weir_pool *pool, weir_task *task,
+                                                  weir_task_fn *fn, void *arg,
+                                                  const weir_task_options *options);
+WEIR_API WEIR_NODISCARD int weir_pool_try_submit_task(weir_pool *pool, weir_task *task,
+                                                      weir_task_fn *fn, void *arg,
+                                                      const weir_task_options *options);
+WEIR_API WEIR_NODISCARD int weir_pool_submit_task_until(weir_pool *pool, weir_task *task,
+                                                        weir_task_fn *fn, void *arg,
+                                                        const weir_task_options *options,
+                                                        weir_context *ctx, int64_t deadline);
+
+/* Blocks until the task is over, however it ended. If it has not started, a worker of its pool runs
+ * it itself (and so does any thread if the pool was made with `outside_waiters_help`); such a run
+ * is not cut short by the deadline, so that the wait may end later than it by that run. A queued
+ * task whose `start_by` passes ends there and then, EXPIRED.
+ * Returns 0; -EINVAL (NULL, or never submitted); -EDEADLK (the caller is inside that task);
+ * -ESTALE; try_: -EAGAIN; _until: -ETIMEDOUT, -ECANCELED. Ordering: what the task did
+ * happens-before the return. */
+WEIR_API WEIR_NODISCARD int weir_task_wait(weir_task *task);
+WEIR_API WEIR_NODISCARD int weir_task_try_wait(weir_task *task);
+WEIR_API WEIR_NODISCARD int weir_task_wait_until(weir_task *task, weir_context *ctx,
+                                                 int64_t deadline);
+
+/* Cancels the task. Returns 0: it will never run, it is CANCELLED and on_done has been told;
+ * -EINPROGRESS: it has started, its context is cancelled now (or another thread is just ending it);
+ * -EALREADY: it is over; -EINVAL (NULL, or never submitted); -ESTALE. Blocks for a short internal
+ * lock at most. */
+WEIR_API int weir_task_cancel(weir_task *task);
+
+/* The state now; WEIR_IDLE for NULL. Never blocks.
+ * Ordering: what the task did happens-before a call that returns one of its ends. */
+WEIR_API weir_state weir_task_state(const weir_task *task);
+
+/* What fn returned; -ECANCELED (cancelled), -ETIMEDOUT (expired), -EPIPE (abandoned);
+ * -EINPROGRESS before the end; -EINVAL (NULL, or never submitted). Never blocks. */
+WEIR_API int weir_task_status(const weir_task *task);
+
+WEIR_END_DECLS
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* list.h - an intrusive doubly linked list, circular, with a head that is not an element. */
+#ifndef WEIR_BASE_LIST_H
+#define WEIR_BASE_LIST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct list {
+    struct list *prev, *next;
+};
+
+#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
+
+static inline void list_init(struct list *head)
+{
+    head->prev = head;
+    head->next = head;
+}
+
+static inline bool list_empty(const struct list *head)
+{
+    return head->next == head;
+}
+
+static inline void list_append(struct list *head, struct list *element)
+{
+    element->prev = head->prev;
+    element->next = head;
+    head->prev->next = element;
+    head->prev = element;
+}
+
+static inline void list_remove(struct list *element)
+{
+    element->prev->next = element->next;
+    element->next->prev = element->prev;
+}
+
+#endif

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: MIT */
+/* errgroup.c - a group of tasks in which the first error stops the rest.
+ *
+ * `active` counts members from before they are submitted until they have ended; with a limit it is
+ * raised only while it is below, by CAS. A member's end records its error, cancels the group if it
+ * is one, and then lowers `active`: at zero that is the last access to the group, which whoever
+ * waited may free (G1, sequentially consistent -> G2, the waiters' load).
+ *
+ * Waiters: for the end under the group's address, for a place under that of `limit`. Both help:
+ * they run queued members meanwhile (pool/help.c). Who is inside a member must not wait for a
+ * place, which may be its own; it runs the new member in place, which pauses the one that called.
+ */
+#include "weir/errgroup.h"
+
+#include <errno.h>
+
+#include "base/options.h"
+#include "os/alloc.h"
+#include "pool/pool.h"
+
+enum { MAX_KEEP = 1 << 20 };
+
+struct weir_errgroup {
+    struct membership membership; /* first: the address is the owner of the members */
+    weir_pool *pool;
+    uint32_t fork;
+    unsigned keep_errors;
+    weir_context *parent;     /* borrowed from `context` */
+    weir_context *context;    /* over when the group is */
+    atomic(uint32_t) stopped; /* by weir_errgroup_stop, before anything else ended it */
+    atomic(uint32_t) limit;
+    atomic(uint64_t) active;
+    atomic(uint64_t) first;  /* queue position before which no member is */
+    atomic(uint64_t) failed; /* how many */
+    atomic(int) errors[];    /* the first keep_errors; 0: none yet */
+};
+
+static bool stale(const weir_errgroup *group)
+{
+    return group->fork != fork_count();
+}
+
+static owner members(const weir_errgroup *group)
+{
+    return owner_of(group, OWNER_GROUP);
+}
+
+void weir_errgroup_options_init(weir_errgroup_options *options)
+{
+    if (options != NULL)
+        *options = (weir_errgroup_options){.size = sizeof *options};
+}
+
+/* Places and ends. */
+
+static bool take_place(weir_errgroup *group)
+{
+    uint64_t active = load_seqcst(&group->active);
+    uint32_t limit;
+    do
+        if ((limit = load_seqcst(&group->limit)) != 0 && active >= limit)
+            return false;
+    while (!cas_seqcst(&group->active, &active, active + 1));
+    return true;
+}
+
+static void give_place(weir_errgroup *group)
+{
+    const void *limit = &group->limit;
+    if (sub_seqcst(&group->active, 1) == 1) /* G1: from here on only addresses */
+        wake_waiters(group);
+    wake_waiters(limit);
+}
+
+static void record_error(weir_errgroup *group, int status)
+{
+    for (unsigned i = 0; i < group->keep_errors; i++) {
+        int none = 0;
+        if (load_acq(&group->errors[i]) == 0 && cas_seqcst(&group->errors[i], &none, status))
+            break;
+    }
+    add_seqcst(&group->failed, 1);
+    weir_context_cancel(group->context, status);
+}
+
+static void member_ended(struct membership *membership, weir_state end, int status)
+{
+    weir_errgroup *group = (weir_errgroup *)membership;
+    /* What never started, or gave up, because the group is over is a consequence of that. */
+    bool gave_up = end != WEIR_FAILED || status == -ECANCELED;
+    if (end != WEIR_DONE && !(gave_up && weir_context_err(group->context) != 0))
+        record_error(group, status);
+    give_place(group);
+}
+
+/* Life. */
+
+int weir_errgroup_new(weir_errgroup **ret, weir_pool *pool, weir_context *parent,
+                      const weir_errgroup_options *given)
+{
+    if (ret == NULL || pool == NULL)
+        return -EINVAL;
+    weir_errgroup_options options;
+    int err = read_options(
+        &options, sizeof options,
+        offsetof(weir_errgroup_options, keep_errors) + sizeof options.keep_errors, given);
+    if (err != 0)
+        return err;
+    if (options.keep_errors > MAX_KEEP)
+        return -EINVAL;
+    if (pool_stale(pool))
+        return -ESTALE;
+    unsigned keep = options.keep_errors != 0 ? options.keep_errors : 1;
+    weir_errgroup *group = weir__alloc(1, sizeof *group + keep * sizeof group->errors[0]);
+    if (group == NULL)
+        return -ENOMEM;
+    if ((err = weir_context_new(&group->context, parent, WEIR_FOREVER)) != 0) {
+        weir__free(group);
+        return err;
+    }
+    group->membership.ended = member_ended;
+    group->pool = pool;
+    group->fork = fork_count();
+    group->keep_errors = keep;
+    group->parent = group->context->parent;
+    store_rlx(&group->limit, options.limit); /* nobody else knows the group yet */
+    *ret = group;
+    return 0;
+}
+
+weir_context *weir_errgroup_context(weir_errgroup *group)
+{
+    return group != NULL ? group->context : NULL;
+}
+
+int weir_errgroup_set_limit(weir_errgroup *group, unsigned limit)
+{
+    if (group == NULL)
+        return -EINVAL;
+    if (stale(group))
+        return -ESTALE;
+    (void)xchg_seqcst(&group->limit, limit);
+    wake_waiters(&group->limit);
+    return 0;
+}
+
+/* go. */
+
+struct place {
+    weir_errgroup *group;
+    bool taken;
+};
+
+static bool place_or_over(void *arg)
+{
+    struct place *place = arg;
+    weir_errgroup *group = place->group;
+    return weir_context_err(group->context) != 0 || weir__refusal(group->pool) != 0 ||
+           (place->taken = take_place(group));
+}
+
+/* Waits for a place under the limit, running queued members meanwhile. */
+static int wait_for_place(weir_errgroup *group, weir_context *ctx, int64_t deadline)
+{
+    struct place place = {group, false};
+    int64_t over = weir_context_deadline(group->context);
+    int err = weir__wait_helping(weir__helped(group->pool), members(group), &group->limit,
+                                 load_acq(&group->first), place_or_over, &place, ctx,
+                                 group->context, deadline < over ? deadline : over);
+    if (place.taken)
+        return 0;
+    int why = weir_context_err(group->context);
+    if (why == 0)
+        why = weir__refusal(group->pool);
+    return why != 0 ? why : err;
+}
+
+static int submit_member(weir_errgroup *group, const struct job *job, enum submit_mode mode,
+                         weir_context *ctx, int64_t deadline)
+{
+    int err;
+    if (!take_place(group)) {
+        if ((err = weir__refusal(group->pool)) != 0)
+            return err;
+        if (mode == SUBMIT_TRY)
+            return -EAGAIN;
+        if (weir__inside_owner(members(group))) {
+            add_seqcst(&group->active, 1);
+            err = weir__run_in_place(group->pool, job);
+            if (err != 0)
+                give_place(group);
+            return err;
+        }
+        if ((err = wait_for_place(group, ctx, deadline)) != 0)
+            return err;
+    }
+    err = weir__submit(group->pool, job, mode, ctx, deadline);
+    if (err != 0) {
+        give_place(group);
+    } else { /* only addresses: it may be over */
+        weir__wake_all(helper_key(group));
+        weir__wake_all(helper_key(&group->limit));
+    }
+    return err;
+}
+
+static int go(weir_errgroup *group, weir_task_fn *fn, void *arg, enum submit_mode mode,
+              weir_context *ctx, int64_t deadline)
+{
+    if (group == NULL || fn == NULL)
+        return -EINVAL;
+    if (stale(group))
+        return -ESTALE;
+    int err;
+    if ((err = weir_context_err(ctx)) != 0 || (err = weir_context_err(group->context)) != 0)
+        return err;
+    uint64_t tail = load_acq(&group->pool->ring.tail); /* see waitgroup_tasks.c */
+    if (load_acq(&group->active) == 0)
+        store_rel(&group->first, tail);
+    struct job job = {.fn = fn,
+                      .arg = arg,
+                      .context = weir_context_ref(group->context),
+                      .owner = members(group),
+                      .start_by = weir_context_deadline(group->context)};
+    err = submit_member(group, &job, mode, ctx, deadline);
+    if (err != 0)
+        weir_context_unref(job.context);
+    return err;
+}
+
+int weir_errgroup_go(weir_errgroup *group, weir_task_fn *fn, void *arg)
+{
+    return go(group, fn, arg, SUBMIT_POLICY, NULL, WEIR_FOREVER);
+}
+
+int weir_errgroup_try_go(weir_errgroup *group, weir_task_fn *fn, void *arg)
+{
+    return go(group, fn, arg, SUBMIT_TRY, NULL, WEIR_FOREVER);
+}
+
+int weir_errgroup_go_until(weir_errgroup *group, weir_task_fn *fn, void *arg, weir_context *ctx,
+                           int64_t deadline)
+{
+    return go(group, fn, arg, SUBMIT_POLICY, ctx, deadline);
+}
+
+/* Waiting. */
+
+static bool no_members(void *arg)
+{
+    return load_seqcst(&((weir_errgroup *)arg)->active) == 0; /* G2 */
+}
+
+static int outcome(const weir_errgroup *group)
+{
+    int err = load_acq(&group->errors[0]);
+    if (err == 0 && load_acq(&group->stopped) == 0)
+        err = weir_context_err(group->parent);
+    return err;
+}
+
+int weir_errgroup_wait_until(weir_errgroup *group, weir_context *ctx, int64_t deadline)
+{
+    if (group == NULL)
+        return -EINVAL;
+    if (stale(group))
+        return -ESTALE;
+    if (weir__inside_owner(members(group)))
+        return -EDEADLK;
+    int err = weir__wait_helping(weir__helped(group->pool), members(group), group,
+                                 load_acq(&group->first), no_members, group, ctx, NULL, deadline);
+    return err != 0 ? err : outcome(group);
+}
+
+int weir_errgroup_wait(weir_errgroup *group)
+{
+    return weir_errgroup_wait_until(group, NULL, WEIR_FOREVER);
+}
+
+int weir_errgroup_try_wait(weir_errgroup *group)
+{
+    if (group == NULL)
+        return -EINVAL;
+    if (stale(group))
+        return -ESTALE;
+    return no_members(group) ? outcome(group) : -EAGAIN;
+}
+
+int weir_errgroup_stop(weir_errgroup *group)
+{
+    if (group == NULL)
+        return -EINVAL;
+    if (stale(group))
+        return -ESTALE;
+    if (weir_context_err(group->context) == 0)
+        (void)or_seqcst(&group->stopped, 1);
+    weir_context_cancel(group->context, 0);
+    return weir_errgroup_wait(group);
+}
+
+size_t weir_errgroup_errors(const weir_errgroup *group, int ret_codes[], size_t n)
+{
+    if (group == NULL || stale(group))
+        return 0;
+    if (n > group->keep_errors)
+        n = group->keep_errors;
+    for (size_t i = 0; i < n && ret_codes != NULL; i++) {
+        int code = load_acq(&group->errors[i]);
+        if (code == 0)
+            break;
+        ret_codes[i] = code;
+    }
+    return (size_t)load_seqcst(&group->failed);
+}
+
+void weir_errgroup_free(weir_errgroup *group)
+{
+    if (group == NULL)
+        return;
+    if (!stale(group)) {
+        if (weir__inside_owner(members(group)))
+            weir__misuse("weir_errgroup_free", "a member cannot free its own group.");
+        (void)weir_errgroup_stop(group);
+    }
+    weir_context_unref(group->context);
+    weir__free(group);
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* alloc.h - memory that begins on a cache line and is zero. */
+#ifndef WEIR_OS_ALLOC_H
+#define WEIR_OS_ALLOC_H
+
+#include <stddef.h>
+
+/* `count` times `size` bytes, zeroed; NULL if there is no memory or the product would wrap. */
+void *weir__alloc(size_t count, size_t size);
+void weir__free(void *memory);
+
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+#include "os/thread.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+_Thread_local struct self weir__this_thread = {.park = PARK_INIT};
+
+/* Signals that the kernel raises for what the thread itself did; blocking them would be undefined.
+ */
+static const int synchronous[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT};
+
+int weir__thread_start(pthread_t *ret_thread, void *(*run)(void *), void *arg, size_t stack_size)
+{
+    pthread_attr_t attributes;
+    int err = pthread_attr_init(&attributes);
+    if (err != 0)
+        return -err;
+    if (stack_size != 0)
+        err = pthread_attr_setstacksize(&attributes, stack_size);
+    if (err == 0) {
+        /* The new thread inherits the mask, so that no signal can slip in before it is set. */
+        sigset_t blocked, before;
+        (void)sigfillset(&blocked);
+        for (size_t i = 0; i < sizeof synchronous / sizeof synchronous[0]; i++)
+            (void)sigdelset(&blocked, synchronous[i]);
+        (void)pthread_sigmask(SIG_SETMASK, &blocked, &before);
+        err = pthread_create(ret_thread, &attributes, run, arg);
+        (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    }
+    (void)pthread_attr_destroy(&attributes);
+    return -err;
+}
+
+void weir__thread_name(const char *name, unsigned index)
+{
+    enum { LIMIT = 16 }; /* Linux: 15 bytes and the NUL */
+    char text[LIMIT], suffix[LIMIT];
+    (void)snprintf(suffix, sizeof suffix, "/%u", index);
+    size_t room = LIMIT - 1 - strlen(suffix), length = strnlen(name, room);
+    memcpy(text, name, length);
+    memcpy(text + length, suffix, strlen(suffix) + 1);
+    (void)pthread_setname_np(pthread_self(), text);
+}
+
+size_t weir__stack_minimum(void)
+{
+    long minimum = sysconf(_SC_THREAD_STACK_MIN);
+    return minimum > 0 ? (size_t)minimum : 16384;
+}
+
+void weir__thread_yield(void)
+{
+    (void)sched_yield();
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/* help.c - waiting for a group of tasks, which on a worker means running them.
+ *
+ * A worker that only slept while it waits could be the one that its tasks need. So it takes queued
+ * tasks of what it waits for, and of nothing else: strangers could want locks that its caller
+ * holds. It finds them by walking the ring from the head, or from where the group's first one can
+ * be; it walks each position once, since later members are queued behind.
+ *
+ * A member queued after that walk wakes it: the waiter is entered before it walks, and who queues a
+ * member pushes before it looks for waiters, all sequentially consistent.
+ */
+#include "pool/pool.h"
+
+#include <errno.h>
+
+struct help {
+    weir_pool *pool; /* whose queue to walk, or NULL */
+    owner owner;
+    uint64_t at; /* positions before it were walked */
+    bool (*over)(void *arg);
+    void *arg;
+    struct job job;
+    bool found;
+};
+
+/* Takes the next queued task of the owner. */
+static bool take_member(struct help *help)
+{
+    weir_pool *pool = help->pool;
+    uint64_t head = ring_end(&pool->ring, 1), tail = ring_end(&pool->ring, 0);
+    if (help->at < head)
+        help->at = head;
+    for (; help->at < tail; help->at++) {
+        const ring_word *word = ring_at(&pool->ring, help->at);
+        if (word_ahead(word, help->at + 1) != 0)
+            continue;
+        struct slot *slot =
+            &pool->slab.slots[word_item(word)];  /* if it was popped since: any slot */
+        uint64_t claim = load_acq(&slot->claim); /* A11 */
+        if (claim_taken(claim) || load_acq(&slot->owner) != help->owner) /* A10 */
+            continue;
+        slot_read(slot, &help->job);
+        if (help->job.owner == help->owner && slot_claim(slot, claim)) { /* R12 */
+            weir__taken_out_of_turn(pool);
+            help->at++;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool over_or_found(void *arg)
+{
+    struct help *help = arg;
+    if (help->over(help->arg))
+        return true;
+    return help->pool != NULL && (help->found = take_member(help));
+}
+
+int weir__wait_helping(weir_pool *helped, owner o, const void *object, uint64_t first,
+                       bool (*over)(void *arg), void *arg, weir_context *ctx,
+                       const weir_context *also, int64_t deadline)
+{
+    struct help help = {.owner = o, .at = first, .over = over, .arg = arg};
+    for (;;) {
+        /* Not when the deadline has passed: a task may take long. */
+        bool late = deadline != WEIR_FOREVER && deadline <= weir_now();
+        help.pool = late ? NULL : helped;
+        help.found = false;
+        int err = weir__wait_until(help.pool != NULL ? helper_key(object) : object, over_or_found,
+                                   &help, ctx, also, deadline);
+        if (err != 0 || !help.found)
+            return err;
+        weir__run(helped, &help.job, 0);
+    }
+}
+
+weir_pool *weir__helped(weir_pool *pool)
+{
+    return pool->outside_waiters_help || weir__inside(pool) ? pool : NULL;
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/* pool.c - making a pool, and asking it what it is. */
+#include "pool/pool.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/options.h"
+#include "os/alloc.h"
+#include "os/cpus.h"
+
+enum {
+    MAX_WORKERS = 1024,
+    MAX_CAPACITY = 1 << 22,
+    DEFAULT_CAPACITY = 1024,
+    SPINS = 4, /* yields before a busy worker parks, if there are CPUs to spare */
+};
+
+_Static_assert(MAX_CAPACITY + MAX_WORKERS * CHAIN + MARGIN <= STACK_LINK_MASK,
+               "an index has 24 bits");
+
+/* Queue positions of the n-th pool of a process start at n * 2^32: see waitgroup_tasks.c. */
+static atomic(uint64_t) pools_made;
+
+void weir_pool_options_init(weir_pool_options *options)
+{
+    if (options != NULL)
+        *options = (weir_pool_options){.size = sizeof *options};
+}
+
+/* Checks the options and fills in what depends on the machine. */
+static int settle(weir_pool_options *options)
+{
+    if (options->workers > MAX_WORKERS || options->capacity > MAX_CAPACITY ||
+        (unsigned)options->overflow > WEIR_OVERFLOW_DROP_OLDEST ||
+        options->outside_waiters_help > 1)
+        return -EINVAL;
+    if (options->stack_size != 0 && options->stack_size < weir__stack_minimum())
+        return -EINVAL;
+    if (options->workers == 0) {
+        options->workers = weir__usable_cpus();
+        if (options->workers > MAX_WORKERS)
+            options->workers = MAX_WORKERS;
+    }
+    if (options->capacity == 0)
+        options->capacity = DEFAULT_CAPACITY;
+    if (options->name == NULL)
+        options->name = "weir";
+    return 0;
+}
+
+static weir_pool *alloc(const weir_pool_options *options)
+{
+    weir_pool *pool = weir__alloc(1, sizeof *pool);
+    if (pool == NULL)
+        return NULL;
+    pool->fork = fork_count();
+    ring_word *words = weir__alloc(ring_slots(options->capacity), sizeof *words);
+    pool->workers = weir__alloc(options->workers, sizeof *pool->workers);
+    pool->ring.words = words;
+    weir__eventcount_init(&pool->work);
+    weir__eventcount_init(&pool->room);
+    lock_init(&pool->lock);
+    if (words == NULL || pool->workers == NULL ||
+        weir__slab_init(&pool->slab, options->capacity, options->workers) != 0 ||
+        weir_context_new(&pool->context, options->context, WEIR_FOREVER) != 0) {
+        weir__pool_release(pool);
+        return NULL;
+    }
+    pool->first_position = add_rlx(&pools_made, 1) << 32; /* unique is all that it must be */
+    ring_init(&pool->ring, words, options->capacity, pool->first_position);
+    store_rlx(&pool->head_seen, pool->first_position); /* no other thread yet */
+    return pool;
+}
+
+static bool all_started(void *arg)
+{
+    weir_pool *pool = arg;
+    return load_seqcst(&pool->started) == pool->worker_count;
+}
+
+/* Starts the workers; on failure none is left. */
+static int start(weir_pool *pool, unsigned workers)
+{
+    int err = 0;
+    for (unsigned i = 0; i < workers && err == 0; i++) {
+        struct weir__worker *worker = &pool->workers[i];
+        worker->pool = pool;
+        worker->index = i;
+        err = weir__worker_start(worker);
+        if (err == 0)
+            pool->worker_count++;
+    }
+    if (err == 0) {
+        (void)weir__wait_until(&pool->started, all_started, pool, NULL, NULL, WEIR_FOREVER);
+        err = load_acq(&pool->start_error);
+    }
+    if (err != 0) {
+        (void)xchg_seqcst(&pool->state, POOL_STOPPING);
+        weir__eventcount_wake_all(&pool->work);
+        for (unsigned i = 0; i < pool->worker_count; i++)
+            (void)pthread_join(pool->workers[i].thread, NULL);
+    }
+    return err;
+}
+
+int weir_pool_new(weir_pool **ret, const weir_pool_options *given)
+{
+    if (ret == NULL)
+        return -EINVAL;
+    weir_pool_options options;
+    int err = read_options(&options, sizeof options,
+                           offsetof(weir_pool_options, outside_waiters_help) + 1, given);
+    if (err == 0)
+        err = settle(&options);
+    if (err != 0)
+        return err;
+    weir_pool *pool = alloc(&options);
+    if (pool == NULL)
+        return -ENOMEM;
+    pool->overflow = options.overflow;
+    pool->outside_waiters_help = options.outside_waiters_help != 0;
+    pool->has_parent_context = options.context != NULL;
+    pool->spins = options.workers <= weir__usable_cpus() ? SPINS : 0;
+    pool->on_worker_start = options.on_worker_start;
+    pool->on_worker_stop = options.on_worker_stop;
+    pool->on_drop = options.on_drop;
+    pool->user = options.user;
+    pool->stack_size = options.stack_size;
+    memcpy(pool->name, options.name, strnlen(options.name, sizeof pool->name - 1));
+    store_rlx(&pool->alive, options.workers); /* no other thread yet */
+    err = start(pool, options.workers);
+    if (err != 0) {
+        weir__pool_release(pool);
+        return err;
+    }
+    *ret = pool;
+    return 0;
+}
+
+unsigned weir_pool_workers(const weir_pool *pool)
+{
+    return pool != NULL ? pool->worker_count : 0;
+}
+
+unsigned weir_pool_capacity(const weir_pool *pool)
+{
+    return pool != NULL ? (unsigned)pool->ring.capacity : 0;
+}
+
+weir_pool *weir_pool_current(void)
+{
+    const struct weir__worker *worker = this_thread()->worker;
+    return worker != NULL && !pool_stale(worker->pool) ? worker->pool : NULL;
+}
+
+int weir_pool_worker_index(void)
+{
+    return weir_pool_current() != NULL ? (int)this_thread()->worker->index : -1;
+}

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/* run.c - running a task, and its one end.
+ *
+ * Who owns a job (by the ticket or by a claim) ends it here, once. The order at the end of a task:
+ * the counts; on_done or on_drop; the context's reference; then the change of state that lets the
+ * waiter go, after which the task, waitgroup or group is not touched; then `finished`, by which
+ * drain and shutdown know that.
+ *
+ * A task that ends its thread unwinds the stack through weir__run: the frame's cleanup gives each
+ * task that was running its end, FAILED with -ECANCELED.
+ *
+ * Contexts of queued tasks and who peeks at them. A submitter that finds the pool full wants to
+ * know whether the task at the head is over, but has no reference on its context: the task may be
+ * taken and ended under its eyes. It announces the context in pool->peeked and then makes sure that
+ * the task is still queued. Who took a task and drops its reference looks at `peeked` afterwards;
+ * if it finds the context there, it leaves its reference behind (peeked + 1), and the peeker drops
+ * it. The take (ring or claim CAS), the announcement and both looks are sequentially consistent. So
+ * nobody waits for anybody.
+ */
+#include "pool/pool.h"
+
+#include <errno.h>
+
+#include "base/unwind.h"
+
+bool weir__inside(const weir_pool *pool)
+{
+    if (own_worker(pool) != NULL)
+        return true;
+    for (const struct weir__frame *frame = this_thread()->frame; frame != NULL;
+         frame = frame->below)
+        if (frame->pool == pool)
+            return true;
+    return false;
+}
+
+bool weir__inside_owner(owner o)
+{
+    for (const struct weir__frame *frame = this_thread()->frame; frame != NULL;
+         frame = frame->below)
+        if (frame->job.owner == o)
+            return true;
+    return false;
+}
+
+void weir__drop_context(weir_pool *pool, weir_context *context)
+{
+    if (likely(context == NULL))
+        return;
+    uintptr_t peeked = (uintptr_t)context;
+    if (load_seqcst(&pool->peeked) == peeked && cas_seqcst(&pool->peeked, &peeked, peeked + 1))
+        return;
+    weir_context_unref(context);
+}
+
+static void end(weir_pool *pool, const struct job *job, weir_state end, int status)
+{
+    COUNT(pool, ends[end - WEIR_DONE]);
+    void *object = owner_object(job->owner);
+    unsigned kind = job->owner & OWNER_KIND;
+    if (kind == OWNER_TASK)
+        weir__task_tell(object, end, status);
+    else if (end > WEIR_FAILED && pool->on_drop != NULL)
+        pool->on_drop(job->fn, job->arg, end, pool->user);
+    weir__drop_context(pool, job->context);
+    switch (kind) {
+    case OWNER_TASK:
+        weir__task_over(object, end);
+        break;
+    case OWNER_WAITGROUP:
+        weir__waitgroup_ended(object, pool);
+        break;
+    case OWNER_GROUP:
+        ((struct membership *)object)->ended(object, end, status);
+        break;
+    default:
+        break;
+    }
+    if (likely(own_worker(pool) != NULL)) {
+        COUNT(pool, finished); /* who waits for quiet is woken when the worker goes idle */
+    } else {
+        weir__task_finished_outside(pool);
+    }
+}
+
+void weir__end_unstarted(weir_pool *pool, const struct job *job, weir_state why)
+{
+    end(pool, job, why,
+        why == WEIR_CANCELLED ? -ECANCELED : (why == WEIR_EXPIRED ? -ETIMEDOUT : -EPIPE));
+}
+
+void weir__taken_out_of_turn(weir_pool *pool)
+{
+    COUNT(pool, taken);
+    eventcount_notify(&pool->room,
+                      load_rlx(&pool->ring.head)); /* it may be at the head: to be cleared */
+}
+
+void weir__dropped(weir_pool *pool)
+{
+    COUNT(pool, dropped);
+    if (own_worker(pool) == NULL)
+        weir__wake_all(&pool->outside); /* a worker does that when it goes idle */
+}
+
+/* Pops the frame and ends its task. */
+static void leave(struct weir__frame *frame, int status)
+{
+    this_thread()->frame = frame->below;
+    weir__context_end(&frame->context);
+    end(frame->pool, &frame->job, status == 0 ? WEIR_DONE : WEIR_FAILED, status);
+}
+
+static void leave_if_dying(struct weir__frame *frame)
+{
+    if (unlikely(!frame->returned))
+        leave(frame, -ECANCELED);
+}
+
+static void begin_context(struct weir__frame *frame)
+{
+    const struct job *job = &frame->job;
+    atomic(uint32_t) *flag = NULL;
+    int64_t deadline = WEIR_FOREVER;
+    if ((job->owner & OWNER_KIND) == OWNER_TASK) {
+        void *task = owner_object(job->owner);
+        flag = weir__task_flag(task);
+        int64_t timeout = weir__task_timeout(task);
+        if (timeout != 0)
+            deadline = weir_after(timeout);
+    }
+    weir__context_begin(&frame->context, job->context, frame->pool->context, deadline, flag);
+}
+
+void weir__run(weir_pool *pool, const struct job *job, unsigned in_place)
+{
+    if (unlikely(job->start_by != WEIR_FOREVER && job->start_by <= weir_now())) {
+        weir__end_unstarted(pool, job, WEIR_EXPIRED);
+        return;
+    }
+    struct self *self = this_thread();
+    struct weir__frame frame ON_LEAVE(leave_if_dying);
+    frame.below = self->frame;
+    frame.pool = pool;
+    frame.job = *job;
+    frame.in_place = in_place;
+    frame.returned = true;
+    /* Its own flag does not count here: who raised it was told that the task has started. */
+    int err = weir_context_err(job->context);
+    if (err == 0)
+        err = weir_context_err(pool->context);
+    if (unlikely(err != 0)) {
+        weir__end_unstarted(pool, job, err == -ETIMEDOUT ? WEIR_EXPIRED : WEIR_CANCELLED);
+        return;
+    }
+    if ((job->owner & OWNER_KIND) == OWNER_TASK)
+        weir__task_running(owner_object(job->owner));
+    begin_context(&frame);
+    frame.returned = false;
+    self->frame = &frame;
+    int status = frame.job.fn(&frame.context, frame.job.arg);
+    frame.returned = true;
+    if (pool_stale(pool))
+        weir__misuse("fork", "a task that forked must not return in the child.");
+    leave(&frame, status);
+}

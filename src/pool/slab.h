@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+/* slab.h - the slots that queued tasks live in, and who may take a task out of one.
+ *
+ * A slot belongs to whoever took it from the free slots until its number, the ticket, is in the
+ * ring; then to whoever pops the ticket, who alone gives it back. The task in it may be wanted by
+ * others too: a canceller, a waiter that runs it or ends it as expired. They race with the popper
+ * on the claim word, by CAS from queued to taken. Whoever wins owns the task and its one end; a
+ * popper that loses drops the ticket.
+ *
+ * claim: {generation:39, index of the slot:24, taken:1}. The generation grows with every use of the
+ * slot, so a claim that was read before the slot was used again cannot win any more (it wraps after
+ * 2^39 uses of one slot). The index makes it a complete address, for a handle to keep in one word.
+ * Who is not the ticket's owner reads the claim, then the fields, then claims. The fields are
+ * atomic because they may be overwritten meanwhile; then the CAS fails:
+ *   R10 owner, written after the claim was made taken -> A10: who sees the new owner sees that
+ *   R11 claim, made queued -> A11: who sees that sees the fields
+ *   R12 the claim CAS, also a release: the reads of the fields are not moved behind it
+ * A task that nobody but the popper can want (OWNER_NONE, pool open) is taken without a claim.
+ */
+#ifndef WEIR_POOL_SLAB_H
+#define WEIR_POOL_SLAB_H
+
+#include "weir/pool.h"
+
+#include "ring/index_ring.h"
+#include "ring/index_stack.h"
+
+/* Who waits for a task: an address with its kind in the low bits; 0: nobody. */
+typedef uintptr_t owner;
+enum { OWNER_NONE, OWNER_TASK, OWNER_WAITGROUP, OWNER_GROUP, OWNER_KIND = 3 };
+
+static inline owner owner_of(const void *object, unsigned kind)
+{
+    return (uintptr_t)object | kind;
+}
+
+static inline void *owner_object(owner o)
+{
+    return (void *)(o & ~(uintptr_t)OWNER_KIND);
+}
+
+/* A task that this thread owns: to be run, or ended otherwise, exactly once. */
+struct job {
+    weir_task_fn *fn;
+    void *arg;
+    weir_context *context; /* a reference, or NULL */
+    owner owner;
+    int64_t start_by; /* WEIR_FOREVER: none */
+};
+
+struct slot {
+    _Alignas(CACHE_LINE) atomic(uint64_t) claim;
+    atomic(weir_task_fn *) fn;
+    atomic(void *) arg;
+    atomic(weir_context *) context;
+    atomic(int64_t) start_by;
+    atomic(owner) owner;
+};
+
+enum {
+    CHAIN = 16,    /* a worker gives its free slots back so many at a time */
+    STRIPES = 8,   /* stacks of free slots that threads outside take from, by thread */
+    MARGIN = 1024, /* slots for threads that are inside a submit or a pop */
+};
+
+struct stripe {
+    _Alignas(CACHE_LINE) index_stack stack;
+};
+
+/* Free slots are on a stripe, on a worker's own chain, or in `chains`; wherever they are, everybody
+ * finds them, except the fewer than CHAIN of each worker, for which there are spare ones. So a
+ * submit runs out of slots only if MARGIN of them are in the hands of threads inside a call. */
+struct slab {
+    struct slot *slots;      /* constant */
+    index_link *links;       /* of the stacks, and of the slots within a chain */
+    index_link *chain_links; /* of the stack of chains; by the first slot of a chain */
+    uint32_t count;          /* of slots */
+    struct stripe chains;
+    struct stripe stripes[STRIPES];
+};
+
+/* A worker's own free slots; only that thread touches it. */
+struct chain {
+    uint32_t first; /* as index+1 */
+    uint32_t length;
+};
+
+/* Makes a slab for `capacity` queued tasks and `workers`. 0, or -ENOMEM; to be destroyed either
+ * way. */
+int weir__slab_init(struct slab *slab, uint32_t capacity, uint32_t workers);
+void weir__slab_destroy(struct slab *slab);
+
+/* Takes a free slot (as index+1) or LINK_NONE. `own`: the calling worker's chain, or NULL. */
+uint32_t weir__slab_take_shared(struct slab *slab);
+void weir__slab_give_shared(struct slab *slab, uint32_t link);
+void weir__slab_give_chain(struct slab *slab, struct chain *own);
+
+static inline uint32_t slab_take(struct slab *slab, struct chain *own)
+{
+    if (own == NULL || own->length == 0)
+        return weir__slab_take_shared(slab);
+    uint32_t link = own->first;
+    own->first = load_rlx(&slab->links[link - 1]); /* our own */
+    own->length--;
+    return link;
+}
+
+static inline void slab_give(struct slab *slab, struct chain *own, uint32_t link)
+{
+    if (own == NULL) {
+        weir__slab_give_shared(slab, link);
+        return;
+    }
+    store_rlx(&slab->links[link - 1], own->first); /* published with the chain */
+    own->first = link;
+    if (++own->length == CHAIN)
+        weir__slab_give_chain(slab, own);
+}
+
+#define CLAIM_TAKEN UINT64_C(1)
+#define CLAIM_GENERATION (UINT64_C(1) << 25)
+
+static inline uint64_t claim_first(uint32_t index)
+{
+    return (uint64_t)index << 1 | CLAIM_TAKEN;
+}
+
+static inline uint32_t claim_index(uint64_t claim)
+{
+    return (uint32_t)(claim >> 1 & INDEX_MASK);
+}
+
+static inline bool claim_taken(uint64_t claim)
+{
+    return (claim & CLAIM_TAKEN) != 0;
+}
+
+/* Puts a task into a slot that is ours and makes it claimable. Returns the claim. */
+static inline uint64_t slot_fill(struct slot *slot, const struct job *job)
+{
+    uint64_t taken = load_rlx(&slot->claim) | CLAIM_TAKEN; /* ours */
+    uint64_t queued = (taken ^ CLAIM_TAKEN) + CLAIM_GENERATION;
+    store_rlx(&slot->claim, taken);
+    store_rlx(&slot->fn, job->fn);
+    store_rlx(&slot->arg, job->arg);
+    store_rlx(&slot->context, job->context);
+    store_rlx(&slot->start_by, job->start_by);
+    store_rel(&slot->owner, job->owner); /* R10 */
+    store_rel(&slot->claim, queued);     /* R11 */
+    return queued;
+}
+
+static inline bool slot_claim(struct slot *slot, uint64_t claim)
+{
+    return cas_seqcst(&slot->claim, &claim,
+                      claim | CLAIM_TAKEN); /* R12; seq_cst: see weir__drop_context */
+}
+
+/* Reads the task; true only together with a claim, or for the owner of the ticket. */
+static inline void slot_read(const struct slot *slot, struct job *ret)
+{
+    ret->owner = load_acq(&slot->owner); /* A10 */
+    ret->fn = load_rlx(&slot->fn);
+    ret->arg = load_rlx(&slot->arg);
+    ret->context = load_rlx(&slot->context);
+    ret->start_by = load_rlx(&slot->start_by);
+}
+
+#endif

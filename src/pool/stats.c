@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/* stats.c - counts, added up from where each thread keeps its own.
+ *
+ * Each is read once, what is subtracted before what it is subtracted from, so that no difference
+ * goes below zero; at rest they are exact.
+ */
+#include "pool/pool.h"
+
+#include <string.h>
+
+#define EACH_COUNTERS(pool, c)                                                                     \
+    for (unsigned i_ = 0; i_ <= (pool)->worker_count; i_++)                                        \
+        for (const struct counters *c = i_ < (pool)->worker_count ? &(pool)->workers[i_].counters  \
+                                                                  : &(pool)->outside;              \
+             c != NULL; c = NULL)
+
+void weir__read_totals(const weir_pool *pool, struct totals *ret)
+{
+    struct totals sum;
+    memset(&sum, 0, sizeof sum);
+    uint64_t retracted = load_seqcst(&pool->retracted), dropped = 0, off_ring = 0, taken = 0;
+    EACH_COUNTERS(pool, c) dropped += load_seqcst(&c->dropped);
+    EACH_COUNTERS(pool, c)
+    {
+        sum.finished += load_seqcst(&c->finished);
+        for (unsigned i = 0; i < ENDS; i++)
+            sum.ends[i] += load_seqcst(&c->ends[i]);
+    }
+    uint64_t head = ring_end(&pool->ring, 1), tail = ring_end(&pool->ring, 0);
+    EACH_COUNTERS(pool, c)
+    {
+        off_ring += load_seqcst(&c->off_ring);
+        taken += load_seqcst(&c->taken);
+    }
+    sum.submitted = tail - pool->first_position + off_ring - retracted;
+    sum.dead_tickets = taken - dropped;
+    uint64_t queued = tail - head;
+    if (queued > pool->ring.capacity)
+        queued = pool->ring.capacity;
+    sum.queued = queued > sum.dead_tickets ? queued - sum.dead_tickets : 0;
+    *ret = sum;
+}
+
+void weir_pool_read_counts(const weir_pool *pool, weir_pool_counts *ret)
+{
+    if (ret == NULL)
+        return;
+    memset(ret, 0, sizeof *ret);
+    if (pool == NULL)
+        return;
+    struct totals totals;
+    weir__read_totals(pool, &totals);
+    ret->submitted = totals.submitted;
+    ret->rejected = load_rlx(&pool->rejected); /* a count by itself */
+    ret->done = totals.ends[WEIR_DONE - WEIR_DONE];
+    ret->failed = totals.ends[WEIR_FAILED - WEIR_DONE];
+    ret->cancelled = totals.ends[WEIR_CANCELLED - WEIR_DONE];
+    ret->expired = totals.ends[WEIR_EXPIRED - WEIR_DONE];
+    ret->abandoned = totals.ends[WEIR_ABANDONED - WEIR_DONE];
+    ret->queued = totals.queued;
+    uint64_t past = totals.queued;
+    for (unsigned i = 0; i < ENDS; i++)
+        past += totals.ends[i];
+    ret->running = totals.submitted > past ? totals.submitted - past : 0;
+    ret->peak_queued = load_rlx(&pool->peak); /* likewise */
+}
+
+size_t weir_pool_queued(const weir_pool *pool)
+{
+    weir_pool_counts counts;
+    weir_pool_read_counts(pool, &counts);
+    return (size_t)counts.queued;
+}

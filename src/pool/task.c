@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: MIT */
+/* task.c - handles: submit, wait, cancel.
+ *
+ * word: the public state in the low byte, SUBMITTING while a thread tries to queue the task (then
+ * the low byte is still the state before). Who may change it:
+ *   IDLE or an end -> SUBMITTING   a submitter, by CAS: one of several wins
+ *   SUBMITTING -> QUEUED           that submitter, before the push; it touches nothing after it
+ *   QUEUED -> SUBMITTING           that submitter, if the push failed and it claimed the task back
+ *   SUBMITTING -> what it was      that submitter, if the task is refused
+ *   QUEUED -> RUNNING -> an end    who claimed the task in its slot (pool/slab.h)
+ *   QUEUED -> an end               likewise
+ * The change to an end is the last access to the handle (E1), after which the waiter may free it.
+ *
+ * `cancelled` is the flag of the context that the task sees. A canceller first tries to claim the
+ * task; if somebody else has it, it raises the flag.
+ *
+ * Edges: E1 change to an end (seq_cst) -> E2 a wait's or an observer's load: what the task did, and
+ * its status. E3 QUEUED (release) -> E4 load: where the task is queued.
+ */
+#include "weir/task.h"
+
+#include <errno.h>
+
+#include "base/options.h"
+#include "pool/pool.h"
+
+enum { SUBMITTING = 0x100, STATE = 0xff };
+
+struct __attribute__((may_alias)) task {
+    atomic(uint32_t) word;
+    atomic(uint32_t) cancelled;
+    atomic(int) status;
+    atomic(uint64_t) claim; /* while queued: takes it; it names the slot too */
+    atomic(weir_pool *) pool;
+    atomic(int64_t) start_by; /* the earlier of the option and the context's deadline */
+    int64_t timeout;          /* from here on: of the submitter, then of who claimed the task */
+    weir_done_fn *on_done;
+    void *arg;
+    const char *name;
+};
+
+_Static_assert(sizeof(struct task) <= sizeof(weir_task), "fits");
+
+static weir_state state_in(uint32_t word)
+{
+    return (weir_state)(word & STATE);
+}
+
+static bool over(uint32_t word)
+{
+    return state_in(word) >= WEIR_DONE;
+}
+
+weir_state weir_task_state(const weir_task *handle)
+{
+    const struct task *task = (const struct task *)handle;
+    return task != NULL ? state_in(load_acq(&task->word)) : WEIR_IDLE; /* E2 */
+}
+
+int weir_task_status(const weir_task *handle)
+{
+    const struct task *task = (const struct task *)handle;
+    uint32_t word = task != NULL ? load_acq(&task->word) : WEIR_IDLE; /* E2 */
+    if (state_in(word) == WEIR_IDLE)
+        return -EINVAL;
+    return over(word) ? load_rlx(&task->status) : -EINPROGRESS;
+}
+
+/* What the pool asks and tells while it has the task. */
+
+void weir__task_running(void *object)
+{
+    struct task *task = object;
+    store_rel(&task->word, WEIR_RUNNING);
+}
+
+atomic(uint32_t) *weir__task_flag(void *object)
+{
+    return &((struct task *)object)->cancelled;
+}
+
+int64_t weir__task_timeout(const void *object)
+{
+    return ((const struct task *)object)->timeout;
+}
+
+void weir__task_tell(void *object, weir_state end, int status)
+{
+    struct task *task = object;
+    store_rlx(&task->status, status); /* published by E1 */
+    if (task->on_done != NULL)
+        task->on_done(task->arg, end, status);
+}
+
+void weir__task_over(void *object, weir_state end)
+{
+    struct task *task = object;
+    (void)xchg_seqcst(&task->word, (uint32_t)end); /* E1 */
+    weir__wake_all(object);                        /* only the address */
+}
+
+void weir__task_queued(void *object, uint64_t claim)
+{
+    struct task *task = object;
+    store_rlx(&task->claim, claim);
+    store_rel(&task->word, WEIR_QUEUED); /* E3 */
+}
+
+/* The submitter puts the state before back when it gives up; here any will do. */
+void weir__task_refused(void *object)
+{
+    struct task *task = object;
+    store_rel(&task->word, SUBMITTING | WEIR_IDLE);
+}
+
+/* Submitting. */
+
+void weir_task_options_init(weir_task_options *options)
+{
+    if (options != NULL)
+        *options = (weir_task_options){.size = sizeof *options};
+}
+
+/* Takes the handle for this submit. Returns 0 or -EBUSY. */
+static int reserve(struct task *task, uint32_t *ret_before)
+{
+    uint32_t word = load_rlx(&task->word); /* the CAS checks it */
+    do
+        if ((word & SUBMITTING) != 0 || (state_in(word) != WEIR_IDLE && !over(word)))
+            return -EBUSY;
+    while (!cas_acqrel(&task->word, &word, word | SUBMITTING)); /* E2: the last run is over */
+    *ret_before = word;
+    return 0;
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int submit_reserved(weir_pool *pool, struct task *task, weir_task_fn *fn, void *arg,
+                           const weir_task_options *options, enum submit_mode mode,
+                           weir_context *ctx, int64_t deadline)
+{
+    struct job job = {.fn = fn, .arg = arg, .owner = owner_of(task, OWNER_TASK)};
+    job.start_by = options->start_by != 0 ? options->start_by : WEIR_FOREVER;
+    if (job.start_by != WEIR_FOREVER && job.start_by <= weir_now()) {
+        add_rlx(&pool->rejected, 1);
+        return -ETIMEDOUT;
+    }
+    if (ctx != NULL) {
+        job.context = weir_context_ref(ctx);
+        if (job.context == NULL)
+            return -ENOMEM;
+        job.start_by = earlier(job.start_by, weir_context_deadline(ctx));
+    }
+    store_rlx(&task->cancelled, 0); /* these are published by E3 */
+    store_rlx(&task->pool, pool);
+    store_rlx(&task->start_by, job.start_by);
+    task->timeout = options->timeout;
+    task->on_done = options->on_done;
+    task->arg = arg;
+    task->name = options->name;
+    /* To wait for room beyond start_by is of no use. */
+    int err = weir__submit(pool, &job, mode, ctx, earlier(deadline, job.start_by));
+    if (err != 0)
+        weir_context_unref(job.context);
+    return err;
+}
+
+static int submit_task(weir_pool *pool, weir_task *handle, weir_task_fn *fn, void *arg,
+                       const weir_task_options *given, enum submit_mode mode, weir_context *ctx,
+                       int64_t deadline)
+{
+    if (pool == NULL || handle == NULL || fn == NULL)
+        return -EINVAL;
+    if (pool_stale(pool))
+        return -ESTALE;
+    weir_task_options options;
+    int err = read_options(&options, sizeof options,
+                           offsetof(weir_task_options, on_done) + sizeof options.on_done, given);
+    if (err != 0)
+        return err;
+    if (options.start_by < 0 || options.timeout < 0)
+        return -EINVAL;
+    if ((err = weir_context_err(ctx)) != 0) {
+        add_rlx(&pool->rejected, 1);
+        return err;
+    }
+    struct task *task = (struct task *)handle;
+    uint32_t before;
+    if ((err = reserve(task, &before)) != 0) {
+        add_rlx(&pool->rejected, 1);
+        return err;
+    }
+    int status = load_rlx(&task->status);
+    err = submit_reserved(pool, task, fn, arg, &options, mode, ctx, deadline);
+    if (err != 0) {
+        store_rlx(&task->status, status);
+        (void)xchg_seqcst(&task->word,
+                          before); /* who met it while it was tried waits for nothing */
+        weir__wake_all(task);
+    }
+    return err;
+}
+
+int weir_pool_submit_task(weir_pool *pool, weir_task *task, weir_task_fn *fn, void *arg,
+                          const weir_task_options *options)
+{
+    return submit_task(pool, task, fn, arg, options, SUBMIT_POLICY, NULL, WEIR_FOREVER);
+}
+
+int weir_pool_try_submit_task(weir_pool *pool, weir_task *task, weir_task_fn *fn, void *arg,
+                              const weir_task_options *options)
+{
+    return submit_task(pool, task, fn, arg, options, SUBMIT_TRY, NULL, WEIR_FOREVER);
+}
+
+int weir_pool_submit_task_until(weir_pool *pool, weir_task *task, weir_task_fn *fn, void *arg,
+                                const weir_task_options *options, weir_context *ctx,
+                                int64_t deadline)
+{
+    return submit_task(pool, task, fn, arg, options, SUBMIT_POLICY, ctx, deadline);
+}
+
+/* Waiting and cancelling. */
+
+/* Takes a queued task out of turn. False: it is not queued, or somebody else has it. */
+static bool claim(weir_pool *pool, struct task *task, struct job *ret)
+{
+    if (load_seqcst(&task->word) != WEIR_QUEUED) /* E4 */
+        return false;
+    /* If the handle is submitted again meanwhile, to whatever pool, this claim takes nothing. */
+    uint64_t queued = load_rlx(&task->claim);
+    if (claim_index(queued) >= pool->slab.count)
+        return false;
+    struct slot *slot = &pool->slab.slots[claim_index(queued)];
+    slot_read(slot, ret);
+    if (ret->owner != owner_of(task, OWNER_TASK) || !slot_claim(slot, queued)) /* R12 */
+        return false;
+    weir__taken_out_of_turn(pool);
+    return true;
+}
+
+struct task_wait {
+    struct task *task;
+    weir_pool *helped; /* the pool of the task, if this thread may run it; else NULL */
+    struct job job;
+    bool found;
+};
+
+static bool over_or_claimed(void *arg)
+{
+    struct task_wait *wait = arg;
+    uint32_t word = load_seqcst(&wait->task->word); /* E2 */
+    return over(word) || word == WEIR_IDLE ||       /* the latter: its submit was refused */
+           (wait->helped != NULL && (wait->found = claim(wait->helped, wait->task, &wait->job)));
+}
+
+/* Until the task is over: runs it if nobody else does and this thread may; ends it if it expires. */
+static int wait_for(weir_pool *pool, struct task *task, weir_context *ctx, int64_t deadline)
+{
+    weir_pool *helped = weir__helped(pool);
+    bool expires = true;
+    for (;;) {
+        struct task_wait wait = {.task = task};
+        if (deadline == WEIR_FOREVER || deadline > weir_now())
+            wait.helped = helped;
+        int64_t start_by = expires ? load_rlx(&task->start_by) : WEIR_FOREVER;
+        int err =
+            weir__wait_until(task, over_or_claimed, &wait, ctx, NULL, earlier(deadline, start_by));
+        if (wait.found) {
+            weir__run(pool, &wait.job, 0);
+        } else if (err == -ETIMEDOUT && start_by < deadline && weir_context_err(ctx) == 0) {
+            if (claim(pool, task, &wait.job))
+                weir__end_unstarted(pool, &wait.job, WEIR_EXPIRED);
+            expires = false; /* it has started, or is over */
+        } else {
+            return err == 0 && load_seqcst(&task->word) == WEIR_IDLE ? -EINVAL : err;
+        }
+    }
+}
+
+int weir_task_wait_until(weir_task *handle, weir_context *ctx, int64_t deadline)
+{
+    struct task *task = (struct task *)handle;
+    if (task == NULL)
+        return -EINVAL;
+    uint32_t word = load_seqcst(&task->word); /* E2, E4 */
+    if (state_in(word) == WEIR_IDLE)
+        return -EINVAL;
+    int err = weir_context_err(ctx);
+    if (err != 0 || over(word))
+        return err;
+    weir_pool *pool = load_rlx(&task->pool);
+    if (pool_stale(pool))
+        return -ESTALE;
+    if (weir__inside_owner(owner_of(task, OWNER_TASK)))
+        return -EDEADLK;
+    return wait_for(pool, task, ctx, deadline);
+}
+
+int weir_task_wait(weir_task *task)
+{
+    return weir_task_wait_until(task, NULL, WEIR_FOREVER);
+}
+
+int weir_task_try_wait(weir_task *handle)
+{
+    const struct task *task = (const struct task *)handle;
+    uint32_t word = task != NULL ? load_acq(&task->word) : WEIR_IDLE; /* E2 */
+    if (state_in(word) == WEIR_IDLE)
+        return -EINVAL;
+    if (over(word))
+        return 0;
+    return pool_stale(load_rlx(&task->pool)) ? -ESTALE : -EAGAIN;
+}
+
+int weir_task_cancel(weir_task *handle)
+{
+    struct task *task = (struct task *)handle;
+    uint32_t word = task != NULL ? load_seqcst(&task->word) : WEIR_IDLE; /* E2, E4 */
+    if (state_in(word) == WEIR_IDLE)
+        return -EINVAL;
+    if (over(word))
+        return -EALREADY;
+    weir_pool *pool = load_rlx(&task->pool);
+    if (pool_stale(pool))
+        return -ESTALE;
+    struct job job;
+    if (claim(pool, task, &job)) {
+        weir__end_unstarted(pool, &job, WEIR_CANCELLED);
+        return 0;
+    }
+    if (over(load_seqcst(&task->word)))
+        return -EALREADY;
+    (void)or_seqcst(&task->cancelled, 1);
+    weir__context_task_cancelled(&task->cancelled);
+    return -EINPROGRESS;
+}

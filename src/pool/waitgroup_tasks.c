@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/* waitgroup_tasks.c - tasks given to a waitgroup, and waiting for one.
+ *
+ * A waiter may search a pool for tasks of the waitgroup only if that pool is sure to exist: a
+ * worker its own; a thread outside the one that all tasks of this waitgroup were ever given to, and
+ * only while one of them has not ended. Queue positions of a later pool are above those of an
+ * earlier one (pool.c), so `first` is never too high, even if a new pool has the address of an old
+ * one.
+ */
+#include "sync/waitgroup.h"
+
+#include <errno.h>
+
+#include "pool/pool.h"
+
+#define MANY_POOLS ((uintptr_t)1)
+
+/* Remembers where the tasks of the waitgroup are, before one is counted. */
+static void note_pool(struct waitgroup *wg, weir_pool *pool)
+{
+    uintptr_t known = load_acq(&wg->pool);
+    if (known == 0 && cas_acqrel(&wg->pool, &known, (uintptr_t)pool))
+        return;
+    if (known != (uintptr_t)pool && known != MANY_POOLS)
+        (void)xchg_acqrel(&wg->pool, MANY_POOLS);
+}
+
+void weir__waitgroup_ended(void *object, weir_pool *pool)
+{
+    struct waitgroup *wg = object;
+    if (pool->outside_waiters_help)
+        sub_seqcst(&wg->members, 1);
+    if (weir__waitgroup_take(wg))
+        wake_waiters(wg);
+}
+
+static int go(weir_waitgroup *handle, weir_pool *pool, weir_task_fn *fn, void *arg,
+              enum submit_mode mode, weir_context *ctx, int64_t deadline)
+{
+    struct waitgroup *wg = (struct waitgroup *)handle;
+    if (wg == NULL || pool == NULL || fn == NULL)
+        return -EINVAL;
+    if (pool_stale(pool))
+        return -ESTALE;
+    int err = weir_context_err(ctx);
+    if (err != 0) {
+        add_rlx(&pool->rejected, 1);
+        return err;
+    }
+    struct job job = {.fn = fn, .arg = arg, .owner = owner_of(wg, OWNER_WAITGROUP)};
+    job.start_by = weir_context_deadline(ctx);
+    if (ctx != NULL && (job.context = weir_context_ref(ctx)) == NULL)
+        return -ENOMEM;
+    note_pool(wg, pool);
+    store_rlx(&wg->fork, fork_count()); /* the same for all threads */
+    if (pool->outside_waiters_help)
+        add_seqcst(&wg->members, 1);
+    /* A position before the first task of the round: read before it is counted, so that whoever
+     * counts second pushes behind it. */
+    uint64_t tail = load_acq(&pool->ring.tail);
+    if (waitgroup_count(load_acq(&wg->state)) == 0)
+        store_rel(&wg->first, tail);
+    bool counted = weir__waitgroup_add(wg, 1);
+    err = counted ? weir__submit(pool, &job, mode, ctx, deadline) : -EOVERFLOW;
+    if (err == 0) {
+        weir__wake_all(helper_key(wg)); /* only the address: it may be over */
+        return 0;
+    }
+    weir_context_unref(job.context);
+    if (counted)
+        weir__waitgroup_ended(wg, pool);
+    else if (pool->outside_waiters_help)
+        sub_seqcst(&wg->members, 1);
+    return err;
+}
+
+int weir_waitgroup_go(weir_waitgroup *wg, weir_pool *pool, weir_task_fn *fn, void *arg)
+{
+    return go(wg, pool, fn, arg, SUBMIT_POLICY, NULL, WEIR_FOREVER);
+}
+
+int weir_waitgroup_try_go(weir_waitgroup *wg, weir_pool *pool, weir_task_fn *fn, void *arg)
+{
+    return go(wg, pool, fn, arg, SUBMIT_TRY, NULL, WEIR_FOREVER);
+}
+
+int weir_waitgroup_go_until(weir_waitgroup *wg, weir_pool *pool, weir_task_fn *fn, void *arg,
+                            weir_context *ctx, int64_t deadline)
+{
+    return go(wg, pool, fn, arg, SUBMIT_POLICY, ctx, deadline);
+}
+
+struct round {
+    struct waitgroup *wg;
+    uint32_t number;
+};
+
+static bool round_over(void *arg)
+{
+    const struct round *round = arg;
+    uint64_t state = load_seqcst(&round->wg->state);
+    return waitgroup_count(state) == 0 || state >> 32 != round->number;
+}
+
+/* The pool whose queue this thread may search for tasks of the waitgroup, or NULL; and from where. A
+ * thread of a pool searches that even if no task was given to the waitgroup yet: one may be, and then
+ * there may be nobody else to run it. */
+static weir_pool *searched_pool(struct waitgroup *wg, uint64_t *ret_first)
+{
+    uintptr_t known = load_acq(&wg->pool);
+    weir_pool *pool = (weir_pool *)known; /* only compared, until it is known to exist */
+    const struct self *self = this_thread();
+    *ret_first = 0;
+    if (known > MANY_POOLS && (weir__inside(pool) || load_seqcst(&wg->members) != 0)) {
+        *ret_first = load_acq(&wg->first);
+        return pool;
+    }
+    if (self->worker != NULL)
+        return self->worker->pool;
+    return self->frame != NULL ? self->frame->pool : NULL;
+}
+
+int weir_waitgroup_wait_until(weir_waitgroup *handle, weir_context *ctx, int64_t deadline)
+{
+    struct waitgroup *wg = (struct waitgroup *)handle;
+    if (wg == NULL)
+        return -EINVAL;
+    int err = weir_context_err(ctx);
+    uint64_t state = load_seqcst(&wg->state);
+    if (err != 0 || waitgroup_count(state) == 0)
+        return err;
+    uint32_t fork = load_rlx(&wg->fork);
+    if (fork != 0 && fork != fork_count())
+        return -ESTALE;
+    owner o = owner_of(wg, OWNER_WAITGROUP);
+    if (weir__inside_owner(o))
+        return -EDEADLK;
+    struct round round = {wg, (uint32_t)(state >> 32)};
+    uint64_t first;
+    weir_pool *helped = searched_pool(wg, &first);
+    return weir__wait_helping(helped, o, wg, first, round_over, &round, ctx, NULL, deadline);
+}
+
+int weir_waitgroup_wait(weir_waitgroup *wg)
+{
+    return weir_waitgroup_wait_until(wg, NULL, WEIR_FOREVER);
+}
+
+int weir_waitgroup_try_wait(weir_waitgroup *handle)
+{
+    const struct waitgroup *wg = (const struct waitgroup *)handle;
+    if (wg == NULL)
+        return -EINVAL;
+    if (waitgroup_count(load_acq(&wg->state)) == 0)
+        return 0;
+    uint32_t fork = load_rlx(&wg->fork);
+    return fork != 0 && fork != fork_count() ? -ESTALE : -EAGAIN;
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/* worker.c - the threads.
+ *
+ * A worker pops and runs until the ring is empty, then parks on pool->work. One that was woken
+ * wakes the next before it runs its task, if more is queued: so the wakes of a burst are made in
+ * parallel, and w queued tasks that wait for each other all start on w idle workers. It leaves when
+ * the pool is STOPPING and the ring is empty.
+ *
+ * Before it parks it pays what it owes: to a submitter that may sleep although there is room (in
+ * case the one that was woken first is held up), and to who waits for the pool to be quiet. The
+ * latter reads this worker's counters after an atomic operation on work.sleepers, this worker
+ * changes work.sleepers between its counters and its look at the waiters: one of the two sees the
+ * other.
+ *
+ * A thread that dies in a task (pthread_exit, thread cancellation) is replaced as the stack is
+ * unwound; its replacement joins it. If no thread can be made, the dying one goes on as a worker
+ * from within its cleanup.
+ */
+#include "pool/pool.h"
+
+#include "base/unwind.h"
+
+/* Between two looks at an empty queue: each takes the line away from who is about to fill it. */
+enum { POLL_PAUSES = 64 };
+
+bool weir__redeem(weir_pool *pool, uint32_t index, struct job *ret)
+{
+    struct slot *slot = &pool->slab.slots[index];
+    slot_read(slot, ret);
+    bool won = true;
+    if (ret->owner != OWNER_NONE || unlikely(load_seqcst(&pool->state) != POOL_OPEN)) {
+        uint64_t claim = load_acq(&slot->claim); /* A11: ours to give back, so of this task */
+        won = !claim_taken(claim) && slot_claim(slot, claim);
+        if (!won)
+            weir__dropped(pool);
+    }
+    slab_give(&pool->slab, own_chain(pool), index + 1);
+    return won;
+}
+
+static bool next(struct weir__worker *worker, struct job *ret)
+{
+    weir_pool *pool = worker->pool;
+    uint64_t position;
+    uint32_t index;
+    while (ring_pop(&pool->ring, &position, &index)) {
+        eventcount_notify(&pool->room, position);
+        if (likely(weir__redeem(pool, index, ret)))
+            return true;
+    }
+    return false;
+}
+
+static bool more_queued(const weir_pool *pool)
+{
+    uint64_t position;
+    uint32_t index;
+    return ring_peek(&pool->ring, &position, &index);
+}
+
+/* Parks until there may be work. True: this thread was woken and owes a wake to the next. */
+static bool park(struct weir__worker *worker, uint32_t key)
+{
+    weir_pool *pool = worker->pool;
+    if (unlikely(eventcount_has_sleepers(&pool->room)))
+        weir__eventcount_wake_another(&pool->room, load_rlx(&pool->ring.head));
+    weir__wake_all(&pool->outside);
+    return weir__eventcount_sleep(&pool->work, key, WEIR_FOREVER);
+}
+
+static void serve(struct weir__worker *worker)
+{
+    weir_pool *pool = worker->pool;
+    struct job job;
+    bool woken = false;
+    unsigned spins =
+        0; /* only after a run of tasks: a task that comes alone shall not be polled for */
+    for (;;) {
+        while (next(worker, &job)) {
+            if (woken) {
+                woken = false;
+                spins = 0;
+                if (more_queued(pool))
+                    eventcount_notify(&pool->work, load_rlx(&pool->ring.tail));
+            } else {
+                spins = pool->spins;
+            }
+            weir__run(pool, &job, 0);
+        }
+        if (spins > 0) {
+            spins--;
+            cpu_relax(POLL_PAUSES);
+            weir__thread_yield();
+            continue;
+        }
+        uint32_t key = eventcount_prepare(&pool->work);
+        if (more_queued(pool)) {
+            eventcount_cancel(&pool->work);
+            continue;
+        }
+        if (load_seqcst(&pool->state) >= POOL_STOPPING) {
+            eventcount_cancel(&pool->work);
+            return;
+        }
+        woken = park(worker, key);
+    }
+}
+
+static void *worker_main(void *arg);
+
+/* The thread is at its end, one way or the other. */
+static void left(struct weir__worker *worker)
+{
+    weir_pool *pool = worker->pool;
+    if (pool->on_worker_stop != NULL)
+        pool->on_worker_stop(worker->index, pool->user);
+    if (worker->has_predecessor)
+        (void)pthread_join(worker->predecessor, NULL);
+    worker->has_predecessor = false;
+}
+
+struct service {
+    struct weir__worker *worker;
+    bool done;
+};
+
+static void serve_for_life(struct weir__worker *worker);
+
+static void replace_if_dying(struct service *service)
+{
+    if (service->done)
+        return;
+    struct weir__worker *worker = service->worker;
+    left(worker);
+    worker->predecessor = pthread_self();
+    worker->has_predecessor = true;
+    if (weir__worker_start(worker) == 0)
+        return;
+    worker->has_predecessor = false;
+    if (worker->pool->on_worker_start != NULL)
+        (void)worker->pool->on_worker_start(worker->index, worker->pool->user);
+    serve_for_life(worker);
+}
+
+static void leave_pool(struct weir__worker *worker)
+{
+    weir_pool *pool = worker->pool;
+    left(worker);
+    this_thread()->worker = NULL;
+    sub_seqcst(&pool->alive, 1);
+    weir__wake_all(
+        &pool->alive); /* only the address: the pool is freed after this thread is joined */
+}
+
+static void serve_for_life(struct weir__worker *worker)
+{
+    struct service service ON_LEAVE(replace_if_dying) = {worker, false};
+    serve(worker);
+    leave_pool(worker);
+    service.done = true;
+}
+
+static void *worker_main(void *arg)
+{
+    struct weir__worker *worker = arg;
+    weir_pool *pool = worker->pool;
+    this_thread()->worker = worker;
+    weir__thread_name(pool->name, worker->index);
+    int err = 0;
+    if (pool->on_worker_start != NULL)
+        err = pool->on_worker_start(worker->index, pool->user);
+    bool first_time = !worker->has_predecessor;
+    if (first_time) {
+        int none = 0;
+        if (err != 0)
+            (void)cas_seqcst(&pool->start_error, &none, err);
+        add_seqcst(&pool->started, 1);
+        weir__wake_all(&pool->started);
+    }
+    if (err == 0 || !first_time)
+        serve_for_life(worker);
+    return NULL;
+}
+
+int weir__worker_start(struct weir__worker *worker)
+{
+    return weir__thread_start(&worker->thread, worker_main, worker, worker->pool->stack_size);
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+/* algorithm.h - the lock-free MPMC ring, for words of any width.
+ *
+ * Positions count pushes from 0 and never wrap in practice (64 bits). The word of position p, at
+ * index p mod N, holds a sequence number and an item:
+ *
+ *     sequence p      free, waits for push number p
+ *     sequence p+1    holds the item of position p
+ *     sequence p+N    the item was taken: free for the next lap
+ *
+ * push: CAS {t, none} -> {t+1, item} at the first word that is not filled; pop: CAS {h+1, item} ->
+ * {h+N, none} at the first that is not consumed. That CAS is the whole operation: a thread stopped
+ * anywhere holds nothing. `tail` and `head` are hints, stored after the CAS; they may lag and even
+ * go backwards when a thread was preempted before its store, so every operation scans on from them.
+ *
+ * Invariants:
+ *   I1  Filled positions are a prefix, and so are consumed ones; at most N are filled only.
+ *   I2  "Filled" and "consumed" never become false again, so what a scan has passed stays passed.
+ *   I3  A hint never exceeds the position up to which everything was filled (consumed).
+ *   I4  At most `capacity` positions are filled and not consumed: push at t first sees that
+ *       position t - capacity was consumed.
+ * From I1 and I3: a push that scanned up to t and finds position t - capacity not consumed has seen
+ * exactly `capacity` items queued; a pop that scanned up to h and finds h not filled has seen none.
+ *
+ * Edges:
+ *   R1 hint stores -> A1 hint loads   what the hint says was filled is visible as filled (without
+ *                                     them an item can be lost or doubled on weak memory)
+ *   R2 push's CAS -> A2 pop's look    the item, and all that came before the push
+ *   R3 pop's CAS -> A3 push's look    the popper is through with the word, and with what it read
+ * A pool's idle worker relies on more: its last look at the ring and a submitter's CAS are
+ * sequentially consistent (word_ahead, word_fill), see wait/eventcount.c.
+ *
+ * The includer defines ring_word, ring_item and
+ *   int64_t word_ahead(word, p)      sequence - p, signed, from a load that is at least acquire
+ *   ring_item word_item(word)        the item, to be confirmed by the CAS
+ *   bool word_fill(word, p, item)    CAS {p, none} -> {p+1, item}
+ *   bool word_drain(word, p, item, next)   CAS {p+1, item} -> {next, none}
+ */
+#ifndef WEIR_RING_ALGORITHM_H
+#define WEIR_RING_ALGORITHM_H
+
+#include "base/assert.h"
+#include "base/atomic.h"
+
+/* After a lost CAS somebody else is at the same word: let its line settle. */
+enum { RING_BACKOFF = 16 };
+
+struct ring {
+    _Alignas(CACHE_LINE) atomic(uint64_t) tail; /* hint, written by pushers */
+    _Alignas(CACHE_LINE) atomic(uint64_t) head; /* hint, written by poppers */
+    _Alignas(CACHE_LINE) ring_word *words;      /* from here on constant */
+    uint64_t mask;                              /* N - 1 */
+    uint64_t capacity;                          /* 1 to N */
+};
+
+/* The smallest N for a capacity. */
+static inline uint64_t ring_slots(uint64_t capacity)
+{
+    uint64_t n = 2;
+    while (n < capacity)
+        n *= 2;
+    return n;
+}
+
+static inline ring_word *ring_at(const struct ring *ring, uint64_t position)
+{
+    return &ring->words[position & ring->mask];
+}
+
+/* Is `position` filled (bias 0) or consumed (bias 1)? */
+static inline bool ring_passed(const struct ring *ring, uint64_t position, unsigned bias)
+{
+    return word_ahead(ring_at(ring, position), position + bias) > 0;
+}
+
+/* The first position after `from` that was not seen filled (bias 0) or consumed (bias 1), where
+ * `from` is, and its word is `ahead` ahead. Gallops, so that a stale hint costs O(log N). */
+static COLD uint64_t ring_skip_far(const struct ring *ring, uint64_t from, int64_t ahead,
+                                   unsigned bias)
+{
+    /* A word k laps ahead says that position from + (k-1)*N has been passed. */
+    uint64_t n = ring->mask + 1;
+    uint64_t laps = ((uint64_t)ahead + bias) / n;
+    uint64_t low = laps > 1 ? from + (laps - 1) * n : from;
+    uint64_t step = 1;
+    while (step < n && ring_passed(ring, low + step, bias)) {
+        low += step;
+        step *= 2;
+    }
+    while (step > 1) {
+        step /= 2;
+        if (ring_passed(ring, low + step, bias))
+            low += step;
+    }
+    return low + 1;
+}
+
+static inline uint64_t ring_skip(const struct ring *ring, uint64_t from, int64_t ahead,
+                                 unsigned bias)
+{
+    if (likely((uint64_t)ahead + bias < 2 * (ring->mask + 1) && !ring_passed(ring, from + 1, bias)))
+        return from + 1;
+    return ring_skip_far(ring, from, ahead, bias);
+}
+
+/* Pushes `item`; writes its position. False: exactly `capacity` items are queued. */
+static inline bool ring_push(struct ring *ring, ring_item item, uint64_t *ret_position)
+{
+    uint64_t t = load_acq(&ring->tail); /* A1 */
+    for (;;) {
+        ring_word *word = ring_at(ring, t);
+        int64_t ahead = word_ahead(word, t); /* A3 */
+        if (likely(ahead == 0)) {
+            uint64_t oldest =
+                t - ring->capacity; /* I4; below 0 in the first lap: reads as consumed */
+            if (ring->capacity <= ring->mask &&
+                word_ahead(ring_at(ring, oldest), oldest + ring->mask + 1) < 0)
+                return false;
+            if (likely(word_fill(word, t, item))) { /* R2 */
+                store_rel(&ring->tail, t + 1);      /* R1 */
+                *ret_position = t;
+                return true;
+            }
+            cpu_relax(RING_BACKOFF);
+        } else if (ahead < 0) {
+            return false;
+        } else {
+            t = ring_skip(ring, t, ahead, 0);
+        }
+    }
+}
+
+/* The first position that is not consumed; true if it holds an item, which is written too. */
+static inline bool ring_peek(const struct ring *ring, uint64_t *ret_position, ring_item *ret_item)
+{
+    uint64_t h = load_acq(&ring->head); /* A1 */
+    for (;;) {
+        ring_word *word = ring_at(ring, h);
+        int64_t ahead = word_ahead(word, h + 1); /* A2 */
+        if (ahead > 0) {
+            h = ring_skip(ring, h, ahead, 1);
+            continue;
+        }
+        *ret_position = h;
+        if (ahead < 0)
+            return false;
+        *ret_item = word_item(word);
+        return true;
+    }
+}
+
+/* Takes `item` from `position`, unless somebody else did. */
+static inline bool ring_take(struct ring *ring, uint64_t position, ring_item item)
+{
+    if (!word_drain(ring_at(ring, position), position, item, position + ring->mask + 1)) /* R3 */
+        return false;
+    store_rel(&ring->head, position + 1); /* R1 */
+    return true;
+}
+
+/* Pops the oldest item and its position. False: the ring is empty. */
+static inline bool ring_pop(struct ring *ring, uint64_t *ret_position, ring_item *ret_item)
+{
+    while (likely(ring_peek(ring, ret_position, ret_item))) {
+        if (likely(ring_take(ring, *ret_position, *ret_item)))
+            return true;
+        cpu_relax(RING_BACKOFF);
+    }
+    return false;
+}
+
+/* Does the word of `position` still hold its item? */
+static inline bool ring_holds(const struct ring *ring, uint64_t position)
+{
+    return word_ahead(ring_at(ring, position), position + 1) == 0;
+}
+
+/* The first position that is not filled (bias 0) or not consumed (bias 1). */
+static inline uint64_t ring_end(const struct ring *ring, unsigned bias)
+{
+    uint64_t p = bias == 0 ? load_acq(&ring->tail) : load_acq(&ring->head); /* A1 */
+    for (;;) {
+        int64_t ahead = word_ahead(ring_at(ring, p), p + bias);
+        if (ahead <= 0)
+            return p;
+        p = ring_skip(ring, p, ahead, bias);
+    }
+}
+
+/* How many items are queued: exact at rest. */
+static inline uint64_t ring_count(const struct ring *ring)
+{
+    uint64_t head = ring_end(ring, 1); /* first: then the difference cannot be negative */
+    uint64_t queued = ring_end(ring, 0) - head;
+    return queued < ring->capacity ? queued : ring->capacity;
+}
+
+#endif

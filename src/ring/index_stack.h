@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* index_stack.h - a lock-free stack of slot indices (R. K. Treiber, "Systems programming: coping
+ * with parallelism", 1986), its head tagged against reuse.
+ *
+ * head: {tag:40, index+1:24}, 0 in the low bits: empty. links[i]: what lies below i, as index+1.
+ * The tag grows with every change, so a CAS whose thread slept through a pop and a push of the same
+ * index fails; it wraps after 2^40 changes, as in index_ring.h. A link may be read by a popper that
+ * has already lost, hence atomic; its CAS then fails.
+ * Edges: R4 push's CAS -> A4 pop's load: the links below, and the last use of the slots.
+ */
+#ifndef WEIR_RING_INDEX_STACK_H
+#define WEIR_RING_INDEX_STACK_H
+
+#include "base/atomic.h"
+
+#define STACK_LINK_MASK ((UINT64_C(1) << 24) - 1)
+#define STACK_TAG (UINT64_C(1) << 24)
+
+typedef atomic(uint64_t) index_stack;
+typedef atomic(uint32_t) index_link;
+
+enum { LINK_NONE = 0 };
+
+/* Pushes the slots from `first` down to `last`, which are linked already (as index+1 both). */
+static inline void stack_push(index_stack *stack, index_link *links, uint32_t first, uint32_t last)
+{
+    uint64_t head = load_rlx(stack); /* the CAS checks it */
+    do
+        store_rlx(&links[last - 1], (uint32_t)(head & STACK_LINK_MASK)); /* published by R4 */
+    while (!cas_acqrel(stack, &head, ((head & ~STACK_LINK_MASK) + STACK_TAG) | first)); /* R4 */
+}
+
+/* Pops one slot (as index+1); LINK_NONE: empty. */
+static inline uint32_t stack_pop(index_stack *stack, const index_link *links)
+{
+    uint64_t head = load_acq(stack); /* A4 */
+    for (;;) {
+        uint32_t first = (uint32_t)(head & STACK_LINK_MASK);
+        if (first == LINK_NONE)
+            return LINK_NONE;
+        uint32_t below = load_rlx(&links[first - 1]); /* stale if we lose; ordered by A4 if not */
+        if (cas_acqrel(stack, &head, ((head & ~STACK_LINK_MASK) + STACK_TAG) | below)) /* A4 */
+            return first;
+    }
+}
+
+/* Puts a linked chain onto an empty stack; false if it is not empty. */
+static inline bool stack_fill(index_stack *stack, uint32_t first)
+{
+    uint64_t head = load_rlx(stack); /* the CAS checks it */
+    return (head & STACK_LINK_MASK) == LINK_NONE &&
+           cas_acqrel(stack, &head, (head + STACK_TAG) | first); /* R4 */
+}
+
+#endif

@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: MIT */
+/* context.c - cancellation and deadline.
+ *
+ * States of a context: live -> over, never back. Nothing is propagated: a cancellation is written
+ * in the context that was cancelled, and whoever checks a descendant walks up to it. When a context
+ * was over, and why, follows from times alone: the earliest `cancelled_at` of it and its ancestors
+ * against its deadline. So every observer gets the same answer, and for ever.
+ *
+ * Invariants:
+ *   I1  cause is set once, by CAS. It is set before the clock is read for cancelled_at; so a check
+ *       that ran after the deadline and saw no cancellation stays right: the time will be later.
+ *   I2  Who sees a cause without a time fills in the time first; the first time stays.
+ *   I3  `deadline` is at most the parents'.
+ *
+ * Blocked threads are entered under one key for all contexts; a cancellation wakes those whose
+ * context is over by then. That walk is proportional to the number of threads blocked with a
+ * context, which is small beside the cost of waking one.
+ *
+ * A task's own context lives on the stack of the thread that runs it, with `refs` 0. A reference to
+ * it, or a child of it, takes a twin on the heap that has the same parents; the twin is entered as
+ * a waiter, so that a cancellation of the task reaches it while the task runs.
+ *
+ * Recursion: over `also` only, as deep as pools are nested in each other.
+ *
+ * Edges: R7 cause CAS -> A7 its loads: what came before the cancellation. R8 twin CAS -> A8.
+ */
+#include "sync/context.h"
+
+#include <errno.h>
+
+#include "base/assert.h"
+#include "os/alloc.h"
+#include "os/thread.h"
+
+#define CAUSE_SET (UINT64_C(1) << 32)
+#define NEVER INT64_MAX
+
+struct twin {
+    weir_context context;
+    struct waiter task;                /* while the task runs: entered under every_context */
+    const atomic(uint32_t) *task_flag; /* compared only */
+};
+
+/* Everybody who waits for a context is entered under this address. */
+static const char every_context;
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* When this context itself was cancelled, or NEVER. */
+static int64_t own_cancellation(const weir_context *ctx, int *ret_cause)
+{
+    uint64_t cause = load_seqcst(&ctx->cause); /* A7; seq_cst: a waiter's look */
+    if (likely(cause == 0)) {
+        if (ctx->task_flag == NULL || load_seqcst(ctx->task_flag) == 0) /* A7 */
+            return NEVER;
+        cause = CAUSE_SET | (uint32_t)-ECANCELED;
+    }
+    atomic(int64_t) *at = (atomic(int64_t) *)&ctx->cancelled_at;
+    int64_t time = load_acq(at);
+    if (time == 0) { /* I2 */
+        int64_t now = weir_now();
+        if (cas_acqrel(at, &time, now))
+            time = now;
+    }
+    *ret_cause = (int)(uint32_t)cause;
+    return time;
+}
+
+/* The earliest cancellation of ctx and its ancestors, the nearest one among equals. */
+static int64_t cancellation(const weir_context *ctx, int *ret_cause)
+{
+    int64_t first = NEVER;
+    for (; ctx != NULL; ctx = ctx->parent) {
+        int cause = 0;
+        int64_t time = own_cancellation(ctx, &cause);
+        if (time < first) {
+            first = time;
+            *ret_cause = cause;
+        }
+        if (ctx->also != NULL && (time = cancellation(ctx->also, &cause)) < first) {
+            first = time;
+            *ret_cause = cause;
+        }
+    }
+    return first;
+}
+
+int weir_context_cause(const weir_context *ctx)
+{
+    if (ctx == NULL)
+        return 0;
+    int cause = 0;
+    int64_t cancelled = cancellation(ctx, &cause);
+    if (cancelled != NEVER)
+        return cancelled < ctx->deadline ? cause : -ETIMEDOUT;
+    return ctx->deadline != WEIR_FOREVER && ctx->deadline <= weir_now() ? -ETIMEDOUT : 0;
+}
+
+int weir_context_err(const weir_context *ctx)
+{
+    if (ctx == NULL)
+        return 0;
+    int cause;
+    int64_t cancelled = cancellation(ctx, &cause);
+    if (cancelled != NEVER)
+        return cancelled < ctx->deadline ? -ECANCELED : -ETIMEDOUT;
+    return ctx->deadline != WEIR_FOREVER && ctx->deadline <= weir_now() ? -ETIMEDOUT : 0;
+}
+
+int64_t weir_context_deadline(const weir_context *ctx)
+{
+    return ctx != NULL ? ctx->deadline : WEIR_FOREVER;
+}
+
+void *weir_context_value(const weir_context *ctx, const void *key)
+{
+    for (; ctx != NULL && key != NULL; ctx = ctx->parent) {
+        if (ctx->key == key)
+            return ctx->value;
+        void *value;
+        if (ctx->also != NULL && (value = weir_context_value(ctx->also, key)) != NULL)
+            return value;
+    }
+    return NULL;
+}
+
+/* Cancelling. */
+
+/* After a cancellation was written: wakes whom it ended. */
+static bool is_over(const struct waiter *waiter, const void *unused)
+{
+    (void)unused;
+    return weir_context_err(waiter->context) != 0 || weir_context_err(waiter->also) != 0;
+}
+
+static void write_cancellation(weir_context *ctx, uint64_t set)
+{
+    uint64_t none = 0;
+    (void)cas_seqcst(&ctx->cause, &none, set); /* R7, I1; seq_cst against a waiter's look */
+    int ignored;
+    (void)own_cancellation(ctx, &ignored); /* I2 */
+}
+
+void weir_context_cancel(weir_context *ctx, int cause)
+{
+    if (ctx == NULL || weir_context_err(ctx) != 0)
+        return;
+    uint64_t set = CAUSE_SET | (uint32_t)(cause != 0 ? cause : -ECANCELED);
+    write_cancellation(ctx, set);
+    struct twin *twin = load_seqcst(&ctx->twin); /* A8; seq_cst: hold_twin looks at cause */
+    if (twin != NULL)
+        write_cancellation(&twin->context, set);
+    weir__wake_matching(&every_context, is_over, NULL);
+}
+
+void weir__context_wake_everybody(void)
+{
+    weir__wake_all(&every_context);
+}
+
+static void cancel_twin(struct waiter *waiter)
+{
+    write_cancellation(&container_of(waiter, struct twin, task)->context,
+                       CAUSE_SET | (uint32_t)-ECANCELED);
+}
+
+static bool is_twin(const struct waiter *waiter, const void *task_flag)
+{
+    return waiter->wake == cancel_twin &&
+           container_of(waiter, const struct twin, task)->task_flag == task_flag;
+}
+
+void weir__context_task_cancelled(const atomic(uint32_t) *task_flag)
+{
+    weir__wake_matching(&every_context, is_twin, (const void *)task_flag);
+    weir__wake_matching(&every_context, is_over, NULL);
+}
+
+/* Making and freeing. */
+
+static void init(weir_context *ctx, weir_context *parent, weir_context *also, int64_t deadline)
+{
+    ctx->parent = parent;
+    ctx->also = also;
+    ctx->deadline = deadline;
+    if (parent != NULL)
+        ctx->deadline = earlier(ctx->deadline, parent->deadline); /* I3 */
+    if (also != NULL)
+        ctx->deadline = earlier(ctx->deadline, also->deadline);
+    ctx->key = NULL;
+    ctx->value = NULL;
+    ctx->task_flag = NULL;
+    store_rlx(&ctx->cause, 0); /* nobody else knows the context yet */
+    store_rlx(&ctx->cancelled_at, 0);
+    store_rlx(&ctx->twin, NULL);
+    store_rlx(&ctx->refs, 0);
+}
+
+static bool on_stack(const weir_context *ctx)
+{
+    return load_rlx(&ctx->refs) == 0; /* constant for a task's own, never 0 for another */
+}
+
+void weir__context_begin(weir_context *ctx, weir_context *parent, weir_context *pool,
+                         int64_t deadline, atomic(uint32_t) *task_flag)
+{
+    init(ctx, parent, pool, deadline);
+    ctx->task_flag = task_flag;
+}
+
+/* Takes a reference on a heap context. */
+static weir_context *hold(weir_context *ctx)
+{
+    if (ctx != NULL)
+        add_rlx(&ctx->refs, 1); /* the caller has one, so it cannot go away meanwhile */
+    return ctx;
+}
+
+/* What cancelled the task's own context when the twin could not be reached yet. */
+static void pass_on(const weir_context *ctx, struct twin *twin)
+{
+    int cause = 0;
+    if (own_cancellation(ctx, &cause) != NEVER)
+        weir_context_cancel(&twin->context, cause);
+}
+
+/* The twin of a task's own context, made now if need be; a reference for the caller, or NULL. */
+static weir_context *hold_twin(weir_context *ctx)
+{
+    struct twin *twin = load_acq(&ctx->twin); /* A8 */
+    if (twin == NULL) {
+        struct twin *made = weir__alloc(1, sizeof *made);
+        if (made == NULL)
+            return NULL;
+        init(&made->context, hold(ctx->parent), hold(ctx->also), ctx->deadline);
+        store_rlx(&made->context.refs, 1); /* the task's; given back by weir__context_end_twin */
+        made->task_flag = ctx->task_flag;
+        made->task = (struct waiter){.key = &every_context, .wake = cancel_twin};
+        weir__waiter_add(&made->task);
+        if (cas_seqcst(&ctx->twin, &twin,
+                       made)) { /* R8; seq_cst: weir_context_cancel looks at it */
+            twin = made;
+            pass_on(ctx, twin);
+        } else {
+            weir__waiter_remove(&made->task);
+            weir_context_unref(&made->context);
+        }
+    }
+    return hold(&twin->context);
+}
+
+void weir__context_end_twin(weir_context *ctx)
+{
+    struct twin *twin = load_acq(&ctx->twin); /* A8 */
+    weir__waiter_remove(&twin->task);
+    pass_on(ctx, twin);
+    weir_context_unref(&twin->context);
+}
+
+weir_context *weir_context_ref(weir_context *ctx)
+{
+    return ctx == NULL || !on_stack(ctx) ? hold(ctx) : hold_twin(ctx);
+}
+
+void weir_context_unref(weir_context *ctx)
+{
+    while (ctx != NULL) {
+        if (on_stack(ctx))
+            weir__misuse("weir_context_unref",
+                         "the context that a task was given is not the task's to give back.");
+        if (sub_acqrel(&ctx->refs, 1) != 1)
+            return;
+        weir_context *parent = ctx->parent;
+        if (ctx->also != NULL)
+            weir_context_unref(ctx->also);
+        weir__free(ctx); /* the context is the first member of a twin */
+        ctx = parent;
+    }
+}
+
+static int new_child(weir_context **ret, weir_context *parent, int64_t deadline)
+{
+    weir_context *held = weir_context_ref(parent);
+    if (parent != NULL && held == NULL)
+        return -ENOMEM;
+    weir_context *ctx = weir__alloc(1, sizeof *ctx);
+    if (ctx == NULL) {
+        weir_context_unref(held);
+        return -ENOMEM;
+    }
+    init(ctx, held, NULL, deadline);
+    store_rlx(&ctx->refs, 1);
+    *ret = ctx;
+    return 0;
+}
+
+int weir_context_new(weir_context **ret, weir_context *parent, int64_t deadline)
+{
+    return ret != NULL ? new_child(ret, parent, deadline) : -EINVAL;
+}
+
+int weir_context_with_value(weir_context **ret, weir_context *parent, const void *key, void *value)
+{
+    if (ret == NULL || key == NULL)
+        return -EINVAL;
+    weir_context *ctx;
+    int err = new_child(&ctx, parent, WEIR_FOREVER);
+    if (err != 0)
+        return err;
+    ctx->key = key;
+    ctx->value = value;
+    *ret = ctx;
+    return 0;
+}
+
+/* Waiting. */
+
+void weir__context_watch(struct waiter *waiter, const weir_context *ctx, const weir_context *also)
+{
+    waiter->key = &every_context;
+    waiter->context = ctx;
+    waiter->also = also;
+    weir__waiter_add(waiter);
+}
+
+int weir__wait_until(const void *key, bool (*ready)(void *arg), void *arg, weir_context *ctx,
+                     const weir_context *also, int64_t deadline)
+{
+    int err = weir_context_err(ctx);
+    if (err != 0)
+        return err;
+    if (ready(arg))
+        return 0;
+    if (deadline != WEIR_FOREVER && deadline <= weir_now())
+        return -ETIMEDOUT;
+    int64_t until = earlier(deadline, weir_context_deadline(ctx));
+    struct park *park = &this_thread()->park;
+    struct waiter object = {.key = key, .wake = weir__wake_thread, .park = park};
+    struct waiter watch = {.wake = weir__wake_thread, .park = park};
+    weir__waiter_add(&object);
+    bool watching = ctx != NULL || also != NULL;
+    if (watching)
+        weir__context_watch(&watch, ctx, also);
+    for (int slept = 0;;) {
+        uint32_t seen = load_acq(&park->word); /* before the looks: a later wake changes it */
+        if (ready(arg)) {
+            err = 0;
+            break;
+        }
+        if ((err = weir_context_err(ctx)) != 0)
+            break;
+        if (slept == -ETIMEDOUT) {
+            err = -ETIMEDOUT;
+            break;
+        }
+        /* Woken for something that is not (yet) what we wait for: enter again, then look again. */
+        bool again = false;
+        if (waiter_woken(&object)) {
+            weir__waiter_add(&object);
+            again = true;
+        }
+        if (watching && waiter_woken(&watch)) {
+            weir__waiter_add(&watch);
+            again = true;
+        }
+        if (!again)
+            slept = weir__park_wait(park, seen, until);
+    }
+    weir__waiter_remove(&object);
+    if (watching)
+        weir__waiter_remove(&watch);
+    return err;
+}
+
+static bool never(void *unused)
+{
+    (void)unused;
+    return false;
+}
+
+static bool context_over(void *ctx)
+{
+    return weir_context_err(ctx) != 0;
+}
+
+/* Waits for nothing but the context and the deadline; the key is its own address on the stack. */
+int weir_sleep_until(weir_context *ctx, int64_t deadline)
+{
+    const char nothing = 0;
+    int err = weir__wait_until(&nothing, never, NULL, ctx, NULL, deadline);
+    return err == -ETIMEDOUT && weir_context_err(ctx) == 0 ? 0 : err;
+}
+
+int weir_context_wait_until(weir_context *ctx, int64_t deadline)
+{
+    const char nothing = 0;
+    if (context_over(ctx))
+        return 0;
+    int err = weir__wait_until(&nothing, context_over, ctx, ctx, NULL, deadline);
+    return context_over(ctx) ? 0 : err;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* context.h - contexts inside weir, and waiting that a context can end. */
+#ifndef WEIR_SYNC_CONTEXT_H
+#define WEIR_SYNC_CONTEXT_H
+
+#include "weir/context.h"
+
+#include "wait/waiter.h"
+
+struct weir_context {
+    weir_context *parent; /* holds a reference, but a task's own borrows it */
+    weir_context *also;   /* a second parent: the pool of a task; likewise */
+    int64_t deadline;     /* the earliest of own and ancestors' */
+    const void *key;      /* what `value` answers to, or NULL */
+    void *value;
+    atomic(uint32_t) *task_flag; /* a task's own: non-zero once the task was cancelled; else NULL */
+    atomic(uint64_t) cause;      /* 0, or CAUSE_SET | the cause */
+    atomic(int64_t) cancelled_at; /* 0, or the time of the first cancellation */
+    atomic(struct twin *) twin;   /* a task's own: what outlives it, if somebody asked; else NULL */
+    atomic(uint32_t) refs;        /* 0: a task's own, which lives on a stack */
+};
+
+/* The context of a task that is about to run: `parent` (may be NULL) and `pool` must outlive it.
+ * weir__context_end must be called before it goes away. */
+void weir__context_begin(weir_context *ctx, weir_context *parent, weir_context *pool,
+                         int64_t deadline, atomic(uint32_t) *task_flag);
+void weir__context_end_twin(weir_context *ctx);
+
+static inline void weir__context_end(weir_context *ctx)
+{
+    if (load_acq(&ctx->twin) != NULL) /* A8 <- R8 in context.c */
+        weir__context_end_twin(ctx);
+}
+
+/* The task whose own context has `task_flag` was cancelled (the flag is set): wakes who is blocked
+ * on it, and cancels what outlives it. */
+void weir__context_task_cancelled(const atomic(uint32_t) *task_flag);
+
+/* Enters a waiter that is woken when `ctx` or `also` (each may be NULL) is cancelled; `wake` and
+ * `park` are the caller's. */
+void weir__context_watch(struct waiter *waiter, const weir_context *ctx, const weir_context *also);
+
+/* Blocks until ready(arg), which is asked again after each weir__wake of `key`. Returns 0: ready;
+ * else ctx's err, or -ETIMEDOUT. A context that is over fails first; then ready() is asked even if
+ * the deadline has passed. ready() looks in a sequentially consistent way; it may also take what it
+ * finds, for once it has said yes it is not asked again. It is asked also when `also` (may be NULL)
+ * is cancelled, which in itself ends nothing. */
+int weir__wait_until(const void *key, bool (*ready)(void *arg), void *arg, weir_context *ctx,
+                     const weir_context *also, int64_t deadline);
+
+/* Has everybody who is blocked with a context look again, whatever the context. */
+void weir__context_wake_everybody(void);
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+#include "sync/waitgroup.h"
+
+#include "base/assert.h"
+#include "wait/waiter.h"
+
+bool weir__waitgroup_add(struct waitgroup *wg, uint32_t n)
+{
+    uint64_t state = load_rlx(&wg->state); /* the CAS checks it */
+    uint64_t next;
+    do {
+        uint64_t count = (uint64_t)waitgroup_count(state) + n;
+        if (count > WAITGROUP_MAX)
+            return false;
+        uint64_t round = state >> 32;
+        if (waitgroup_count(state) == 0)
+            round++;
+        next = (uint64_t)(uint32_t)round << 32 | count;
+    } while (!cas_seqcst(&wg->state, &state, next));
+    return true;
+}
+
+bool weir__waitgroup_take(struct waitgroup *wg)
+{
+    uint64_t before = sub_seqcst(&wg->state, 1); /* publishes what was done to the waiter's look */
+    if (waitgroup_count(before) == 0)
+        weir__misuse("weir_waitgroup_done", "the counter is below zero.");
+    return waitgroup_count(before) == 1;
+}
+
+void weir_waitgroup_add(weir_waitgroup *wg, unsigned n)
+{
+    if (wg == NULL)
+        weir__misuse("weir_waitgroup_add", "the waitgroup is NULL.");
+    if (n > WAITGROUP_MAX || (n != 0 && !weir__waitgroup_add((struct waitgroup *)wg, n)))
+        weir__misuse("weir_waitgroup_add", "the counter is above 2^31 - 1.");
+}
+
+void weir_waitgroup_done(weir_waitgroup *wg)
+{
+    if (wg == NULL)
+        weir__misuse("weir_waitgroup_done", "the waitgroup is NULL.");
+    if (weir__waitgroup_take((struct waitgroup *)wg))
+        wake_waiters(wg);
+}

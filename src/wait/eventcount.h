@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/* eventcount.h - threads that sleep until a queue may have changed, on a word that they share.
+ *
+ *     for (;;) {                                     who makes the change:
+ *         key = eventcount_prepare(&ec);                 push;                (seq_cst CAS)
+ *         if (take from the queue) {                     eventcount_notify(&ec, position);
+ *             eventcount_cancel(&ec); break;
+ *         }
+ *         weir__eventcount_sleep(&ec, key, deadline);
+ *     }
+ *
+ * Lock-free for those who notify. At most one wake is in flight: whoever sleep returned true for
+ * must look at the queue, and must notify again if it leaves something there for others.
+ */
+#ifndef WEIR_WAIT_EVENTCOUNT_H
+#define WEIR_WAIT_EVENTCOUNT_H
+
+#include "base/assert.h"
+#include "os/park.h"
+
+struct eventcount {
+    struct park park;           /* its word is the epoch: it changes with every wake */
+    atomic(uint64_t) sleepers;  /* {prepares ever, prepared or asleep now} */
+    atomic(uint64_t) in_flight; /* {epoch, position} of the last wake that reached a sleeper */
+    atomic(uint64_t) in_vain;   /* {epoch, prepares} of the last wake that reached nobody */
+};
+
+#define EVENTCOUNT_PREPARED (UINT64_C(1) << 32 | 1)
+
+void weir__eventcount_init(struct eventcount *ec);
+void weir__eventcount_destroy(struct eventcount *ec);
+
+/* Announces a sleeper. The caller then looks at the queue and either cancels or sleeps. */
+static inline uint32_t eventcount_prepare(struct eventcount *ec)
+{
+    uint32_t key = load_seqcst(&ec->park.word); /* S1 in eventcount.c, which says why it is first */
+    add_seqcst(&ec->sleepers, EVENTCOUNT_PREPARED); /* S2 */
+    return key;
+}
+
+static inline void eventcount_cancel(struct eventcount *ec)
+{
+    sub_seqcst(&ec->sleepers, 1);
+}
+
+/* Sleeps until the epoch is no longer `key`, or until `deadline`, or for no reason. True: a wake
+ * reached this thread, and it now owes a look. */
+bool weir__eventcount_sleep(struct eventcount *ec, uint32_t key, int64_t deadline);
+
+static inline bool eventcount_has_sleepers(struct eventcount *ec)
+{
+    return (uint32_t)load_seqcst(&ec->sleepers) != 0;
+}
+
+void weir__eventcount_wake(struct eventcount *ec, uint64_t position);
+
+/* Wakes one sleeper, if there is one and no wake is in flight. `position` counts the changes, in
+ * whatever way: it limits how long one wake is relied upon. */
+static inline void eventcount_notify(struct eventcount *ec, uint64_t position)
+{
+    if (unlikely(eventcount_has_sleepers(ec)))
+        weir__eventcount_wake(ec, position);
+}
+
+/* Wakes one sleeper even if a wake is in flight; and all of them. */
+void weir__eventcount_wake_another(struct eventcount *ec, uint64_t position);
+void weir__eventcount_wake_all(struct eventcount *ec);
+
+#endif

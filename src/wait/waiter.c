@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/* waiter.c - the table of waiters (the "parking lot" of F. Pizlo, "Locking in WebKit", 2016).
+ *
+ * Locks: a bucket's lock guards its list and the fields of the waiters in it. It is held while the
+ * waiters are woken, and a waiter leaves only when it was told so (R6) or after it held the lock
+ * itself: so its park and its stack outlive the waker's use of them. At most one bucket's lock is
+ * held at a time, and only a park's own lock is taken under it.
+ *
+ * Edges:
+ *   A sleeper counts itself (add_seqcst) and then looks at the object; a waker changes the object
+ *   and then looks at the count (load_seqcst). All four are sequentially consistent, so one of the
+ *   two sees the other: no wake-up is lost, and nobody who wakes an object that is not waited for
+ *   takes a lock.
+ *   R6 RELEASED -> A6: the waker has finished with the waiter.
+ *
+ * fork: a child has one thread and no waiters; its table is made anew before fork() returns.
+ */
+#include "wait/waiter.h"
+
+#include "os/fork.h"
+#include "os/lock.h"
+
+enum { BUCKETS = 64 };
+
+struct bucket {
+    _Alignas(2 * CACHE_LINE) struct lock lock;
+    atomic(uint32_t) count; /* of waiters in the list; raised before a waiter's first look */
+    struct list waiters;
+};
+
+#define BUCKET(i)                                                                                  \
+    {                                                                                              \
+        .lock = LOCK_INIT, .waiters = { &buckets[i].waiters, &buckets[i].waiters }                 \
+    }
+#define BUCKETS_4(i) BUCKET(i), BUCKET((i) + 1), BUCKET((i) + 2), BUCKET((i) + 3)
+#define BUCKETS_16(i) BUCKETS_4(i), BUCKETS_4((i) + 4), BUCKETS_4((i) + 8), BUCKETS_4((i) + 12)
+
+static struct bucket buckets[BUCKETS] = {BUCKETS_16(0), BUCKETS_16(16), BUCKETS_16(32),
+                                         BUCKETS_16(48)};
+
+static void reset_after_fork(void)
+{
+    for (size_t i = 0; i < BUCKETS; i++) {
+        lock_init(&buckets[i].lock);
+        store_rlx(&buckets[i].count, 0); /* one thread */
+        list_init(&buckets[i].waiters);
+    }
+}
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+    (void)weir__at_fork_child(reset_after_fork); /* fails only if memory ends while loading */
+}
+
+static struct bucket *bucket_of(const void *key)
+{
+    uint64_t hash = (uint64_t)(uintptr_t)key * UINT64_C(0x9E3779B97F4A7C15);
+    return &buckets[hash >> 58];
+}
+
+void weir__wake_thread(struct waiter *waiter)
+{
+    add_seqcst(&waiter->park->word, 1);
+    (void)weir__park_wake(waiter->park, 1);
+}
+
+void weir__waiter_add(struct waiter *waiter)
+{
+    struct bucket *bucket = bucket_of(waiter->key);
+    lock_acquire(&bucket->lock);        /* so whoever woke it before is through */
+    store_rlx(&waiter->woken, WAITING); /* under the lock */
+    list_append(&bucket->waiters, &waiter->link);
+    add_seqcst(&bucket->count, 1);
+    lock_release(&bucket->lock);
+}
+
+static void take_out(struct bucket *bucket, struct waiter *waiter)
+{
+    list_remove(&waiter->link);
+    sub_seqcst(&bucket->count, 1);
+}
+
+void weir__waiter_remove(struct waiter *waiter)
+{
+    if (load_acq(&waiter->woken) == RELEASED) /* A6 */
+        return;
+    struct bucket *bucket = bucket_of(waiter->key);
+    lock_acquire(&bucket->lock);
+    if (load_rlx(&waiter->woken) == WAITING) /* under the lock */
+        take_out(bucket, waiter);
+    lock_release(&bucket->lock);
+}
+
+static void wake(const void *key, bool (*match)(const struct waiter *, const void *),
+                 const void *arg, size_t most)
+{
+    struct bucket *bucket = bucket_of(key);
+    if (load_seqcst(&bucket->count) == 0)
+        return;
+    lock_acquire(&bucket->lock);
+    struct list *next;
+    for (struct list *at = bucket->waiters.next; at != &bucket->waiters && most > 0; at = next) {
+        next = at->next;
+        struct waiter *waiter = container_of(at, struct waiter, link);
+        if (waiter->key != key || (match != NULL && !match(waiter, arg)))
+            continue;
+        take_out(bucket, waiter);
+        store_rel(&waiter->woken, WOKEN); /* before the wake, so that the woken thread sees it */
+        waiter->wake(waiter);
+        store_rel(&waiter->woken, RELEASED); /* R6: from here on it may be gone */
+        most--;
+    }
+    lock_release(&bucket->lock);
+}
+
+void weir__wake_all(const void *key)
+{
+    wake(key, NULL, NULL, SIZE_MAX);
+}
+
+void weir__wake_one(const void *key)
+{
+    wake(key, NULL, NULL, 1);
+}
+
+void weir__wake_matching(const void *key, bool (*match)(const struct waiter *, const void *),
+                         const void *arg)
+{
+    wake(key, match, arg, SIZE_MAX);
+}

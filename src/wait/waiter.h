@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/* waiter.h - lists of threads that wait for something, found by its address.
+ *
+ * The objects that are waited for carry no list: a waiter enters itself under the object's address
+ * in a table, and who changes the object wakes by address. So the change itself can be the last
+ * access to the object, which its waiter may free at once.
+ *
+ * Waiting: add; look at the object (sequentially consistent); park if it is not yet so; remove.
+ * Waking: change the object (a sequentially consistent read-modify-write); weir__wake.
+ */
+#ifndef WEIR_WAIT_WAITER_H
+#define WEIR_WAIT_WAITER_H
+
+#include "base/atomic.h"
+#include "base/list.h"
+#include "os/park.h"
+
+struct weir_context;
+
+enum {
+    WAITING,  /* in the list */
+    WOKEN,    /* out of the list; the waker is still at work on the waiter */
+    RELEASED, /* the waker is through with it */
+};
+
+struct waiter {
+    struct list link;              /* under the bucket's lock */
+    const void *key;               /* the address waited for */
+    void (*wake)(struct waiter *); /* called under the bucket's lock, must not take another one */
+    struct park *park;             /* for wake */
+    const struct weir_context *context; /* for who cancels a context, else NULL */
+    const struct weir_context *also;    /* a second one, or NULL */
+    atomic(uint32_t) woken;             /* WAITING, WOKEN or RELEASED */
+};
+
+/* A `wake` for a thread that sleeps on its own park. */
+void weir__wake_thread(struct waiter *waiter);
+
+/* Enters the waiter under waiter->key, for the first time or after it was woken; the other fields
+ * are the caller's, link and woken are not. */
+void weir__waiter_add(struct waiter *waiter);
+
+/* Takes it out if it was not woken. Afterwards nobody touches it. */
+void weir__waiter_remove(struct waiter *waiter);
+
+/* Was it taken out of the list? Then a wake-up for the key would not find it any more. */
+static inline bool waiter_woken(const struct waiter *waiter)
+{
+    return load_acq(&waiter->woken) != WAITING; /* A6 <- R6 in waiter.c */
+}
+
+/* Wakes all waiters, or the one that has waited longest, that are entered under `key`. Touches only
+ * the address, not what is there. Never blocks if nobody waits. */
+void weir__wake_all(const void *key);
+void weir__wake_one(const void *key);
+
+/* Somebody who runs queued tasks of an object while it waits for it is entered under another
+ * address: it is to be woken also when there is one more to run. */
+static inline const void *helper_key(const void *object)
+{
+    return (const char *)object + 1;
+}
+
+/* What was waited for is over: wakes both kinds. */
+static inline void wake_waiters(const void *object)
+{
+    weir__wake_all(object);
+    weir__wake_all(helper_key(object));
+}
+
+/* Wakes those for which match(waiter, arg) holds; it is called under the bucket's lock. */
+void weir__wake_matching(const void *key, bool (*match)(const struct waiter *, const void *),
+                         const void *arg);
+
+#endif
