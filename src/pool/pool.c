@@ -87,6 +87,7 @@ static int start(weir_pool *pool, unsigned workers)
         struct weir__worker *worker = &pool->workers[i];
         worker->pool = pool;
         worker->index = i;
+        worker->head = pool->first_position;
         err = weir__worker_start(worker);
         if (err == 0)
             pool->worker_count++;

@@ -50,6 +50,7 @@ struct weir__worker {
     unsigned index;
     bool has_predecessor;
     struct chain free_slots;
+    uint64_t head; /* where this worker last found the head of the ring */
     struct counters counters;
 };
 

@@ -55,8 +55,13 @@ uint32_t weir__slab_take_shared(struct slab *slab)
 {
     unsigned mine = my_stripe();
     uint32_t link = stack_pop(&slab->stripes[mine].stack, slab->links);
-    if (likely(link != LINK_NONE))
+    if (likely(link != LINK_NONE)) {
+        /* The next one that this thread will write to: the CASes of a submit wait for its line. */
+        uint32_t following = load_rlx(&slab->links[link - 1]); /* a hint; any slot will do */
+        if (following != LINK_NONE)
+            __builtin_prefetch(&slab->slots[following - 1], 1);
         return link;
+    }
     link = stack_pop(&slab->chains.stack, slab->chain_links);
     if (link != LINK_NONE) {
         uint32_t rest = load_rlx(&slab->links[link - 1]); /* the chain is ours */

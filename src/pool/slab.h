@@ -135,6 +135,16 @@ static inline bool claim_taken(uint64_t claim)
     return (claim & CLAIM_TAKEN) != 0;
 }
 
+/* The slot of the next task in the queue, if there is one: its line is on its way while this task
+ * runs. The index may be of another task by now; any slot will do. */
+static inline void slab_prefetch(const struct slab *slab, const struct ring *ring,
+                                 uint64_t position)
+{
+    const ring_word *word = ring_at(ring, position);
+    if (word_ahead(word, position + 1) == 0)
+        __builtin_prefetch(&slab->slots[word_item(word)], 0);
+}
+
 /* Puts a task into a slot that is ours and makes it claimable. Returns the claim. */
 static inline uint64_t slot_fill(struct slot *slot, const struct job *job)
 {

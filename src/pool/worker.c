@@ -43,8 +43,9 @@ static bool next(struct weir__worker *worker, struct job *ret)
     weir_pool *pool = worker->pool;
     uint64_t position;
     uint32_t index;
-    while (ring_pop(&pool->ring, &position, &index)) {
+    while (ring_pop_from(&pool->ring, &worker->head, &position, &index)) {
         eventcount_notify(&pool->room, position);
+        slab_prefetch(&pool->slab, &pool->ring, position + 1);
         if (likely(weir__redeem(pool, index, ret)))
             return true;
     }

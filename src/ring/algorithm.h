@@ -45,6 +45,9 @@
 /* After a lost CAS somebody else is at the same word: let its line settle. */
 enum { RING_BACKOFF = 16 };
 
+/* How often ring_pop_from stores `head`. */
+enum { RING_TELL = 8 };
+
 struct ring {
     _Alignas(CACHE_LINE) atomic(uint64_t) tail; /* hint, written by pushers */
     _Alignas(CACHE_LINE) atomic(uint64_t) head; /* hint, written by poppers */
@@ -130,10 +133,11 @@ static inline bool ring_push(struct ring *ring, ring_item item, uint64_t *ret_po
     }
 }
 
-/* The first position that is not consumed; true if it holds an item, which is written too. */
-static inline bool ring_peek(const struct ring *ring, uint64_t *ret_position, ring_item *ret_item)
+/* The first position, from `h` on, that is not consumed; true if it holds an item, which is written
+ * too. */
+static inline bool ring_peek_from(const struct ring *ring, uint64_t h, uint64_t *ret_position,
+                                  ring_item *ret_item)
 {
-    uint64_t h = load_acq(&ring->head); /* A1 */
     for (;;) {
         ring_word *word = ring_at(ring, h);
         int64_t ahead = word_ahead(word, h + 1); /* A2 */
@@ -147,6 +151,11 @@ static inline bool ring_peek(const struct ring *ring, uint64_t *ret_position, ri
         *ret_item = word_item(word);
         return true;
     }
+}
+
+static inline bool ring_peek(const struct ring *ring, uint64_t *ret_position, ring_item *ret_item)
+{
+    return ring_peek_from(ring, load_acq(&ring->head), ret_position, ret_item); /* A1 */
 }
 
 /* Takes `item` from `position`, unless somebody else did. */
@@ -164,6 +173,25 @@ static inline bool ring_pop(struct ring *ring, uint64_t *ret_position, ring_item
     while (likely(ring_peek(ring, ret_position, ret_item))) {
         if (likely(ring_take(ring, *ret_position, *ret_item)))
             return true;
+        cpu_relax(RING_BACKOFF);
+    }
+    return false;
+}
+
+/* ring_pop for a thread that pops again and again: it starts from where it was, `*hint`, and tells
+ * the others only now and then. `head` is written by all poppers; so its line mostly stays put. */
+static inline bool ring_pop_from(struct ring *ring, uint64_t *hint, uint64_t *ret_position,
+                                 ring_item *ret_item)
+{
+    while (likely(ring_peek_from(ring, *hint, hint, ret_item))) {
+        uint64_t h = *hint;
+        if (likely(word_drain(ring_at(ring, h), h, *ret_item, h + ring->mask + 1))) { /* R3 */
+            *hint = h + 1;
+            *ret_position = h;
+            if (h % RING_TELL == RING_TELL - 1)
+                store_rel(&ring->head, h + 1); /* R1 */
+            return true;
+        }
         cpu_relax(RING_BACKOFF);
     }
     return false;
