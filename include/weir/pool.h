@@ -20,10 +20,10 @@
  * within each other it gets -EDEADLK. Only weir_pool_drain, _shutdown and _free never make sense
  * inside a task of the same pool.
  *
- * A task may end its thread (pthread_exit, thread cancellation): it is FAILED with -ECANCELED and
- * the worker is replaced. That unwinds the stack, so tasks that do it must be compiled with unwind
- * tables (the default on Linux). A C++ exception must not leave a task. A task that calls fork()
- * must not return in the child.
+ * A task may end its thread (pthread_exit, thread cancellation; no call of weir is a cancellation
+ * point): it is FAILED with -ECANCELED and the worker is replaced. That unwinds the stack, so tasks
+ * that do it must be compiled with unwind tables (the default on Linux). A C++ exception must not
+ * leave a task. A task that calls fork() must not return in the child.
  *
  * Thread-safety: every call but free may be made by any number of threads at once. Not for signal
  * handlers. Workers block all asynchronous signals. After fork(), in the child, every call on a

@@ -3,7 +3,8 @@
  *
  * The mutex orders the check of the word against the wake (P1): a waker changes the word before it
  * takes the mutex, so a sleeper that took the mutex later sees the change. Wakes are counted in
- * `woken` and consumed by sleepers (P2); which sleeper consumes one is open.
+ * `woken` and consumed by sleepers (P2); which sleeper consumes one is open. A thread that is to be
+ * cancelled (pthread_cancel) is not cancelled in here, as it is not in the futex back end.
  */
 #include "os/park.h"
 
@@ -40,7 +41,8 @@ static int sleep_once(struct park *park, int64_t deadline)
 
 int weir__park_wait(struct park *park, uint32_t expected, int64_t deadline)
 {
-    int result = -EAGAIN;
+    int result = -EAGAIN, cancellable;
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellable);
     (void)pthread_mutex_lock(&park->mutex);
     if (load_seqcst(&park->word) == expected) {
         park->sleeping++;
@@ -56,6 +58,7 @@ int weir__park_wait(struct park *park, uint32_t expected, int64_t deadline)
         }
     }
     (void)pthread_mutex_unlock(&park->mutex);
+    (void)pthread_setcancelstate(cancellable, NULL);
     return result;
 }
 

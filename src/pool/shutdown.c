@@ -6,7 +6,8 @@
  * in between everything accepted had finished.
  *
  * Who may have to wake a waiter for quiet: a worker before it parks (worker.c), whoever finishes a
- * task or drops a ticket on another thread, and who moves the state on. A waiter enters itself, touches work.sleepers, and then reads.
+ * task or drops a ticket on another thread, and who moves the state on. A waiter enters itself,
+ * touches work.sleepers, and then reads.
  *
  * Shutdown may be called by several threads: each pushes the state on, under the lock, as far as it
  * can; the threads are joined by the first that finds all workers gone.
@@ -21,7 +22,7 @@ static bool quiet(void *arg)
 {
     weir_pool *pool = arg;
     if (load_seqcst(&pool->state) >= POOL_STOPPING)
-        return true; /* it was quiet, and only tasks that are refused after all can have come since */
+        return true; /* it was quiet; only tasks that are being refused can have come since */
     add_seqcst(&pool->work.sleepers, 0); /* against a worker that is about to park */
     struct totals totals;
     weir__read_totals(pool, &totals);
@@ -136,7 +137,8 @@ static void report(weir_pool *pool, weir_shutdown_report *ret)
                          totals.ends[WEIR_ABANDONED - WEIR_DONE];
     ret->drained = ran - pool->ran_before_close;
     ret->cancelled = unstarted - pool->unstarted_before_close;
-    ret->running = totals.submitted - ran - unstarted;
+    /* At the end nothing is left but, at times, the ticket of a submit that is being refused. */
+    ret->running = load_acq(&pool->state) == POOL_STOPPED ? 0 : totals.submitted - ran - unstarted;
 }
 
 int weir_pool_shutdown(weir_pool *pool, int64_t soft_deadline, int64_t hard_deadline,
@@ -164,9 +166,23 @@ int weir_pool_shutdown(weir_pool *pool, int64_t soft_deadline, int64_t hard_dead
     return err;
 }
 
+/* In a forked child, which is alone with the pool: the contexts that queued tasks hold. */
+static void drop_queued_contexts(weir_pool *pool)
+{
+    uint64_t position;
+    uint32_t index;
+    while (ring_pop(&pool->ring, &position, &index)) {
+        struct slot *slot = &pool->slab.slots[index];
+        if (!claim_taken(load_acq(&slot->claim)))
+            weir_context_unref(load_rlx(&slot->context));
+    }
+}
+
 void weir__pool_release(weir_pool *pool)
 {
     bool inherited = pool_stale(pool);
+    if (inherited)
+        drop_queued_contexts(pool);
     weir_context_unref(pool->context);
     if (!inherited) { /* the parent's threads may be asleep on the copies: leave these alone */
         weir__eventcount_destroy(&pool->work);

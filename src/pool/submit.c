@@ -61,6 +61,7 @@ static bool retract(weir_pool *pool, uint64_t position, struct slot *slot, uint6
         return false;
     add_seqcst(&pool->retracted, 1);
     COUNT(pool, taken);
+    weir__wake_all(&pool->outside); /* a look between the counts saw no quiet */
     return true;
 }
 
@@ -82,6 +83,9 @@ static int enqueue(weir_pool *pool, const struct job *job)
     uint64_t position;
     if (unlikely(!ring_push(&pool->ring, link - 1, &position))) {
         bool ours = slot_claim(slot, claim);
+        /* Full beside an idle worker: whoever was to wake it is held up. */
+        if (unlikely(eventcount_has_sleepers(&pool->work)))
+            weir__eventcount_wake_another(&pool->work, load_rlx(&pool->ring.tail));
         slab_give(&pool->slab, own, link);
         if (ours) {
             if (task != NULL)
@@ -131,7 +135,9 @@ static bool clear_head(weir_pool *pool, int64_t *ret_until)
     *ret_until = WEIR_FOREVER;
     while (ring_peek(&pool->ring, &position, &index)) {
         struct slot *slot = &pool->slab.slots[index];
-        uint64_t claim = load_acq(&slot->claim); /* A11; ring_take confirms all that is read here */
+        /* A11, confirmed by ring_take. seq_cst: it is part of a blocked submitter's look at the
+         * queue, and a canceller that misses the sleeper must be seen here (taken_out_of_turn). */
+        uint64_t claim = load_seqcst(&slot->claim);
         weir_state why = WEIR_EXPIRED;
         if (!claim_taken(claim)) {
             int64_t start_by = load_rlx(&slot->start_by);

@@ -257,7 +257,7 @@ static bool over_or_claimed(void *arg)
            (wait->helped != NULL && (wait->found = claim(wait->helped, wait->task, &wait->job)));
 }
 
-/* Until the task is over: runs it if nobody else does and this thread may; ends it if it expires. */
+/* Until the task is over: runs it if it is queued and this thread may; ends it if it expires. */
 static int wait_for(weir_pool *pool, struct task *task, weir_context *ctx, int64_t deadline)
 {
     weir_pool *helped = weir__helped(pool);

@@ -102,9 +102,9 @@ static bool round_over(void *arg)
     return waitgroup_count(state) == 0 || state >> 32 != round->number;
 }
 
-/* The pool whose queue this thread may search for tasks of the waitgroup, or NULL; and from where. A
- * thread of a pool searches that even if no task was given to the waitgroup yet: one may be, and then
- * there may be nobody else to run it. */
+/* The pool whose queue this thread may search for tasks of the waitgroup, or NULL; and from where.
+ * A thread of a pool searches that even if no task was given to the waitgroup yet: one may be, and
+ * then there may be nobody else to run it. */
 static weir_pool *searched_pool(struct waitgroup *wg, uint64_t *ret_first)
 {
     uintptr_t known = load_acq(&wg->pool);

@@ -31,7 +31,7 @@
  */
 #include "wait/eventcount.h"
 
-enum { RELY = 64 };
+enum { RELY = 8 };
 
 void weir__eventcount_init(struct eventcount *ec)
 {
