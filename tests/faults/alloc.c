@@ -1,0 +1,456 @@
+/* SPDX-License-Identifier: MIT */
+/* alloc.c - no memory, at each allocation in turn; and no allocation where none is promised. */
+#include "support/suite.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+
+#include "support/faults.h"
+#include "support/gate.h"
+#include "support/pools.h"
+#include "support/threads.h"
+#include "weir.h"
+
+enum { SWEEP_END = 100 }; /* more allocations than any constructor makes */
+
+/* What the constructors under test are given, and what they make. */
+struct fixture {
+    weir_pool *pool;
+    weir_context *parent;
+    void *made;
+};
+
+/* Makes one object in `fixture->made`; frees it. */
+struct trial {
+    int (*make)(struct fixture *fixture);
+    void (*drop)(struct fixture *fixture);
+};
+
+static int make_ring(struct fixture *fixture)
+{
+    return weir_ring_new((weir_ring **)&fixture->made, 64);
+}
+
+static void drop_ring(struct fixture *fixture)
+{
+    weir_ring_free(fixture->made);
+}
+
+static int make_context(struct fixture *fixture)
+{
+    return weir_context_new((weir_context **)&fixture->made, NULL, WEIR_FOREVER);
+}
+
+static int make_child(struct fixture *fixture)
+{
+    return weir_context_new((weir_context **)&fixture->made, fixture->parent, 0);
+}
+
+static int make_value(struct fixture *fixture)
+{
+    return weir_context_with_value((weir_context **)&fixture->made, fixture->parent, fixture,
+                                   fixture);
+}
+
+static void drop_context(struct fixture *fixture)
+{
+    weir_context_unref(fixture->made);
+}
+
+static int make_pool(struct fixture *fixture)
+{
+    return weir_pool_new((weir_pool **)&fixture->made,
+                         WEIR_POOL_OPTIONS(.workers = 3, .capacity = 5));
+}
+
+static int make_pool_under_context(struct fixture *fixture)
+{
+    return weir_pool_new((weir_pool **)&fixture->made,
+                         WEIR_POOL_OPTIONS(.workers = 2, .capacity = 1000, .name = "named",
+                                           .context = fixture->parent));
+}
+
+static int make_default_pool(struct fixture *fixture)
+{
+    return weir_pool_new((weir_pool **)&fixture->made, NULL);
+}
+
+static void drop_pool(struct fixture *fixture)
+{
+    weir_pool_free(fixture->made);
+}
+
+static int make_group(struct fixture *fixture)
+{
+    return weir_errgroup_new((weir_errgroup **)&fixture->made, fixture->pool, NULL, NULL);
+}
+
+static int make_group_under_context(struct fixture *fixture)
+{
+    return weir_errgroup_new((weir_errgroup **)&fixture->made, fixture->pool, fixture->parent,
+                             WEIR_ERRGROUP_OPTIONS(.limit = 3, .keep_errors = 1000));
+}
+
+static void drop_group(struct fixture *fixture)
+{
+    weir_errgroup_free(fixture->made);
+}
+
+static const struct trial trials[] = {
+    {make_ring, drop_ring},
+    {make_context, drop_context},
+    {make_child, drop_context},
+    {make_value, drop_context},
+    {make_pool, drop_pool},
+    {make_pool_under_context, drop_pool},
+    {make_default_pool, drop_pool},
+    {make_group, drop_group},
+    {make_group_under_context, drop_group},
+};
+
+enum { TRIALS = sizeof trials / sizeof trials[0] };
+
+START_TEST(a_constructor_without_memory_fails_and_leaves_nothing)
+{
+    const struct trial *trial = &trials[_i];
+    struct fixture fixture = {.pool = new_pool(1, 4)};
+    ck_assert_int_eq(weir_context_new(&fixture.parent, NULL, WEIR_FOREVER), 0);
+    unsigned nth = 1;
+    for (; nth < SWEEP_END; nth++) {
+        fixture.made = &fixture;
+        faults_begin(FAULT_ALLOC, nth);
+        int err = trial->make(&fixture);
+        struct faults seen = faults_end();
+        if (seen.allocs < nth) {
+            ck_assert_int_eq(err, 0);
+            trial->drop(&fixture);
+            break;
+        }
+        ck_assert_int_eq(err, -ENOMEM);
+        ck_assert_ptr_eq(fixture.made, &fixture);
+        ck_assert_int_eq(seen.live, 0);
+    }
+    ck_assert_uint_gt(nth, 1);
+    ck_assert_uint_lt(nth, SWEEP_END);
+
+    /* With memory, all that was allocated is freed with the object. */
+    faults_begin(FAULT_ALLOC, 0);
+    int err = trial->make(&fixture);
+    if (err == 0)
+        trial->drop(&fixture);
+    struct faults seen = faults_end();
+    ck_assert_int_eq(err, 0);
+    ck_assert_uint_eq(seen.allocs, nth - 1);
+    ck_assert_int_eq(seen.live, 0);
+    weir_context_unref(fixture.parent);
+    finish_pool(fixture.pool);
+}
+END_TEST
+
+/* Inside a task, where a reference to the task's own context needs memory. */
+
+struct inside {
+    weir_pool *pool;
+    int (*attempt)(weir_context *ctx, struct inside *inside);
+    unsigned nth;
+    int first, second; /* without memory, and right after that with it */
+    struct faults seen;
+    counter ran;
+};
+
+static int ref_context(weir_context *ctx, struct inside *inside)
+{
+    (void)inside;
+    weir_context *kept = weir_context_ref(ctx);
+    if (kept == NULL)
+        return -ENOMEM;
+    weir_context_unref(kept);
+    return 0;
+}
+
+static int child_of_context(weir_context *ctx, struct inside *inside)
+{
+    weir_context *child = (weir_context *)inside;
+    int err = weir_context_new(&child, ctx, WEIR_FOREVER);
+    if (err != 0)
+        return child == (weir_context *)inside ? err : -EPROTO;
+    weir_context_unref(child);
+    return 0;
+}
+
+static int value_under_context(weir_context *ctx, struct inside *inside)
+{
+    weir_context *child = (weir_context *)inside;
+    int err = weir_context_with_value(&child, ctx, inside, inside);
+    if (err != 0)
+        return child == (weir_context *)inside ? err : -EPROTO;
+    weir_context_unref(child);
+    return 0;
+}
+
+static int submit_under_context(weir_context *ctx, struct inside *inside)
+{
+    return weir_pool_submit_until(inside->pool, counter_task, &inside->ran, ctx, WEIR_FOREVER);
+}
+
+static int task_under_context(weir_context *ctx, struct inside *inside)
+{
+    weir_task task = WEIR_TASK_INIT;
+    int err = weir_pool_submit_task_until(inside->pool, &task, counter_task, &inside->ran, NULL,
+                                          ctx, WEIR_FOREVER);
+    if (err != 0)
+        return weir_task_state(&task) == WEIR_IDLE ? err : -EPROTO;
+    return weir_task_wait(&task);
+}
+
+static int count_under_context(weir_context *ctx, struct inside *inside)
+{
+    weir_waitgroup wg = WEIR_WAITGROUP_INIT;
+    int err =
+        weir_waitgroup_go_until(&wg, inside->pool, counter_task, &inside->ran, ctx, WEIR_FOREVER);
+    int waited = weir_waitgroup_wait(&wg);
+    return err != 0 ? err : waited;
+}
+
+static int group_under_context(weir_context *ctx, struct inside *inside)
+{
+    weir_errgroup *group = (weir_errgroup *)inside;
+    int err = weir_errgroup_new(&group, inside->pool, ctx, NULL);
+    if (err != 0)
+        return group == (weir_errgroup *)inside ? err : -EPROTO;
+    weir_errgroup_free(group);
+    return 0;
+}
+
+static int (*const attempts[])(weir_context *ctx, struct inside *inside) = {
+    ref_context,        child_of_context,    value_under_context, submit_under_context,
+    task_under_context, count_under_context, group_under_context,
+};
+
+enum { ATTEMPTS = sizeof attempts / sizeof attempts[0] };
+
+static int attempt_twice(weir_context *ctx, void *arg)
+{
+    struct inside *inside = arg;
+    faults_begin(FAULT_ALLOC, inside->nth);
+    inside->first = inside->attempt(ctx, inside);
+    inside->seen = faults_end();
+    inside->second = inside->attempt(ctx, inside);
+    return 0;
+}
+
+START_TEST(a_task_without_memory_for_its_own_context_is_told_and_goes_on)
+{
+    weir_pool *pool = new_pool(1, 4);
+    unsigned nth = 1;
+    for (; nth < SWEEP_END; nth++) {
+        struct inside inside = {
+            .pool = pool, .attempt = attempts[_i], .nth = nth, .ran = COUNTER_INIT};
+        weir_task task = WEIR_TASK_INIT;
+        /* No assertion while the task counts: it would be counted with it. */
+        int err = weir_pool_submit_task(pool, &task, attempt_twice, &inside, NULL);
+        if (err == 0)
+            err = weir_task_wait_until(&task, NULL, patience());
+        ck_assert_int_eq(err, 0);
+        ck_assert_int_eq(weir_task_status(&task), 0);
+        ck_assert_int_eq(weir_pool_drain(pool), 0);
+        ck_assert_int_eq(inside.second, 0);
+        if (inside.seen.allocs < nth) {
+            ck_assert_int_eq(inside.first, 0);
+            break;
+        }
+        ck_assert_int_eq(inside.first, -ENOMEM);
+        ck_assert_uint_le(counter_get(&inside.ran), 1);
+    }
+    ck_assert_uint_gt(nth, 1);
+    ck_assert_uint_lt(nth, SWEEP_END);
+    weir_pool_counts counts;
+    weir_pool_read_counts(pool, &counts);
+    ck_assert_uint_eq(counts.submitted, counts.done);
+    weir_pool_free(pool);
+}
+END_TEST
+
+/* After weir_pool_new no memory is asked for. Check allocates when it asserts; so what goes wrong
+ * while allocations are counted is noted, and asserted afterwards. */
+
+static int first_wrong; /* the line of the first expectation that did not hold, or 0 */
+
+static void note_wrong(int line)
+{
+    if (first_wrong == 0)
+        first_wrong = line;
+}
+
+#define EXPECT(condition) ((condition) ? (void)0 : note_wrong(__LINE__))
+
+static int return_error(weir_context *ctx, void *arg)
+{
+    (void)ctx;
+    (void)arg;
+    return -EIO;
+}
+
+static int outlast_context(weir_context *ctx, void *arg)
+{
+    counter_add(arg, 1);
+    return weir_context_wait_until(ctx, WEIR_FOREVER);
+}
+
+static int submit_one(void *arg)
+{
+    struct fixture *fixture = arg;
+    return weir_pool_submit(fixture->pool, counter_task, fixture->made);
+}
+
+struct grouped {
+    weir_errgroup *group;
+    counter ran;
+};
+
+/* Adds more members than the limit and the pool have room for. */
+static int nest_in_group(weir_context *ctx, void *arg)
+{
+    (void)ctx;
+    struct grouped *self = arg;
+    int err = 0;
+    for (int i = 0; i < 8 && err == 0; i++)
+        err = weir_errgroup_go(self->group, counter_task, &self->ran);
+    return err;
+}
+
+struct nested {
+    weir_pool *pool;
+    counter ran;
+};
+
+static int nest(weir_context *ctx, void *arg)
+{
+    (void)ctx;
+    struct nested *self = arg;
+    weir_waitgroup wg = WEIR_WAITGROUP_INIT;
+    weir_task task = WEIR_TASK_INIT;
+    int err = weir_pool_submit_task(self->pool, &task, counter_task, &self->ran, NULL);
+    for (int i = 0; i < 6 && err == 0; i++)
+        err = weir_waitgroup_go(&wg, self->pool, counter_task, &self->ran);
+    int waited = weir_waitgroup_wait(&wg);
+    if (waited == 0)
+        waited = weir_task_wait(&task);
+    return err != 0 ? err : waited;
+}
+
+static void use_plain_tasks(weir_pool *pool, weir_context *ctx)
+{
+    counter ran = COUNTER_INIT;
+    for (int i = 0; i < 50; i++)
+        EXPECT(weir_pool_submit(pool, counter_task, &ran) == 0);
+    EXPECT(weir_pool_drain(pool) == 0);
+    EXPECT(weir_pool_try_submit(pool, counter_task, &ran) == 0);
+    EXPECT(weir_pool_submit_until(pool, counter_task, &ran, ctx, patience()) == 0);
+    const weir_job jobs[] = {{counter_task, &ran}, {return_error, NULL}, {counter_task, &ran}};
+    EXPECT(weir_pool_submit_many_until(pool, jobs, 3, ctx, WEIR_FOREVER) == 3);
+    counter_await(&ran, 54);
+    EXPECT(weir_pool_drain_until(pool, ctx, patience()) == 0);
+}
+
+static void use_handles(weir_pool *pool, weir_context *ctx)
+{
+    counter begun = COUNTER_INIT;
+    struct nested nested = {pool, COUNTER_INIT};
+    weir_task running = WEIR_TASK_INIT, nesting = WEIR_TASK_INIT;
+    EXPECT(weir_pool_submit_task(pool, &running, outlast_context, &begun,
+                                 WEIR_TASK_OPTIONS(.name = "running", .timeout = WEIR_S(3600))) ==
+           0);
+    counter_await(&begun, 1);
+    EXPECT(weir_pool_submit_task_until(pool, &nesting, nest, &nested, NULL, ctx, WEIR_FOREVER) ==
+           0);
+    EXPECT(weir_task_wait_until(&nesting, ctx, patience()) == 0);
+    EXPECT(weir_task_status(&nesting) == 0);
+    EXPECT(weir_task_wait_until(&running, NULL, weir_after(WEIR_MS(2))) == -ETIMEDOUT);
+    EXPECT(weir_task_cancel(&running) == -EINPROGRESS);
+    EXPECT(weir_task_wait_until(&running, NULL, patience()) == 0);
+    EXPECT(counter_get(&nested.ran) == 7);
+}
+
+static void use_a_full_pool(weir_pool *pool, weir_context *ctx)
+{
+    gate hold = GATE_INIT;
+    counter ran = COUNTER_INIT;
+    for (size_t i = 1; i <= 2; i++) {
+        EXPECT(weir_pool_submit(pool, gate_task, &hold) == 0);
+        gate_await(&hold, i);
+    }
+    weir_task cancelled = WEIR_TASK_INIT;
+    EXPECT(weir_pool_submit_task(pool, &cancelled, counter_task, &ran, NULL) == 0);
+    while (weir_pool_try_submit(pool, counter_task, &ran) == 0)
+        continue;
+    EXPECT(weir_pool_submit_until(pool, counter_task, &ran, ctx, weir_after(1000)) == -ETIMEDOUT);
+    struct fixture blocked = {.pool = pool, .made = &ran};
+    caller submitter;
+    caller_start(&submitter, submit_one, &blocked);
+    EXPECT(caller_await_asleep(&submitter));
+    EXPECT(weir_task_cancel(&cancelled) == 0);
+    EXPECT(caller_join(&submitter) == 0);
+    gate_open(&hold);
+    EXPECT(weir_pool_drain(pool) == 0);
+}
+
+static void use_groups(weir_pool *pool, weir_errgroup *group, weir_context *ctx)
+{
+    counter ran = COUNTER_INIT;
+    struct grouped grouped = {group, COUNTER_INIT};
+    weir_waitgroup wg = WEIR_WAITGROUP_INIT;
+    for (int i = 0; i < 20; i++) {
+        EXPECT(weir_waitgroup_go_until(&wg, pool, counter_task, &ran, ctx, patience()) == 0);
+        EXPECT(weir_errgroup_go(group, counter_task, &ran) == 0);
+    }
+    EXPECT(weir_errgroup_go(group, nest_in_group, &grouped) == 0);
+    EXPECT(weir_waitgroup_wait(&wg) == 0);
+    EXPECT(weir_errgroup_wait_until(group, ctx, patience()) == 0);
+    EXPECT(counter_get(&ran) == 40);
+    EXPECT(counter_get(&grouped.ran) == 8);
+    EXPECT(weir_errgroup_set_limit(group, 1) == 0);
+    EXPECT(weir_errgroup_go(group, return_error, NULL) == 0);
+    EXPECT(weir_errgroup_wait(group) == -EIO);
+    EXPECT(weir_errgroup_stop(group) == -EIO);
+}
+
+START_TEST(nothing_is_allocated_after_creation)
+{
+    weir_pool *pool = new_pool(2, 4);
+    weir_context *ctx;
+    weir_errgroup *group;
+    ck_assert_int_eq(weir_context_new(&ctx, NULL, WEIR_FOREVER), 0);
+    ck_assert_int_eq(weir_errgroup_new(&group, pool, ctx, WEIR_ERRGROUP_OPTIONS(.limit = 2)), 0);
+
+    faults_begin(FAULT_ALLOC, 0);
+    use_plain_tasks(pool, ctx);
+    use_handles(pool, ctx);
+    use_a_full_pool(pool, ctx);
+    use_groups(pool, group, ctx);
+    weir_context_cancel(ctx, 0);
+    EXPECT(weir_pool_submit_until(pool, return_error, NULL, ctx, 0) == -ECANCELED);
+    EXPECT(weir_pool_shutdown(pool, patience(), WEIR_FOREVER, NULL) == 0);
+    struct faults seen = faults_end();
+    ck_assert_msg(first_wrong == 0, "what line %d expects does not hold", first_wrong);
+    ck_assert_uint_eq(seen.allocs, 0);
+    ck_assert_int_eq(seen.live, 0);
+
+    weir_errgroup_free(group);
+    weir_context_unref(ctx);
+    weir_pool_free(pool);
+}
+END_TEST
+
+Suite *weir_suite(void)
+{
+    Suite *suite = suite_create("faults_alloc");
+    TCase *memory = add_group(suite, "out-of-memory");
+    tcase_add_loop_test(memory, a_constructor_without_memory_fails_and_leaves_nothing, 0, TRIALS);
+    tcase_add_loop_test(memory, a_task_without_memory_for_its_own_context_is_told_and_goes_on, 0,
+                        ATTEMPTS);
+    TCase *contract = add_group(suite, "contract");
+    tcase_add_test(contract, nothing_is_allocated_after_creation);
+    return suite;
+}

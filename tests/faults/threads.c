@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: MIT */
+/* threads.c - threads that cannot be made, and workers that cannot start: a pool is made with all
+ * of its workers, or not at all.
+ */
+#include "support/suite.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <string.h>
+
+#include "support/faults.h"
+#include "support/gate.h"
+#include "support/pools.h"
+#include "weir.h"
+
+enum { WORKERS = 5 };
+
+/* The hooks' log: who was started and stopped, and who refuses to start. */
+struct hooks {
+    pthread_mutex_t lock;
+    unsigned starts[WORKERS], stops[WORKERS];
+    pthread_t thread[WORKERS];
+    int refusals[WORKERS]; /* what on_worker_start returns */
+    bool foreign_stop;     /* a stop was told on another thread than its start */
+};
+
+#define HOOKS_INIT                                                                                 \
+    {                                                                                              \
+        .lock = PTHREAD_MUTEX_INITIALIZER                                                          \
+    }
+
+static int note_start(unsigned index, void *user)
+{
+    struct hooks *hooks = user;
+    (void)pthread_mutex_lock(&hooks->lock);
+    hooks->starts[index]++;
+    hooks->thread[index] = pthread_self();
+    int refusal = hooks->refusals[index];
+    (void)pthread_mutex_unlock(&hooks->lock);
+    return refusal;
+}
+
+static void note_stop(unsigned index, void *user)
+{
+    struct hooks *hooks = user;
+    (void)pthread_mutex_lock(&hooks->lock);
+    hooks->stops[index]++;
+    if (!pthread_equal(hooks->thread[index], pthread_self()))
+        hooks->foreign_stop = true;
+    (void)pthread_mutex_unlock(&hooks->lock);
+}
+
+static int make_pool(weir_pool **ret, struct hooks *hooks)
+{
+    return weir_pool_new(ret, WEIR_POOL_OPTIONS(.workers = WORKERS, .capacity = 4,
+                                                .on_worker_start = note_start,
+                                                .on_worker_stop = note_stop, .user = hooks));
+}
+
+static unsigned count_threads(void)
+{
+    unsigned n = 0;
+    DIR *all = opendir("/proc/self/task");
+    ck_assert_ptr_nonnull(all);
+    for (const struct dirent *entry; (entry = readdir(all)) != NULL;)
+        n += entry->d_name[0] != '.' ? 1 : 0;
+    ck_assert_int_eq(closedir(all), 0);
+    return n;
+}
+
+/* How many threads there are when all that weir started are gone. A sanitizer may keep one of its
+ * own from the first thread on; so this makes one, and waits for it to leave the list. */
+static unsigned count_threads_at_rest(void)
+{
+    enum { LOOKS = 1000 };
+    unsigned alone = count_threads();
+    weir_pool_free(new_pool(1, 1));
+    unsigned least = count_threads();
+    for (int i = 0; i < LOOKS && least > alone; i++) {
+        (void)sched_yield();
+        unsigned now = count_threads();
+        least = now < least ? now : least;
+    }
+    return least;
+}
+
+/* A thread that was joined may be listed a moment longer, one that was left behind for good. */
+static void await_threads(unsigned n)
+{
+    int64_t deadline = patience();
+    while (count_threads() > n) {
+        ck_assert_int_lt(weir_now(), deadline);
+        (void)sched_yield();
+    }
+}
+
+/* By the time that weir_pool_new has failed, whoever was started has been stopped. */
+static void assert_all_stopped(const struct hooks *hooks)
+{
+    for (unsigned i = 0; i < WORKERS; i++) {
+        unsigned served = hooks->refusals[i] == 0 ? hooks->starts[i] : 0;
+        ck_assert_uint_le(hooks->starts[i], 1);
+        ck_assert_uint_eq(hooks->stops[i], served);
+    }
+    ck_assert(!hooks->foreign_stop);
+}
+
+START_TEST(a_thread_that_cannot_be_made_fails_the_pool_and_leaves_nothing)
+{
+    unsigned before = count_threads_at_rest(), nth = 1;
+    weir_pool *untouched = (weir_pool *)&untouched;
+    for (;; nth++) {
+        struct hooks hooks = HOOKS_INIT;
+        weir_pool *pool = untouched;
+        faults_begin(FAULT_THREAD, nth);
+        int err = make_pool(&pool, &hooks);
+        struct faults seen = faults_end();
+        if (seen.threads < nth) {
+            ck_assert_int_eq(err, 0);
+            weir_pool_free(pool);
+            break;
+        }
+        ck_assert_int_eq(err, -EAGAIN);
+        ck_assert_ptr_eq(pool, untouched);
+        ck_assert_uint_eq(seen.threads, nth);
+        ck_assert_int_eq(seen.live, 0);
+        assert_all_stopped(&hooks);
+        await_threads(before);
+    }
+    ck_assert_uint_eq(nth, WORKERS + 1);
+}
+END_TEST
+
+START_TEST(a_worker_that_refuses_to_start_fails_the_pool_and_leaves_nothing)
+{
+    static const int refusals[] = {-EIO, 7};
+    unsigned before = count_threads_at_rest();
+    for (unsigned i = 0; i < 2 * WORKERS; i++) {
+        struct hooks hooks = HOOKS_INIT;
+        int refusal = refusals[i / WORKERS];
+        hooks.refusals[i % WORKERS] = refusal;
+        weir_pool *untouched = (weir_pool *)&untouched, *pool = untouched;
+        faults_begin(FAULT_THREAD, 0);
+        int err = make_pool(&pool, &hooks);
+        struct faults seen = faults_end();
+        ck_assert_int_eq(err, refusal);
+        ck_assert_int_eq(seen.live, 0);
+        ck_assert_ptr_eq(pool, untouched);
+        ck_assert_uint_eq(hooks.starts[i % WORKERS], 1);
+        assert_all_stopped(&hooks);
+        await_threads(before);
+    }
+}
+END_TEST
+
+START_TEST(of_many_workers_that_refuse_one_is_told)
+{
+    unsigned before = count_threads_at_rest();
+    struct hooks hooks = HOOKS_INIT;
+    for (int i = 0; i < WORKERS; i++)
+        hooks.refusals[i] = -1000 - i;
+    weir_pool *untouched = (weir_pool *)&untouched, *pool = untouched;
+    int err = make_pool(&pool, &hooks);
+    ck_assert_int_le(err, -1000);
+    ck_assert_int_gt(err, -1000 - WORKERS);
+    ck_assert_ptr_eq(pool, untouched);
+    assert_all_stopped(&hooks);
+    await_threads(before);
+}
+END_TEST
+
+START_TEST(a_thread_that_cannot_be_made_and_a_worker_that_refuses_fail_it_too)
+{
+    unsigned before = count_threads_at_rest();
+    for (unsigned nth = 2; nth <= WORKERS; nth++) {
+        struct hooks hooks = HOOKS_INIT;
+        hooks.refusals[0] = -EIO;
+        weir_pool *untouched = (weir_pool *)&untouched, *pool = untouched;
+        faults_begin(FAULT_THREAD, nth);
+        int err = make_pool(&pool, &hooks);
+        struct faults seen = faults_end();
+        ck_assert(err == -EIO || err == -EAGAIN);
+        ck_assert_int_eq(seen.live, 0);
+        ck_assert_ptr_eq(pool, untouched);
+        assert_all_stopped(&hooks);
+        await_threads(before);
+    }
+}
+END_TEST
+
+START_TEST(a_pool_that_starts_tells_every_start_and_every_stop)
+{
+    struct hooks hooks = HOOKS_INIT;
+    weir_pool *pool;
+    ck_assert_int_eq(make_pool(&pool, &hooks), 0);
+    (void)pthread_mutex_lock(&hooks.lock);
+    for (unsigned i = 0; i < WORKERS; i++) {
+        ck_assert_uint_eq(hooks.starts[i], 1);
+        ck_assert_uint_eq(hooks.stops[i], 0);
+    }
+    (void)pthread_mutex_unlock(&hooks.lock);
+    weir_pool_free(pool);
+    for (unsigned i = 0; i < WORKERS; i++)
+        ck_assert_uint_eq(hooks.starts[i], 1);
+    assert_all_stopped(&hooks);
+}
+END_TEST
+
+static int end_thread(weir_context *ctx, void *arg)
+{
+    (void)ctx;
+    counter_add(arg, 1);
+    pthread_exit(NULL);
+}
+
+START_TEST(a_worker_that_dies_and_cannot_be_replaced_loses_no_task)
+{
+    weir_pool *pool = new_pool(1, 8);
+    counter begun = COUNTER_INIT, ran = COUNTER_INIT;
+    gate hold = GATE_INIT;
+    saturate(pool, &hold, 1);
+    weir_task dying = WEIR_TASK_INIT, after = WEIR_TASK_INIT;
+    ck_assert_int_eq(weir_pool_submit_task(pool, &dying, end_thread, &begun, NULL), 0);
+    ck_assert_int_eq(weir_pool_submit_task(pool, &after, counter_task, &ran, NULL), 0);
+    faults_begin(FAULT_THREAD, 1);
+    gate_open(&hold);
+    ck_assert_int_eq(weir_task_wait_until(&dying, NULL, patience()), 0);
+    ck_assert_int_eq(weir_task_wait_until(&after, NULL, patience()), 0);
+    struct faults seen = faults_end();
+    ck_assert_uint_eq(seen.threads, 1);
+    ck_assert_int_eq(weir_task_state(&dying), WEIR_FAILED);
+    ck_assert_int_eq(weir_task_status(&dying), -ECANCELED);
+    ck_assert_int_eq(weir_task_state(&after), WEIR_DONE);
+
+    for (int i = 0; i < 20; i++)
+        ck_assert_int_eq(weir_pool_submit(pool, counter_task, &ran), 0);
+    ck_assert_int_eq(weir_pool_drain_until(pool, NULL, patience()), 0);
+    ck_assert_uint_eq(counter_get(&ran), 21);
+    weir_pool_free(pool);
+}
+END_TEST
+
+Suite *weir_suite(void)
+{
+    Suite *suite = suite_create("faults_threads");
+    TCase *lifecycle = add_group(suite, "lifecycle");
+    tcase_add_test(lifecycle, a_thread_that_cannot_be_made_fails_the_pool_and_leaves_nothing);
+    tcase_add_test(lifecycle, a_worker_that_refuses_to_start_fails_the_pool_and_leaves_nothing);
+    tcase_add_test(lifecycle, of_many_workers_that_refuse_one_is_told);
+    tcase_add_test(lifecycle, a_thread_that_cannot_be_made_and_a_worker_that_refuses_fail_it_too);
+    tcase_add_test(lifecycle, a_pool_that_starts_tells_every_start_and_every_stop);
+    tcase_add_test(lifecycle, a_worker_that_dies_and_cannot_be_replaced_loses_no_task);
+    return suite;
+}

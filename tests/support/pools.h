@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* pools.h - pools in the states that tests are about. Call these from the test's own thread. */
+#ifndef WEIR_TESTS_SUPPORT_POOLS_H
+#define WEIR_TESTS_SUPPORT_POOLS_H
+
+#include "support/gate.h"
+#include "weir/pool.h"
+
+/* A pool with these sizes and the defaults for the rest; asserts that it could be made. */
+weir_pool *new_pool(unsigned workers, unsigned capacity);
+
+/* Keeps `n` workers busy: submits gate_task `n` times and returns when all are inside, so that
+ * nothing is queued by it. The gate must be shut and nobody else may be at it. With `n` as many as
+ * the pool has workers, whatever is submitted next stays queued until the gate opens. */
+void saturate(weir_pool *pool, gate *door, unsigned n);
+
+/* Drains the pool (gives up after patience()) and frees it. */
+void finish_pool(weir_pool *pool);
+
+#endif
