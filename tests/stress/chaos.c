@@ -1,0 +1,898 @@
+/* SPDX-License-Identifier: MIT */
+/* chaos.c - everything at once, on real threads, and then the books must balance.
+ *
+ * Round after round: a pool of random shape, 16 producers that use every feature in random order,
+ * tasks that do the same from inside, and an end of the pool that often comes while they are at it.
+ * Afterwards each task must have had exactly one end, and the pool's counts must say the same.
+ *
+ * WEIR_STRESS_SECONDS  how long (3); at least one round is played
+ * WEIR_STRESS_SEED     repeats the choices of a run, though not what the scheduler made of them
+ */
+#include "dice.h"
+#include "ledger.h"
+#include "watchdog.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "weir.h"
+
+enum {
+    PRODUCERS = 16,
+    STEPS = 40,  /* of each producer in a round */
+    DEEPEST = 3, /* tasks submit tasks that submit tasks */
+    HANDFUL = 6,
+    SHARED = 4,
+};
+
+static const unsigned capacities[] = {1, 2, 3, 7, 64, 1000};
+static const unsigned crews[] = {1, 2, 16};
+enum { CAPACITIES = 6, CREWS = 3, POLICIES = WEIR_OVERFLOW_DROP_OLDEST + 1 };
+enum { SHAPES = CAPACITIES * CREWS * POLICIES };
+
+enum finish {
+    DRAIN,        /* after the producers have left */
+    SHUT_DOWN,    /* likewise; what is queued is cancelled */
+    CLOSE_MIDWAY, /* from here on while they are at it */
+    SHUT_DOWN_MIDWAY,
+    CANCEL_MIDWAY, /* the context above the pool */
+    GRADUALLY,     /* shutdowns that time out, until one does not */
+    FINISHES
+};
+
+static const char *const finish_names[] = {"drain",           "shutdown",      "close midway",
+                                           "shutdown midway", "cancel midway", "gradually"};
+static const char *const policy_names[] = {"block", "reject", "caller runs", "drop oldest"};
+
+/* What a task does. */
+enum behaviour {
+    NOTHING,
+    FAIL,
+    SPIN,
+    YIELD,
+    NAP,
+    KEEP_CONTEXT, /* takes a reference on its own context and leaves it for later */
+    CANCEL_SELF,
+    SUBMIT_MORE, /* does what a producer does */
+    DIE,         /* ends its thread */
+    RANDOMLY,    /* so far they are chosen at random; not the others: */
+    UNTIL_OVER,  /* sleeps until its context is over */
+    JOIN_GROUP,  /* a member that adds a member to its own group */
+};
+
+/* What a refusal may say, besides that the pool is closed. */
+enum { FULL = 1, LATE = 2, CANCELLED = 4, BUSY = 8 };
+
+static struct {
+    uint64_t seed;
+    unsigned number;
+    unsigned workers, capacity;
+    weir_overflow overflow;
+    enum finish finish;
+    bool outside_waiters_help;
+    weir_context *above; /* the pool's parent context, or NULL */
+    weir_pool *pool;
+    /* What producers share without asking each other. */
+    weir_task shared[SHARED];
+    weir_waitgroup waitgroup;
+    weir_errgroup *group;
+    weir_context *contexts[SHARED]; /* under contexts_lock */
+    atomic_uint workers_started, workers_stopped;
+    unsigned midway; /* so many steps, and `halfway` is posted */
+    atomic_uint steps;
+    sem_t halfway;
+    atomic_bool closing; /* set before the pool is closed in whatever way */
+} the;
+
+static pthread_mutex_t contexts_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void act(dice *d, unsigned depth, weir_context *ctx);
+
+/* Tasks. */
+
+static _Thread_local unsigned runs_on_this_thread; /* within each other */
+
+static int behave(entry *e, dice *d, weir_context *ctx)
+{
+    switch (e->behaviour) {
+    case FAIL:
+        return -EIO;
+    case SPIN:
+        for (volatile unsigned n = dice_below(d, 2000); n > 0; n--)
+            continue;
+        return 0;
+    case YIELD:
+        (void)sched_yield();
+        return 0;
+    case NAP:
+        return weir_sleep_until(ctx, weir_after((int64_t)dice_below(d, 30000)));
+    case KEEP_CONTEXT:
+        e->kept = weir_context_ref(ctx);
+        return 0;
+    case CANCEL_SELF:
+        weir_context_cancel(ctx, -EIO);
+        return weir_context_err(ctx);
+    case SUBMIT_MORE:
+        if (e->depth < DEEPEST)
+            act(d, e->depth + 1, ctx);
+        return 0;
+    case DIE:
+        if (runs_on_this_thread == 1 && weir_pool_worker_index() >= 0) {
+            ledger_ran(e, -ECANCELED);
+            pthread_exit(NULL);
+        }
+        return 0;
+    case UNTIL_OVER:
+        return weir_sleep_until(ctx, WEIR_FOREVER);
+    default:
+        return 0;
+    }
+}
+
+static int join_group(entry *e, dice *d);
+
+static int work(weir_context *ctx, void *arg)
+{
+    entry *e = arg;
+    progress();
+    ledger_run(e);
+    runs_on_this_thread++;
+    dice d = dice_make(e->choice, 0);
+    int returned = e->behaviour == JOIN_GROUP ? join_group(e, &d) : behave(e, &d, ctx);
+    runs_on_this_thread--;
+    ledger_ran(e, returned);
+    return returned;
+}
+
+static entry *new_entry(dice *d, unsigned depth)
+{
+    entry *e = ledger_take();
+    if (e == NULL)
+        return NULL;
+    e->depth = depth;
+    e->choice = dice_roll(d);
+    e->behaviour = (int)dice_below(d, RANDOMLY);
+    if (e->behaviour == DIE && !dice_once_in(d, 8))
+        e->behaviour = NOTHING;
+    return e;
+}
+
+/* Writes down what a submit said, and whether it may say that. */
+static bool submitted(entry *e, int err, unsigned refusals)
+{
+    ledger_submitted(e, err);
+    if ((err == -EAGAIN && !(refusals & FULL)) || (err == -ETIMEDOUT && !(refusals & LATE)) ||
+        (err == -ECANCELED && !(refusals & CANCELLED)) || (err == -EBUSY && !(refusals & BUSY)) ||
+        (err == -EPIPE && !atomic_load(&the.closing)) ||
+        (err != 0 && err != -EAGAIN && err != -ETIMEDOUT && err != -ECANCELED && err != -EBUSY &&
+         err != -EPIPE)) {
+        fprintf(stderr, "a submit returned %d\n", err);
+        broken("a submit was refused for no reason");
+    }
+    return err == 0;
+}
+
+static unsigned when_full(void)
+{
+    return the.overflow == WEIR_OVERFLOW_REJECT ? FULL : 0;
+}
+
+/* Steps, each of which a producer or a task may make. */
+
+static void submit_plain(dice *d, unsigned depth)
+{
+    entry *e = new_entry(d, depth);
+    if (e == NULL)
+        return;
+    switch (dice_below(d, 3)) {
+    case 0:
+        submitted(e, weir_pool_submit(the.pool, work, e), when_full());
+        break;
+    case 1:
+        submitted(e, weir_pool_try_submit(the.pool, work, e), FULL);
+        break;
+    default:
+        submitted(e,
+                  weir_pool_submit_until(the.pool, work, e, NULL,
+                                         weir_after((int64_t)dice_below(d, 100000))),
+                  when_full() | LATE);
+    }
+}
+
+static void submit_many(dice *d, unsigned depth)
+{
+    entry *entries[HANDFUL];
+    weir_job jobs[HANDFUL];
+    size_t n = 0;
+    while (n < HANDFUL && (entries[n] = new_entry(d, depth)) != NULL) {
+        jobs[n] = (weir_job){work, entries[n]};
+        n++;
+    }
+    bool try = dice_once_in(d, 2);
+    int64_t done = try ? weir_pool_try_submit_many(the.pool, jobs, n)
+                       : weir_pool_submit_many(the.pool, jobs, n);
+    for (size_t i = 0; i < n; i++) {
+        if ((int64_t)i < done)
+            submitted(entries[i], 0, 0);
+        else if (i == 0)
+            submitted(entries[i], (int)done, try ? FULL : when_full());
+        else if ((int64_t)i == done)
+            ledger_submitted(entries[i], -EAGAIN); /* refused; the call tells the number, not why */
+    }
+}
+
+/* A task whose context, and that of the wait for room, is cancelled at some time or runs out. */
+static void submit_with_context(dice *d, unsigned depth, weir_context *ctx)
+{
+    weir_context *mine;
+    int64_t deadline = WEIR_FOREVER;
+    if (dice_once_in(d, 2))
+        deadline = weir_after((int64_t)dice_below(d, 200000));
+    if (weir_context_new(&mine, dice_once_in(d, 2) ? ctx : NULL, deadline) != 0) {
+        broken("a context could not be made");
+        return;
+    }
+    unsigned n = 1 + dice_below(d, HANDFUL), cancel_at = dice_below(d, HANDFUL);
+    for (unsigned i = 0; i < n; i++) {
+        entry *e = new_entry(d, depth);
+        if (e == NULL)
+            break;
+        if (i == cancel_at)
+            weir_context_cancel(mine, -EINTR);
+        submitted(e, weir_pool_submit_until(the.pool, work, e, mine, WEIR_FOREVER),
+                  when_full() | LATE | CANCELLED);
+    }
+    if (dice_once_in(d, 2))
+        weir_context_cancel(mine, 0);
+    weir_context_unref(mine);
+}
+
+static void wait_for_task(dice *d, weir_task *task, const entry *e, weir_context *ctx)
+{
+    int err = -ETIMEDOUT;
+    switch (dice_below(d, 4)) {
+    case 0:
+        while ((err = weir_task_try_wait(task)) == -EAGAIN && dice_below(d, 20) > 0)
+            (void)sched_yield();
+        break;
+    case 1:
+        err = weir_task_wait_until(task, NULL, weir_after((int64_t)dice_below(d, 50000)));
+        break;
+    case 2:
+        err = weir_task_wait_until(task, ctx, WEIR_FOREVER);
+        break;
+    default:
+        break;
+    }
+    if (err != 0)
+        err = weir_task_wait(task);
+    if (err != 0 || !ledger_ended(e) || weir_task_state(task) != e->told ||
+        weir_task_status(task) != e->told_status)
+        broken("a wait for a task returned too early, or not 0");
+}
+
+/* Submits under a handle, and waits; the handle is gone the moment that the wait returns. */
+static void with_handle(dice *d, unsigned depth, weir_context *ctx, weir_task *task)
+{
+    entry *e = new_entry(d, depth);
+    if (e == NULL)
+        return;
+    e->has_handle = true;
+    weir_task_options options;
+    weir_task_options_init(&options);
+    options.on_done = ledger_done;
+    options.name = "chaos";
+    unsigned refusals = when_full();
+    bool sleeper = dice_once_in(d, 4), cancel = dice_once_in(d, 3);
+    if (sleeper) {
+        e->behaviour = UNTIL_OVER;
+        cancel = dice_once_in(d, 2);
+        if (!cancel)
+            options.timeout = 1 + (int64_t)dice_below(d, 100000);
+    } else if (dice_once_in(d, 3)) {
+        options.start_by = weir_after((int64_t)dice_below(d, 100000));
+        refusals |= LATE;
+    }
+    int err;
+    /* A sleeper that only we can wake must not run in our place. */
+    if (sleeper || dice_once_in(d, 3)) {
+        refusals |= FULL;
+        err = weir_pool_try_submit_task(the.pool, task, work, e, &options);
+    } else if (dice_once_in(d, 2)) {
+        err = weir_pool_submit_task(the.pool, task, work, e, &options);
+    } else {
+        refusals |= LATE | CANCELLED;
+        err = weir_pool_submit_task_until(the.pool, task, work, e, &options, ctx,
+                                          weir_after((int64_t)dice_below(d, 200000)));
+    }
+    if (!submitted(e, err, refusals))
+        return;
+    if (cancel) {
+        err = weir_task_cancel(task);
+        if (err != 0 && err != -EINPROGRESS && err != -EALREADY)
+            broken("a cancel returned something else than it can");
+        if (err == 0 && (!ledger_ended(e) || e->told != WEIR_CANCELLED))
+            broken("a task was cancelled but not told");
+    }
+    wait_for_task(d, task, e, ctx);
+}
+
+static __attribute__((noinline)) void submit_handle_on_stack(dice *d, unsigned depth,
+                                                             weir_context *ctx)
+{
+    weir_task task = WEIR_TASK_INIT;
+    with_handle(d, depth, ctx, &task);
+    memset((void *)&task, 0xa5, sizeof task);
+}
+
+static void submit_handle_on_heap(dice *d, unsigned depth, weir_context *ctx)
+{
+    weir_task *task = calloc(1, sizeof *task);
+    if (task != NULL)
+        with_handle(d, depth, ctx, task);
+    free(task);
+}
+
+/* on_done of a task that somebody counted by hand. */
+static void count_down(void *arg, weir_state end, int status)
+{
+    weir_waitgroup *wg = ((entry *)arg)->more;
+    ledger_done(arg, end, status);
+    weir_waitgroup_done(wg);
+}
+
+static void fill_waitgroup(dice *d, unsigned depth, weir_waitgroup *wg, entry *given[], unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        entry *e = given[i] = new_entry(d, depth);
+        if (e == NULL)
+            continue;
+        switch (dice_below(d, 3)) {
+        case 0:
+            submitted(e, weir_waitgroup_go(wg, the.pool, work, e), when_full());
+            break;
+        case 1:
+            submitted(e, weir_waitgroup_try_go(wg, the.pool, work, e), FULL);
+            break;
+        default:
+            submitted(e,
+                      weir_waitgroup_go_until(wg, the.pool, work, e, NULL,
+                                              weir_after((int64_t)dice_below(d, 100000))),
+                      when_full() | LATE);
+        }
+    }
+}
+
+static __attribute__((noinline)) void use_waitgroup(dice *d, unsigned depth, weir_context *ctx)
+{
+    weir_waitgroup wg = WEIR_WAITGROUP_INIT;
+    for (unsigned laps = 1 + dice_below(d, 2); laps > 0; laps--) {
+        entry *given[HANDFUL];
+        unsigned n = dice_below(d, HANDFUL + 1);
+        fill_waitgroup(d, depth, &wg, given, n);
+        weir_task task = WEIR_TASK_INIT;
+        entry *by_hand = dice_once_in(d, 2) ? new_entry(d, depth) : NULL;
+        if (by_hand != NULL) {
+            by_hand->has_handle = true;
+            by_hand->more = &wg;
+            weir_waitgroup_add(&wg, 1);
+            if (!submitted(by_hand,
+                           weir_pool_submit_task(the.pool, &task, work, by_hand,
+                                                 WEIR_TASK_OPTIONS(.on_done = count_down)),
+                           when_full()))
+                weir_waitgroup_done(&wg);
+        }
+        int err = -ETIMEDOUT;
+        if (dice_once_in(d, 3))
+            err = weir_waitgroup_wait_until(&wg, ctx, weir_after((int64_t)dice_below(d, 50000)));
+        /* A worker helps with what was given to the waitgroup; the task by hand is not of it, and
+         * may be queued behind us: only by waiting for itself is it sure to run. */
+        if (by_hand != NULL && by_hand->accepted)
+            wait_for_task(d, &task, by_hand, ctx);
+        if (err != 0)
+            err = weir_waitgroup_wait(&wg);
+        if (err != 0)
+            broken("a wait for a waitgroup did not return 0");
+        for (unsigned i = 0; i < n; i++)
+            if (given[i] != NULL && given[i]->accepted && !ledger_ended(given[i]))
+                broken("a wait for a waitgroup returned too early");
+    }
+    memset((void *)&wg, 0xa5, sizeof wg);
+}
+
+static int join_group(entry *e, dice *d)
+{
+    entry *joined = new_entry(d, e->depth);
+    if (joined == NULL)
+        return 0;
+    joined->of_group = true;
+    submitted(joined, weir_errgroup_go(e->more, work, joined), when_full() | CANCELLED | LATE);
+    return 0;
+}
+
+static void use_group(dice *d, unsigned depth, weir_context *ctx)
+{
+    weir_context *above = NULL;
+    if (dice_once_in(d, 3) && weir_context_new(&above, ctx, WEIR_FOREVER) != 0)
+        broken("a context could not be made");
+    weir_errgroup *group;
+    if (weir_errgroup_new(&group, the.pool, above,
+                          WEIR_ERRGROUP_OPTIONS(.limit = dice_below(d, 4), .keep_errors = 2)) !=
+        0) {
+        broken("a group could not be made");
+        weir_context_unref(above);
+        return;
+    }
+    entry *given[HANDFUL];
+    unsigned n = dice_below(d, HANDFUL + 1);
+    for (unsigned i = 0; i < n; i++) {
+        entry *e = given[i] = new_entry(d, depth);
+        if (e == NULL)
+            continue;
+        e->of_group = true;
+        if (dice_once_in(d, 6)) {
+            e->behaviour = JOIN_GROUP;
+            e->more = group;
+        }
+        if (dice_once_in(d, 3)) {
+            submitted(e, weir_errgroup_try_go(group, work, e), FULL | CANCELLED | LATE);
+        } else if (dice_once_in(d, 2)) {
+            submitted(e, weir_errgroup_go(group, work, e), when_full() | CANCELLED | LATE);
+        } else {
+            submitted(e,
+                      weir_errgroup_go_until(group, work, e, ctx,
+                                             weir_after((int64_t)dice_below(d, 100000))),
+                      when_full() | CANCELLED | LATE);
+        }
+        if (dice_once_in(d, 8))
+            (void)weir_errgroup_set_limit(group, dice_below(d, 3));
+    }
+    if (above != NULL && dice_once_in(d, 2))
+        weir_context_cancel(above, 0);
+    int err = 0;
+    bool waited = true;
+    switch (dice_below(d, 3)) {
+    case 0:
+        err = weir_errgroup_wait(group);
+        break;
+    case 1:
+        err = weir_errgroup_stop(group);
+        break;
+    default:
+        waited = false;
+    }
+    if (!waited)
+        weir_errgroup_free(group);
+    if (err == -EDEADLK)
+        broken("a wait for a group took its caller for a member");
+    for (unsigned i = 0; i < n; i++) {
+        if (given[i] == NULL || !given[i]->accepted)
+            continue;
+        if (!ledger_ended(given[i]))
+            broken("a wait for a group returned too early");
+        else if (waited && err == 0 && given[i]->returned == -EIO)
+            broken("a group lost a member's error");
+    }
+    if (waited)
+        weir_errgroup_free(group);
+    weir_context_unref(above);
+}
+
+static void act(dice *d, unsigned depth, weir_context *ctx)
+{
+    switch (dice_below(d, 7)) {
+    case 0:
+        submit_plain(d, depth);
+        break;
+    case 1:
+        submit_many(d, depth);
+        break;
+    case 2:
+        submit_with_context(d, depth, ctx);
+        break;
+    case 3:
+        submit_handle_on_stack(d, depth, ctx);
+        break;
+    case 4:
+        submit_handle_on_heap(d, depth, ctx);
+        break;
+    case 5:
+        use_waitgroup(d, depth, ctx);
+        break;
+    default:
+        use_group(d, depth, ctx);
+    }
+}
+
+/* What only producers do. */
+
+static weir_context *new_context(void)
+{
+    weir_context *made;
+    if (weir_context_new(&made, NULL, WEIR_FOREVER) != 0)
+        abort();
+    return made;
+}
+
+/* A context that another producer may cancel at any time; to be given back. */
+static weir_context *borrow_context(dice *d)
+{
+    (void)pthread_mutex_lock(&contexts_lock);
+    weir_context *ctx = weir_context_ref(the.contexts[dice_below(d, SHARED)]);
+    (void)pthread_mutex_unlock(&contexts_lock);
+    return ctx;
+}
+
+static void cancel_a_context(dice *d)
+{
+    weir_context **slot = &the.contexts[dice_below(d, SHARED)], *fresh = new_context();
+    (void)pthread_mutex_lock(&contexts_lock);
+    weir_context *old = *slot;
+    *slot = fresh;
+    (void)pthread_mutex_unlock(&contexts_lock);
+    weir_context_cancel(old, -EINTR);
+    if (weir_context_err(old) != -ECANCELED || weir_context_cause(old) != -EINTR ||
+        weir_context_wait_until(old, 0) != 0)
+        broken("a context was cancelled and does not say so");
+    weir_context_unref(old);
+}
+
+static void use_shared_waitgroup(dice *d, weir_context *ctx)
+{
+    entry *e;
+    int err = 0;
+    switch (dice_below(d, 4)) {
+    case 0:
+        err = weir_waitgroup_wait_until(&the.waitgroup, ctx,
+                                        weir_after((int64_t)dice_below(d, 100000)));
+        if (err == -ETIMEDOUT || err == -ECANCELED)
+            err = 0;
+        break;
+    case 1:
+        err = weir_waitgroup_wait(&the.waitgroup);
+        break;
+    default:
+        if ((e = new_entry(d, 0)) != NULL)
+            submitted(e, weir_waitgroup_go(&the.waitgroup, the.pool, work, e), when_full());
+    }
+    if (err != 0)
+        broken("a wait for a waitgroup returned something else than it can");
+}
+
+static void use_shared_group(dice *d, weir_context *ctx)
+{
+    int err = 0;
+    entry *e;
+    switch (dice_below(d, 6)) {
+    case 0:
+        (void)weir_errgroup_set_limit(the.group, 1 + dice_below(d, 4));
+        break;
+    case 1:
+        err = weir_errgroup_wait_until(the.group, ctx, weir_after((int64_t)dice_below(d, 100000)));
+        if (err == -EDEADLK || err == -EINVAL || err == -EAGAIN)
+            broken("a wait for a group returned something else than it can");
+        break;
+    default:
+        if ((e = new_entry(d, 0)) == NULL)
+            return;
+        e->of_group = true;
+        if (e->behaviour == FAIL && !dice_once_in(d, 8))
+            e->behaviour = SPIN; /* or the group would soon be over */
+        submitted(e, weir_errgroup_go(the.group, work, e), when_full() | CANCELLED);
+    }
+}
+
+/* Handles that all producers submit, cancel and wait for, without asking each other. */
+static void use_shared_handle(dice *d, weir_context *ctx)
+{
+    weir_task *task = &the.shared[dice_below(d, SHARED)];
+    weir_task_options *options = WEIR_TASK_OPTIONS(.on_done = ledger_done);
+    unsigned what = dice_below(d, 6);
+    if (what < 3) {
+        entry *e = new_entry(d, 0);
+        if (e == NULL)
+            return;
+        e->has_handle = true;
+        int err;
+        unsigned refusals = BUSY | when_full();
+        if (what == 0) {
+            err = weir_pool_submit_task(the.pool, task, work, e, options);
+        } else if (what == 1) {
+            refusals |= FULL;
+            err = weir_pool_try_submit_task(the.pool, task, work, e, options);
+        } else {
+            refusals |= LATE;
+            err = weir_pool_submit_task_until(the.pool, task, work, e, options, NULL,
+                                              weir_after((int64_t)dice_below(d, 50000)));
+        }
+        submitted(e, err, refusals);
+        return;
+    }
+    int err;
+    switch (what) {
+    case 3:
+        err = weir_task_cancel(task);
+        if (err != 0 && err != -EINPROGRESS && err != -EALREADY && err != -EINVAL)
+            broken("a cancel returned something else than it can");
+        break;
+    case 4:
+        err = weir_task_wait_until(task, ctx, weir_after((int64_t)dice_below(d, 100000)));
+        if (err != 0 && err != -ETIMEDOUT && err != -EINVAL && err != -ECANCELED)
+            broken("a wait returned something else than it can");
+        break;
+    default:
+        err = weir_task_wait(task);
+        if (err != 0 && err != -EINVAL)
+            broken("a wait returned something else than it can");
+    }
+}
+
+static void look_at_pool(dice *d)
+{
+    weir_pool_counts counts;
+    weir_pool_read_counts(the.pool, &counts);
+    if (weir_pool_queued(the.pool) > the.capacity || counts.queued > the.capacity)
+        broken("more tasks are queued than the capacity");
+    int err = weir_pool_drain_until(the.pool, NULL, weir_after((int64_t)dice_below(d, 50000)));
+    if (err != 0 && err != -ETIMEDOUT)
+        broken("a drain returned something else than it can");
+}
+
+static void *produce(void *arg)
+{
+    dice d = dice_make(the.seed, (uint64_t)the.number * PRODUCERS + (uint64_t)(uintptr_t)arg);
+    for (unsigned i = 0; i < STEPS; i++) {
+        if (atomic_fetch_add(&the.steps, 1) + 1 == the.midway)
+            (void)sem_post(&the.halfway);
+        unsigned what = dice_below(&d, 20);
+        weir_context *ctx = dice_once_in(&d, 2) ? borrow_context(&d) : NULL;
+        if (what < 2) {
+            doing("a shared handle");
+            use_shared_handle(&d, ctx);
+        } else if (what < 3) {
+            doing("counts and drain");
+            look_at_pool(&d);
+        } else if (what < 5) {
+            doing("a shared waitgroup");
+            use_shared_waitgroup(&d, ctx);
+        } else if (what < 7) {
+            doing("a shared group");
+            use_shared_group(&d, ctx);
+        } else if (what < 8) {
+            doing("a cancellation");
+            cancel_a_context(&d);
+        } else {
+            doing("a step");
+            act(&d, 0, ctx);
+        }
+        weir_context_unref(ctx);
+    }
+    doing("the end of a producer");
+    return NULL;
+}
+
+/* Rounds. */
+
+static void *shut_down_too(void *unused)
+{
+    (void)unused;
+    doing("a second shutdown");
+    weir_shutdown_report report;
+    if (weir_pool_shutdown(the.pool, 0, WEIR_FOREVER, &report) != 0 || report.running != 0)
+        broken("a second shutdown at the same time failed");
+    return NULL;
+}
+
+static void shut_down(int64_t soft)
+{
+    doing("shutdown");
+    weir_shutdown_report report;
+    atomic_store(&the.closing, true);
+    if (weir_pool_shutdown(the.pool, soft, WEIR_FOREVER, &report) != 0 || report.running != 0)
+        broken("a shutdown without a hard deadline left something undone");
+}
+
+static void shut_down_gradually(dice *d)
+{
+    doing("gradual shutdown");
+    weir_shutdown_report report;
+    atomic_store(&the.closing, true);
+    int err;
+    do {
+        err = weir_pool_shutdown(the.pool, weir_after((int64_t)dice_below(d, 100000)),
+                                 weir_after((int64_t)dice_below(d, 200000)), &report);
+    } while (err == -ETIMEDOUT);
+    if (err != 0 || report.running != 0)
+        broken("a shutdown returned something else than it can");
+}
+
+static void finish_midway(dice *d)
+{
+    doing("waiting for the middle of the round");
+    while (sem_wait(&the.halfway) != 0)
+        continue;
+    pthread_t second;
+    atomic_store(&the.closing, true);
+    switch (the.finish) {
+    case CLOSE_MIDWAY:
+        weir_pool_close(the.pool);
+        break;
+    case SHUT_DOWN_MIDWAY:
+        if (pthread_create(&second, NULL, shut_down_too, NULL) != 0)
+            abort();
+        shut_down(0);
+        (void)pthread_join(second, NULL);
+        break;
+    case CANCEL_MIDWAY:
+        weir_context_cancel(the.above, -EINTR);
+        break;
+    default:
+        shut_down_gradually(d);
+    }
+}
+
+static int worker_starts(unsigned index, void *user)
+{
+    (void)index;
+    (void)user;
+    atomic_fetch_add(&the.workers_started, 1);
+    return 0;
+}
+
+static void worker_stops(unsigned index, void *user)
+{
+    (void)index;
+    (void)user;
+    atomic_fetch_add(&the.workers_stopped, 1);
+}
+
+static void make_pool(void)
+{
+    the.above = the.finish == CANCEL_MIDWAY ? new_context() : NULL;
+    int err = weir_pool_new(
+        &the.pool, WEIR_POOL_OPTIONS(.workers = the.workers, .capacity = the.capacity,
+                                     .name = "chaos", .overflow = the.overflow,
+                                     .context = the.above, .on_worker_start = worker_starts,
+                                     .on_worker_stop = worker_stops, .on_drop = ledger_drop,
+                                     .outside_waiters_help = the.outside_waiters_help));
+    if (err != 0) {
+        fprintf(stderr, "a pool could not be made: %s\n", weir_strerror(err));
+        exit(1);
+    }
+    if (weir_errgroup_new(&the.group, the.pool, NULL, WEIR_ERRGROUP_OPTIONS(.limit = 3)) != 0)
+        abort();
+    for (unsigned i = 0; i < SHARED; i++)
+        the.contexts[i] = new_context();
+}
+
+static void unmake_pool(void)
+{
+    doing("freeing the pool");
+    weir_pool_free(the.pool);
+    weir_context_unref(the.above);
+    for (unsigned i = 0; i < SHARED; i++)
+        weir_context_unref(the.contexts[i]);
+    if (atomic_load(&the.workers_started) != atomic_load(&the.workers_stopped))
+        broken("a worker was not told of its end");
+}
+
+static void check_round(void)
+{
+    weir_pool_counts counts;
+    weir_pool_read_counts(the.pool, &counts);
+    if (weir_waitgroup_try_wait(&the.waitgroup) != 0)
+        broken("a waitgroup is not at zero");
+    if (counts.peak_queued > the.capacity)
+        broken("the peak is above the capacity");
+    for (unsigned i = 0; i < SHARED; i++) {
+        weir_state state = weir_task_state(&the.shared[i]);
+        if (state == WEIR_QUEUED || state == WEIR_RUNNING)
+            broken("a shared handle is not over");
+    }
+    (void)ledger_check(&counts, the.overflow);
+}
+
+static void print_round(FILE *to)
+{
+    fprintf(to, "seed %" PRIu64 ", round %u: %u workers, capacity %u, %s, end: %s%s\n", the.seed,
+            the.number, the.workers, the.capacity, policy_names[the.overflow],
+            finish_names[the.finish], the.outside_waiters_help ? ", outside waiters help" : "");
+}
+
+static void diagnose(void)
+{
+    print_round(stderr);
+    weir_pool_counts c;
+    weir_pool_read_counts(the.pool, &c);
+    fprintf(stderr,
+            "submitted %" PRIu64 " rejected %" PRIu64 " done %" PRIu64 " failed %" PRIu64
+            " cancelled %" PRIu64 " expired %" PRIu64 " abandoned %" PRIu64 " queued %" PRIu64
+            " running %" PRIu64 ", steps %u\n",
+            c.submitted, c.rejected, c.done, c.failed, c.cancelled, c.expired, c.abandoned,
+            c.queued, c.running, atomic_load(&the.steps));
+    for (unsigned i = 0; i < SHARED; i++)
+        fprintf(stderr, "shared handle %u: state %d\n", i, (int)weir_task_state(&the.shared[i]));
+}
+
+static void play_round(unsigned shape, dice *d)
+{
+    the.capacity = capacities[shape % CAPACITIES];
+    the.workers = crews[shape / CAPACITIES % CREWS];
+    the.overflow = (weir_overflow)(shape / CAPACITIES / CREWS);
+    the.finish = dice_once_in(d, 3) ? DRAIN : (enum finish)dice_below(d, FINISHES);
+    the.outside_waiters_help = dice_once_in(d, 3);
+    the.midway = 1 + dice_below(d, PRODUCERS * STEPS * 3 / 4);
+    atomic_store(&the.steps, 0);
+    atomic_store(&the.closing, false);
+    memset(the.shared, 0, sizeof the.shared);
+    memset(&the.waitgroup, 0, sizeof the.waitgroup);
+    atomic_store(&the.workers_started, 0);
+    atomic_store(&the.workers_stopped, 0);
+    ledger_clear();
+    doing("making a pool");
+    make_pool();
+    pthread_t producers[PRODUCERS];
+    for (uintptr_t i = 0; i < PRODUCERS; i++)
+        if (pthread_create(&producers[i], NULL, produce, (void *)i) != 0)
+            abort();
+    if (the.finish >= CLOSE_MIDWAY)
+        finish_midway(d);
+    else
+        while (sem_wait(&the.halfway) != 0)
+            continue;
+    doing("waiting for the producers");
+    for (unsigned i = 0; i < PRODUCERS; i++)
+        (void)pthread_join(producers[i], NULL);
+    doing("freeing the shared group");
+    weir_errgroup_free(the.group);
+    if (the.finish == DRAIN) {
+        doing("drain");
+        if (weir_pool_drain(the.pool) != 0)
+            broken("a drain failed");
+        check_round();
+    }
+    shut_down(the.finish == SHUT_DOWN ? 0 : WEIR_FOREVER);
+    if (the.finish != DRAIN)
+        check_round();
+    unmake_pool();
+}
+
+static uint64_t number_from(const char *name, uint64_t otherwise)
+{
+    const char *text = getenv(name);
+    return text != NULL && *text != '\0' ? strtoull(text, NULL, 10) : otherwise;
+}
+
+int main(void)
+{
+    (void)setvbuf(stdout, NULL, _IOLBF, 0);
+    the.seed = number_from("WEIR_STRESS_SEED", (uint64_t)weir_now() ^ (uint64_t)time(NULL) << 32);
+    int64_t end = weir_after(WEIR_S((int64_t)number_from("WEIR_STRESS_SECONDS", 3)));
+    printf("WEIR_STRESS_SEED=%" PRIu64 "\n", the.seed);
+    if (sem_init(&the.halfway, 0, 0) != 0)
+        abort();
+    watchdog_start(diagnose);
+    dice d = dice_make(the.seed, UINT64_MAX - 1);
+    unsigned start = dice_below(&d, SHAPES);
+    do {
+        /* 31 has no divisor in common with SHAPES: all are visited before one comes again. */
+        play_round((start + 31 * the.number) % SHAPES, &d);
+        if (anything_broken()) {
+            print_round(stderr);
+            return 1;
+        }
+        the.number++;
+    } while (weir_now() < end);
+    watchdog_stop();
+    printf("%u rounds, %u of %d shapes; ", the.number, the.number < SHAPES ? the.number : SHAPES,
+           SHAPES);
+    ledger_print_totals();
+    return 0;
+}

@@ -1,0 +1,675 @@
+/* SPDX-License-Identifier: MIT */
+/* freeze.c - a thread is stopped at every single instruction of an operation, in the machine code
+ * as it is shipped; the others must get on, and must not be told of a false "full" or "empty".
+ *
+ * Two processes. The subject has a victim thread, which makes one operation, and its main thread,
+ * the witness. The tracer steps the victim through the first k instructions of the operation,
+ * leaves it there, and has the witness make its 1000 pushes and pops; then the victim may end, and
+ * all that went in must have come out once. Then again, with k + 1.
+ *
+ * Victims: push and pop of a weir_ring, from every fill; try_submit to a pool, when its workers
+ * sleep and when they are busy; and the pop of a pool's worker, from the moment it is woken, while
+ * the other worker sleeps.
+ *
+ * "Blocked" is what the witness has not ended within PATIENCE seconds; all else is independent of
+ * time.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "weir.h"
+
+enum {
+    SKIPPED = 77, /* for meson */
+    PATIENCE = 20,
+    MUCH = 1000, /* pushes and pops while the victim stands still */
+    QUEUE = 128, /* capacity of the pools; more than one wake may be relied upon for */
+    MOST_POINTS = 20000,
+};
+
+enum kind { RING_PUSH, RING_POP, SUBMIT_TO_SLEEPERS, SUBMIT_TO_BUSY, WORKER_POP };
+
+static const char *const kind_names[] = {"ring push", "ring pop", "submit, workers asleep",
+                                         "submit, workers busy", "worker's pop"};
+
+/* What the witness is asked to do. */
+enum command { SET_UP, HOLD_OTHER, SUBMIT_ONE, GET_ON, VERIFY, FINISH };
+
+enum phase { BEFORE, INSIDE, AFTER };
+
+/* Memory of both processes. */
+static struct {
+    sem_t asked, answered;
+    enum command command;
+    sem_t victim_may, victim_has;
+    atomic_int phase;              /* of the victim's operation */
+    atomic_int victim, workers[2]; /* thread numbers */
+    atomic_uint false_full, false_empty, wrong;
+    atomic_uint relied_upon; /* the most submits that made do with a wake on its way */
+    char what[100];          /* the first thing that went wrong */
+} * shared;
+
+static void went_wrong(const char *what)
+{
+    if (atomic_fetch_add(&shared->wrong, 1) == 0)
+        (void)snprintf(shared->what, sizeof shared->what, "%s", what);
+}
+
+/* The subject: rings. */
+
+enum { VICTIMS_VALUE = 1, MOST_VALUES = 8 * MUCH };
+
+static struct {
+    enum kind kind;
+    size_t capacity, fill;
+    weir_ring *ring;
+    unsigned char pushed[MOST_VALUES], popped[MOST_VALUES]; /* by value */
+    unsigned next_value, last_popped;
+    int victim_err;
+    void *victim_item;
+    weir_pool *pool;
+    atomic_uint ran, victims_ran;
+    sem_t batch_over, held, gate;
+    unsigned batch_end;
+} the;
+
+static bool push(void)
+{
+    unsigned value = the.next_value;
+    int err = weir_ring_push(the.ring, (void *)(uintptr_t)value);
+    if (err != 0)
+        return false;
+    the.pushed[value]++;
+    the.next_value++;
+    return true;
+}
+
+static bool pop(void)
+{
+    void *item;
+    if (weir_ring_pop(the.ring, &item) != 0)
+        return false;
+    unsigned value = (unsigned)(uintptr_t)item;
+    if (value >= MOST_VALUES) {
+        went_wrong("something was popped that nobody pushed");
+        return true;
+    }
+    the.popped[value]++;
+    if (value != VICTIMS_VALUE) {
+        if (value <= the.last_popped)
+            went_wrong("elements came out in the wrong order");
+        the.last_popped = value;
+    }
+    return true;
+}
+
+/* Fills the ring, empties it, until enough was done. There may be from `least` to `most` elements
+ * in it at first. One is left in it. */
+static void fill_and_empty(size_t least, size_t most)
+{
+    for (unsigned done = 0; done < MUCH;) {
+        size_t n = 0;
+        while (n <= the.capacity && push())
+            n++;
+        if (n + most < the.capacity)
+            atomic_fetch_add(&shared->false_full, 1);
+        if (n + least > the.capacity)
+            went_wrong("more was pushed than there is room for");
+        for (n = 0; n <= the.capacity && pop(); n++)
+            done++;
+        if (n < the.capacity)
+            atomic_fetch_add(&shared->false_empty, 1);
+        if (n > the.capacity)
+            went_wrong("more was popped than was pushed");
+        least = most = 0;
+    }
+    if (!push())
+        atomic_fetch_add(&shared->false_full, 1);
+}
+
+static void set_up_ring(void)
+{
+    weir_ring_free(the.ring);
+    if (weir_ring_new(&the.ring, the.capacity) != 0)
+        abort();
+    memset(the.pushed, 0, sizeof the.pushed);
+    memset(the.popped, 0, sizeof the.popped);
+    the.next_value = VICTIMS_VALUE + 1;
+    the.last_popped = 0;
+    /* Two laps, so that the victim does not meet words in their first state. */
+    for (size_t i = 0; i < 2 * the.capacity; i++)
+        if (!push() || !pop())
+            abort();
+    for (size_t i = 0; i < the.fill; i++)
+        if (!push())
+            abort();
+}
+
+static void get_on_with_ring(void)
+{
+    if (the.kind == RING_PUSH)
+        fill_and_empty(the.fill, the.fill < the.capacity ? the.fill + 1 : the.fill);
+    else
+        fill_and_empty(the.fill > 0 ? the.fill - 1 : 0, the.fill);
+}
+
+/* The victim has ended: everything is known exactly now. */
+static void verify_ring(void)
+{
+    bool succeeded = the.victim_err == 0;
+    size_t queued = 1;
+    if (the.kind == RING_PUSH) {
+        if (!succeeded && the.fill < the.capacity)
+            atomic_fetch_add(&shared->false_full, 1);
+        the.pushed[VICTIMS_VALUE] = succeeded;
+        queued += succeeded && the.popped[VICTIMS_VALUE] == 0;
+    } else {
+        if (!succeeded && the.fill > 0)
+            atomic_fetch_add(&shared->false_empty, 1);
+        if (succeeded) {
+            the.popped[(uintptr_t)the.victim_item % MOST_VALUES]++;
+            queued -= (uintptr_t)the.victim_item == the.next_value - 1;
+        }
+    }
+    fill_and_empty(queued, queued); /* once more, with whatever hints the victim left behind */
+    while (pop())
+        continue;
+    if (memcmp(the.pushed, the.popped, sizeof the.pushed) != 0)
+        went_wrong("what was popped is not what was pushed");
+}
+
+static void use_ring(void)
+{
+    if (the.kind == RING_PUSH)
+        the.victim_err = weir_ring_push(the.ring, (void *)(uintptr_t)VICTIMS_VALUE);
+    else
+        the.victim_err = weir_ring_pop(the.ring, &the.victim_item);
+}
+
+/* The subject: pools. */
+
+static char state_of(pid_t thread)
+{
+    char path[64], text[256];
+    (void)snprintf(path, sizeof path, "/proc/%d/stat", (int)thread);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
+    if (fd >= 0)
+        (void)close(fd);
+    if (n <= 0)
+        return '?';
+    text[n] = '\0';
+    const char *name_end = strrchr(text, ')');
+    return name_end != NULL && name_end[1] == ' ' ? name_end[2] : '?';
+}
+
+static void await_asleep(pid_t thread)
+{
+    while (state_of(thread) != 'S')
+        (void)sched_yield();
+}
+
+static void await(sem_t *s)
+{
+    while (sem_wait(s) != 0)
+        continue;
+}
+
+static int note_worker(unsigned index, void *user)
+{
+    (void)user;
+    atomic_store(&shared->workers[index], (int)syscall(SYS_gettid));
+    return 0;
+}
+
+static int count(weir_context *ctx, void *arg)
+{
+    (void)ctx;
+    (void)arg;
+    if (atomic_fetch_add(&the.ran, 1) + 1 == the.batch_end)
+        (void)sem_post(&the.batch_over);
+    return 0;
+}
+
+/* The task that the victim submits or pops. */
+static int be_victims(weir_context *ctx, void *arg)
+{
+    (void)ctx;
+    (void)arg;
+    if (the.kind == WORKER_POP && (int)syscall(SYS_gettid) == atomic_load(&shared->workers[0]))
+        atomic_store(&shared->phase, AFTER);
+    atomic_fetch_add(&the.victims_ran, 1);
+    return 0;
+}
+
+static int hold(weir_context *ctx, void *arg)
+{
+    (void)ctx;
+    (void)arg;
+    (void)sem_post(&the.held);
+    await(&the.gate);
+    return 0;
+}
+
+static void hold_worker(void)
+{
+    if (weir_pool_submit(the.pool, hold, NULL) != 0)
+        abort();
+    await(&the.held);
+}
+
+/* Waits until that many tasks have run. */
+static void await_ran(unsigned n)
+{
+    while (atomic_load(&the.ran) < n)
+        (void)sched_yield();
+}
+
+/* Submits n tasks, all of which must start though the victim stands still. */
+static void submit_batch(unsigned n)
+{
+    the.batch_end = atomic_load(&the.ran) + n;
+    for (unsigned i = 0; i < n; i++) {
+        if (weir_pool_try_submit(the.pool, count, NULL) != 0) {
+            atomic_fetch_add(&shared->false_full, 1);
+            the.batch_end = 0;
+            return;
+        }
+    }
+    await(&the.batch_over);
+}
+
+/* The other worker sleeps, the victim was woken and stands still: how many submits rely on it? */
+static void submit_until_other_is_woken(void)
+{
+    pid_t other = atomic_load(&shared->workers[1]);
+    (void)sem_post(&the.gate);
+    await_asleep(other);
+    unsigned submitted = 0;
+    the.batch_end = 0;
+    do {
+        if (weir_pool_try_submit(the.pool, count, NULL) != 0) {
+            atomic_fetch_add(&shared->false_full, 1);
+            break;
+        }
+        submitted++;
+    } while (submitted < QUEUE - 1 && state_of(other) == 'S' && atomic_load(&the.ran) == 0);
+    if (submitted - 1 > atomic_load(&shared->relied_upon))
+        atomic_store(&shared->relied_upon, submitted - 1);
+    await_ran(submitted); /* all of them start, the first ones too */
+    await_asleep(other);
+}
+
+static void get_on_with_pool(void)
+{
+    unsigned rest = MUCH;
+    if (the.kind == SUBMIT_TO_BUSY) {
+        unsigned n = 0;
+        the.batch_end = 0;
+        while (n <= QUEUE && weir_pool_try_submit(the.pool, count, NULL) == 0)
+            n++;
+        if (n < QUEUE - 1)
+            atomic_fetch_add(&shared->false_full, 1);
+        if (n > QUEUE)
+            went_wrong("more was submitted than there is room for");
+        (void)sem_post(&the.gate);
+        (void)sem_post(&the.gate);
+        await_ran(n);
+    }
+    if (the.kind == WORKER_POP)
+        submit_until_other_is_woken();
+    for (; rest > MUCH - 20; rest--)
+        submit_batch(1);
+    for (; rest >= 98; rest -= 98)
+        submit_batch(98);
+}
+
+static void set_up_pool(void)
+{
+    if (the.pool == NULL) {
+        int err = weir_pool_new(&the.pool, WEIR_POOL_OPTIONS(.workers = 2, .capacity = QUEUE,
+                                                             .on_worker_start = note_worker));
+        if (err != 0)
+            abort();
+    }
+    atomic_store(&the.ran, 0);
+    atomic_store(&the.victims_ran, 0);
+    the.victim_err = 0;
+    await_asleep(atomic_load(&shared->workers[0]));
+    await_asleep(atomic_load(&shared->workers[1]));
+    if (the.kind == SUBMIT_TO_BUSY) {
+        hold_worker();
+        hold_worker();
+    }
+}
+
+static void verify_pool(void)
+{
+    if (the.victim_err != 0)
+        atomic_fetch_add(&shared->false_full, 1);
+    if (weir_pool_drain(the.pool) != 0)
+        abort();
+    if (atomic_load(&the.victims_ran) != (the.victim_err == 0))
+        went_wrong("the victim's task did not run exactly once");
+}
+
+/* The subject: its two threads. */
+
+static void *be_victim(void *unused)
+{
+    (void)unused;
+    atomic_store(&shared->victim, (int)syscall(SYS_gettid));
+    for (;;) {
+        await(&shared->victim_may);
+        (void)raise(SIGSTOP); /* the tracer takes over here */
+        atomic_store(&shared->phase, INSIDE);
+        if (the.kind <= RING_POP)
+            use_ring();
+        else
+            the.victim_err = weir_pool_try_submit(the.pool, be_victims, NULL);
+        atomic_store(&shared->phase, AFTER);
+        (void)sem_post(&shared->victim_has);
+    }
+    return NULL;
+}
+
+static void obey(enum command command)
+{
+    bool ring = the.kind <= RING_POP;
+    switch (command) {
+    case SET_UP:
+        atomic_store(&shared->phase, the.kind == WORKER_POP ? INSIDE : BEFORE);
+        if (ring)
+            set_up_ring();
+        else
+            set_up_pool();
+        if (the.kind != WORKER_POP)
+            (void)sem_post(&shared->victim_may);
+        break;
+    case HOLD_OTHER:
+        hold_worker();
+        break;
+    case SUBMIT_ONE:
+        if (weir_pool_try_submit(the.pool, be_victims, NULL) != 0)
+            abort();
+        break;
+    case GET_ON:
+        if (ring)
+            get_on_with_ring();
+        else
+            get_on_with_pool();
+        break;
+    case VERIFY:
+        if (the.kind != WORKER_POP)
+            await(&shared->victim_has);
+        if (ring)
+            verify_ring();
+        else
+            verify_pool();
+        break;
+    case FINISH:
+        weir_ring_free(the.ring);
+        weir_pool_free(the.pool);
+        break;
+    }
+}
+
+static _Noreturn void be_subject(void)
+{
+    pthread_t thread;
+    if (sem_init(&the.batch_over, 0, 0) != 0 || sem_init(&the.held, 0, 0) != 0 ||
+        sem_init(&the.gate, 0, 0) != 0)
+        abort();
+    if (the.kind == WORKER_POP)
+        set_up_pool();
+    else if (pthread_create(&thread, NULL, be_victim, NULL) != 0)
+        abort();
+    while (the.kind != WORKER_POP && atomic_load(&shared->victim) == 0)
+        (void)sched_yield();
+    (void)sem_post(&shared->answered);
+    for (;;) {
+        await(&shared->asked);
+        enum command command = shared->command;
+        obey(command);
+        (void)sem_post(&shared->answered);
+        if (command == FINISH)
+            _exit(0);
+    }
+}
+
+/* The tracer. */
+
+static unsigned long points, blocked;
+
+static _Noreturn void fail(const char *what)
+{
+    fprintf(stderr, "%s: %s (%s)\n", kind_names[the.kind], what, strerror(errno));
+    exit(1);
+}
+
+/* False: there is no answer, though there was plenty of time. */
+static bool answered(void)
+{
+    struct timespec until;
+    (void)clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += PATIENCE;
+    while (sem_timedwait(&shared->answered, &until) != 0)
+        if (errno == ETIMEDOUT)
+            return false;
+    return true;
+}
+
+static void ask_for(enum command command)
+{
+    shared->command = command;
+    (void)sem_post(&shared->asked);
+}
+
+static void ask(enum command command)
+{
+    ask_for(command);
+    if (!answered())
+        fail("the subject does not answer");
+}
+
+static void resume(int how, pid_t victim)
+{
+    if (ptrace((enum __ptrace_request)how, victim, NULL, NULL) != 0)
+        fail("the victim cannot be resumed");
+}
+
+static void await_stop(pid_t victim)
+{
+    int status;
+    while (waitpid(victim, &status, __WALL) != victim)
+        if (errno != EINTR)
+            fail("the victim cannot be waited for");
+    if (!WIFSTOPPED(status))
+        fail("the victim has died");
+}
+
+/* Lets the woken worker fall asleep while the other one is held, and wakes it: it stands where the
+ * system call returns. */
+static void wake_worker(pid_t victim)
+{
+    resume(PTRACE_INTERRUPT, victim);
+    await_stop(victim);
+    ask(HOLD_OTHER);
+    bool in_wait = false;
+    resume(PTRACE_SYSCALL, victim);
+    for (;;) {
+        int status;
+        pid_t stopped = waitpid(victim, &status, __WALL | WNOHANG);
+        if (stopped == 0) {
+            if (in_wait && state_of(victim) == 'S')
+                break;
+            (void)sched_yield();
+            continue;
+        }
+        struct __ptrace_syscall_info info;
+        if (stopped != victim || !WIFSTOPPED(status) ||
+            ptrace(PTRACE_GET_SYSCALL_INFO, victim, (void *)sizeof info, &info) < 0)
+            fail("the victim cannot be followed into its sleep");
+        in_wait = info.op == PTRACE_SYSCALL_INFO_ENTRY && info.entry.nr == SYS_futex;
+        resume(PTRACE_SYSCALL, victim);
+    }
+    ask(SUBMIT_ONE);
+    await_stop(victim);
+}
+
+/* Freezes the victim after k instructions of its operation. False: it has not so many. */
+static bool freeze_after(unsigned k, pid_t victim)
+{
+    ask(SET_UP);
+    if (the.kind == WORKER_POP)
+        wake_worker(victim);
+    else
+        await_stop(victim);
+    while (atomic_load(&shared->phase) == BEFORE) {
+        resume(PTRACE_SINGLESTEP, victim);
+        await_stop(victim);
+    }
+    for (unsigned i = 0; i < k && atomic_load(&shared->phase) == INSIDE; i++) {
+        resume(PTRACE_SINGLESTEP, victim);
+        await_stop(victim);
+    }
+    bool inside = atomic_load(&shared->phase) == INSIDE;
+    ask_for(GET_ON);
+    bool free = answered();
+    if (!free)
+        blocked++;
+    resume(PTRACE_CONT, victim);
+    if (!free && !answered())
+        fail("the subject does not get on after the victim was let go");
+    ask(VERIFY);
+    return inside;
+}
+
+static void trace(pid_t subject, bool *ret_permitted)
+{
+    *ret_permitted = true;
+    if (!answered())
+        fail("the subject does not start");
+    pid_t victim = atomic_load(the.kind == WORKER_POP ? &shared->workers[0] : &shared->victim);
+    if (ptrace((enum __ptrace_request)PTRACE_SEIZE, victim, NULL,
+               (void *)(uintptr_t)(PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD)) != 0) {
+        *ret_permitted = false;
+        (void)kill(subject, SIGKILL);
+        return;
+    }
+    unsigned k = 0;
+    while (freeze_after(k, victim) && blocked == 0) {
+        k++;
+        points++;
+        if (k == MOST_POINTS)
+            fail("the operation does not end");
+    }
+    if (the.kind != WORKER_POP)
+        (void)kill(subject, SIGKILL); /* its victim thread never ends */
+    else
+        ask_for(FINISH);
+}
+
+/* One scenario in processes of its own. Returns false if tracing is not permitted. */
+static bool play(enum kind kind, size_t capacity, size_t fill)
+{
+    memset(shared, 0, sizeof *shared);
+    if (sem_init(&shared->asked, 1, 0) != 0 || sem_init(&shared->answered, 1, 0) != 0 ||
+        sem_init(&shared->victim_may, 1, 0) != 0 || sem_init(&shared->victim_has, 1, 0) != 0)
+        fail("no semaphore could be made");
+    the.kind = kind;
+    the.capacity = capacity;
+    the.fill = fill;
+    (void)fflush(stdout);
+    pid_t subject = fork();
+    if (subject == 0)
+        be_subject();
+    if (subject < 0)
+        fail("no process could be made");
+    unsigned long before = points;
+    bool permitted;
+    trace(subject, &permitted);
+    /* The traced thread is a child of ours too, and ends before its process does. */
+    while (waitpid(-1, NULL, __WALL) > 0 || errno == EINTR)
+        continue;
+    if (!permitted)
+        return false;
+    unsigned full = atomic_load(&shared->false_full), empty = atomic_load(&shared->false_empty);
+    printf("%s", kind_names[kind]);
+    if (kind <= RING_POP)
+        printf(" (%zu of %zu queued)", fill, capacity);
+    printf(": %lu instruction points, %lu blocked, %u false full, %u false empty\n",
+           points - before, blocked, full, empty);
+    if (kind == WORKER_POP)
+        printf("a wake on its way was relied upon for at most %u submits\n",
+               atomic_load(&shared->relied_upon));
+    if (atomic_load(&shared->wrong) != 0)
+        fail(shared->what);
+    if (blocked + full + empty != 0)
+        exit(1);
+    return true;
+}
+
+/* Sanitizers and valgrind add threads, locks and instructions of their own. */
+static bool instrumented(void)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    return true;
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ||                         \
+    __has_feature(memory_sanitizer)
+    return true;
+#endif
+#endif
+    const char *preloaded = getenv("LD_PRELOAD");
+    return preloaded != NULL && strstr(preloaded, "vgpreload") != NULL;
+}
+
+static bool play_all(void)
+{
+    for (size_t capacity = 2; capacity <= 4; capacity *= 2)
+        for (size_t fill = 0; fill <= capacity; fill++)
+            if (!play(RING_PUSH, capacity, fill) || !play(RING_POP, capacity, fill))
+                return false;
+#if LOCK_FREE_PARK
+    return play(SUBMIT_TO_SLEEPERS, QUEUE, 0) && play(SUBMIT_TO_BUSY, QUEUE, 0) &&
+           play(WORKER_POP, QUEUE, 0);
+#else
+    return true; /* who sleeps and wakes by a mutex can be held up by who has it */
+#endif
+}
+
+int main(void)
+{
+    if (instrumented()) {
+        printf("left out: an instrumented program is not the one that is shipped\n");
+        return SKIPPED;
+    }
+    void *memory =
+        mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
+        fail("no shared memory");
+    shared = memory;
+    if (!play_all()) {
+        printf("left out: this system does not permit to trace\n");
+        return SKIPPED;
+    }
+    printf("%lu instruction points, 0 blocked, 0 false full, 0 false empty\n", points);
+    return 0;
+}
