@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/* backend.c - locks, threads, memory and misuse, as the explorer has them. Sleeping and the clock
+ * are part of the scheduler. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "model.h"
+#include "os/alloc.h"
+#include "os/cpus.h"
+#include "os/lock.h"
+#include "scheduler.h"
+
+void virtual_lock_acquire(struct lock *lock, const char *site)
+{
+    point(lock, true, "lock", site);
+    model_check_address(lock, site);
+    while (lock->holder != 0) {
+        trace("waits for T%u", lock->holder - 1);
+        block(AT_LOCK, lock);
+    }
+    lock->holder = current->number + 1;
+    model_take(&lock->history);
+}
+
+void virtual_lock_release(struct lock *lock, const char *site)
+{
+    model_check_address(lock, site);
+    trace("unlocks %p  %s", (void *)lock, site);
+    model_leave(&lock->history);
+    lock->holder = 0;
+    unblock(AT_LOCK, lock);
+}
+
+struct self *virtual_self(void)
+{
+    return &current->self;
+}
+
+pthread_t virtual_thread(void)
+{
+    return current->number;
+}
+
+int virtual_join(pthread_t number, void **ret_result)
+{
+    struct vthread *thread = vthread_get((unsigned)number);
+    (void)ret_result;
+    if (thread->joined)
+        fail("T%u is joined twice", thread->number);
+    while (thread->status != FINISHED)
+        block(AT_JOIN, thread);
+    thread->joined = true;
+    for (int i = 0; i < MAX_THREADS; i++)
+        if (current->clock.at[i] < thread->clock.at[i])
+            current->clock.at[i] = thread->clock.at[i];
+    return 0;
+}
+
+int weir__thread_start(pthread_t *ret_thread, void *(*run)(void *), void *arg, size_t stack_size)
+{
+    (void)stack_size;
+    *ret_thread = vthread_start(run, arg)->number;
+    return 0;
+}
+
+void weir__thread_name(const char *name, unsigned index)
+{
+    (void)name;
+    (void)index;
+}
+
+size_t weir__stack_minimum(void)
+{
+    return 0;
+}
+
+void weir__thread_yield(void)
+{
+    give_way("a yield");
+}
+
+/* No CPU to spare: workers park at once. */
+unsigned weir__usable_cpus(void)
+{
+    return 0;
+}
+
+void *weir__alloc(size_t count, size_t size)
+{
+    void *memory = arena_alloc(count * size);
+    return memory != NULL ? memset(memory, 0, count * size) : NULL;
+}
+
+void weir__free(void *memory)
+{
+    if (memory == NULL)
+        return;
+    unsigned ignored;
+    if (arena_place(memory, &ignored) != PLACE_LIVE)
+        fail("%p is freed, but is not allocated", memory);
+    arena_free(memory);
+}
+
+/* The library's sources are compiled with these names for the C library's. */
+void *explored_calloc(size_t count, size_t size);
+void *explored_aligned_alloc(size_t alignment, size_t size);
+void explored_free(void *memory);
+
+void *explored_calloc(size_t count, size_t size)
+{
+    return weir__alloc(count, size);
+}
+
+void *explored_aligned_alloc(size_t alignment, size_t size)
+{
+    (void)alignment;
+    return arena_alloc(size);
+}
+
+void explored_free(void *memory)
+{
+    weir__free(memory);
+}
+
+_Noreturn void weir__misuse(const char *call, const char *sentence)
+{
+    fail("misuse: %s: %s", call, sentence);
+}
+
+_Noreturn void weir__assert_failed(const char *condition, const char *file, int line);
+_Noreturn void weir__assert_failed(const char *condition, const char *file, int line)
+{
+    fail("%s does not hold at %s:%d", condition, file, line);
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/* choices.h - who decides what happens next, and how a run is written down and replayed.
+ *
+ * A run is a sequence of steps; at some of them there is more than one thing that may happen. The
+ * first option is always to go on as if nothing else existed. What was chosen otherwise is the
+ * trace of the run, "step:kind value" for each deviation, for example "112t1,140v2".
+ */
+#ifndef WEIR_TESTS_EXPLORER_CHOICES_H
+#define WEIR_TESTS_EXPLORER_CHOICES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum kind {
+    KIND_THREAD = 't',   /* this thread runs on */
+    KIND_CLOCK = 'c',    /* time passes, to the next instant that matters */
+    KIND_SPURIOUS = 's', /* this thread's sleep ends for no reason */
+    KIND_VALUE = 'v',    /* the load returns the value that was overwritten so many stores ago */
+};
+
+struct option {
+    char kind; /* enum kind */
+    uint8_t value;
+};
+
+enum { MAX_OPTIONS = 24 };
+
+/* How much may happen in one run that need not happen. */
+struct bounds {
+    int preemptions; /* switches away from a thread that could go on */
+    int turns;       /* when a thread cannot go on, choices of another one than the next in turn */
+    int stale;       /* loads that return an overwritten value, as a weakly ordered machine may */
+    int spurious;    /* sleeps that end for no reason */
+};
+
+enum strategy {
+    EXHAUSTIVE, /* depth first, everything within the bounds */
+    SAMPLED,    /* at random within the bounds */
+    PRIORITIES, /* random priorities with a few random changes */
+    REPLAYED,   /* as a trace says */
+};
+
+void choices_start(enum strategy strategy, struct bounds bounds, uint64_t seed);
+/* Returns false for a trace that cannot be read. */
+bool choices_replay(const char *trace);
+enum strategy choices_strategy(void);
+
+/* Begins a run; `points`: how many points another thread may run at, as far as is known. */
+void choices_begin_run(unsigned points);
+/* After a run: is there another one? */
+bool choices_next_run(void);
+
+/* Is one more deviation of this kind allowed in this run? */
+bool choices_allow(enum kind kind);
+bool choices_allow_turn(void);
+
+/* Picks one of n >= 1 options at `step`, which grows. `forced`: the first option is no default, the
+ * current thread cannot go on. */
+unsigned choose(uint32_t step, const struct option options[], unsigned n, bool forced);
+
+/* The trace of the current run, in a buffer that the next call overwrites. */
+const char *choices_trace(void);
+
+#endif

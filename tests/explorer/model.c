@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: MIT */
+/* model.c - shared memory.
+ *
+ * Each atomic word has a history of stores. A load may return an older one than the newest, unless
+ * the newer one happens-before the load, or something that happens-before the load has seen it, or
+ * both it and the load are sequentially consistent. Read-modify-writes act on the newest. What
+ * happens-before what is kept in vector clocks, by the orders that the code gives: a release store
+ * carries its thread's clock, an acquire load that reads from it, or from read-modify-writes after
+ * it, takes it over. Plain accesses are checked against these clocks: two to the same bytes, one of
+ * them a write, with neither before the other, are a data race.
+ */
+#include "model.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "choices.h"
+#include "scheduler.h"
+
+enum { HISTORY = 6, MAX_WORDS = 1 << 14, GRANULE = 4 };
+
+struct store {
+    uint64_t value;
+    uint32_t time; /* of the storing thread's clock; 0: before the run */
+    uint8_t thread;
+    bool seqcst;
+    struct clock released;      /* what an acquire load of it takes over */
+    uint32_t seen[MAX_THREADS]; /* when each thread first read it; 0: never */
+};
+
+struct word {
+    const void *address;
+    uint32_t run;
+    uint8_t size;
+    uint8_t count; /* stores in the history */
+    uint8_t newest;
+    struct store history[HISTORY];
+};
+
+/* Plain accesses to a granule of memory. */
+struct granule {
+    uint32_t run;
+    uint32_t write_time;
+    uint8_t writer;
+    uint32_t reads[MAX_THREADS];
+};
+
+enum { MAX_SITES = 512, MAX_SITE_NAMES = 4096 };
+
+/* A place in the source with one operation. */
+struct site {
+    const char *name;
+    enum memory_order order;    /* the one that is written there */
+    enum memory_order in_force; /* the one that is used */
+    bool loads, stores;
+};
+
+static struct site sites[MAX_SITES];
+static unsigned site_count;
+/* A name may be in the program several times: by the address of each. */
+static struct {
+    const char *name;
+    struct site *site;
+} site_names[MAX_SITE_NAMES];
+
+static struct word words[MAX_WORDS];
+static struct granule *granules;
+static uint32_t run;
+
+void model_reset(void)
+{
+    if (granules == NULL) {
+        size_t size = arena_size() / GRANULE * sizeof *granules;
+        granules = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (granules == MAP_FAILED)
+            fail("no memory for the explorer");
+    }
+    run++;
+}
+
+static uint32_t my_time(void)
+{
+    return current->clock.at[current->number];
+}
+
+static void join(struct clock *into, const struct clock *from)
+{
+    for (int i = 0; i < MAX_THREADS; i++)
+        if (into->at[i] < from->at[i])
+            into->at[i] = from->at[i];
+}
+
+static bool knows(unsigned thread, uint32_t time)
+{
+    return current->clock.at[thread] >= time;
+}
+
+void model_check_address(const void *address, const char *site)
+{
+    unsigned owner = 0;
+    switch (arena_place(address, &owner)) {
+    case PLACE_FREED:
+        fail("use after free of %p at %s", address, site);
+    case PLACE_UNUSED:
+        fail("access to %p, where nothing is, at %s", address, site);
+    case PLACE_STACK:
+        if (owner != current->number && (vthread_get(owner)->status == FINISHED ||
+                                         (uintptr_t)address < vthread_get(owner)->stack_top))
+            fail("access to a frame of T%u that is gone, %p, at %s", owner, address, site);
+        break;
+    case PLACE_THREAD:
+        if (owner != current->number && vthread_get(owner)->status == FINISHED)
+            fail("access to data of T%u, which has ended, at %s", owner, site);
+        break;
+    default:
+        break;
+    }
+}
+
+/* Atomic words. */
+
+static uint64_t read_memory(const void *p, size_t size)
+{
+    uint64_t value = 0;
+    memcpy(&value, p, size); /* little-endian machines only */
+    return value;
+}
+
+static uint64_t cut(uint64_t value, size_t size)
+{
+    return size == 8 ? value : value & ((UINT64_C(1) << (8 * size)) - 1);
+}
+
+static struct word *find(const void *p, size_t size)
+{
+    size_t at = ((uintptr_t)p * UINT64_C(0x9E3779B97F4A7C15)) >> 50;
+    while (words[at].run == run && words[at].address != p)
+        at = (at + 1) % MAX_WORDS;
+    struct word *word = &words[at];
+    uint64_t value = read_memory(p, size);
+    if (word->run != run || word->history[word->newest].value != value || word->size != size) {
+        /* New, or plain code has set it since: whoever may see that is another question. */
+        if (word->run != run || word->address != p)
+            word->address = p;
+        word->run = run;
+        word->size = (uint8_t)size;
+        word->count = 1;
+        word->newest = 0;
+        memset(&word->history[0], 0, sizeof word->history[0]);
+        word->history[0].value = value;
+    }
+    return word;
+}
+
+static struct store *aged(struct word *word, unsigned age)
+{
+    return &word->history[(word->newest + HISTORY - age) % HISTORY];
+}
+
+static bool acquires(enum memory_order order)
+{
+    return order == ACQ || order == ACQREL || order == SEQCST;
+}
+
+static bool releases(enum memory_order order)
+{
+    return order == REL || order == ACQREL || order == SEQCST;
+}
+
+static void read_from(struct store *store, enum memory_order order)
+{
+    if (store->seen[current->number] == 0)
+        store->seen[current->number] = my_time();
+    if (acquires(order))
+        join(&current->clock, &store->released);
+}
+
+static struct store *append(struct word *word, void *p, uint64_t value, enum memory_order order)
+{
+    word->newest = (uint8_t)((word->newest + 1) % HISTORY);
+    if (word->count < HISTORY)
+        word->count++;
+    struct store *store = &word->history[word->newest];
+    memset(store, 0, sizeof *store);
+    store->value = value;
+    store->thread = (uint8_t)current->number;
+    store->time = my_time();
+    store->seqcst = order == SEQCST;
+    store->seen[current->number] = my_time();
+    memcpy(p, &value, word->size);
+    return store;
+}
+
+/* May the load not return anything older than this store? */
+static bool is_last(const struct store *store, enum memory_order order)
+{
+    if (knows(store->thread, store->time) || (store->seqcst && order == SEQCST))
+        return true;
+    for (unsigned i = 0; i < MAX_THREADS; i++)
+        if (store->seen[i] != 0 && knows(i, store->seen[i]))
+            return true;
+    return false;
+}
+
+static unsigned choose_age(struct word *word, enum memory_order order)
+{
+    uint32_t at = next_step();
+    if (!exploring() || word->count == 1 || !choices_allow(KIND_VALUE))
+        return 0;
+    struct option options[HISTORY];
+    unsigned n = 0;
+    do {
+        options[n] = (struct option){KIND_VALUE, (uint8_t)n};
+        n++;
+    } while (n < word->count && !is_last(aged(word, n - 1), order));
+    return choose(at, options, n, false);
+}
+
+static struct site *site_named(const char *name, enum memory_order order)
+{
+    for (unsigned i = 0; i < site_count; i++)
+        if (strcmp(sites[i].name, name) == 0 && sites[i].order == order)
+            return &sites[i];
+    if (site_count == MAX_SITES)
+        fail("the explorer has no room for so many atomic operations");
+    sites[site_count] = (struct site){name, order, order, false, false};
+    return &sites[site_count++];
+}
+
+/* The order in force where an operation stands. */
+static enum memory_order in_force(const char *name, enum memory_order order, bool loads,
+                                  bool stores)
+{
+    size_t at = ((uintptr_t)name * UINT64_C(0x9E3779B97F4A7C15)) >> 52;
+    while (site_names[at].name != name || site_names[at].site->order != order) {
+        if (site_names[at].name == NULL) {
+            site_names[at].name = name;
+            site_names[at].site = site_named(name, order);
+            break;
+        }
+        at = (at + 1) % MAX_SITE_NAMES;
+    }
+    struct site *site = site_names[at].site;
+    site->loads = site->loads || loads;
+    site->stores = site->stores || stores;
+    return site->in_force;
+}
+
+static unsigned weaker_orders(const struct site *site, enum memory_order weaker[])
+{
+    unsigned n = 0;
+    if (site->order == SEQCST)
+        weaker[n++] = !site->stores ? ACQ : !site->loads ? REL : ACQREL;
+    if (site->stores && site->loads && site->order >= ACQREL) {
+        weaker[n++] = ACQ;
+        weaker[n++] = REL;
+    } else if (site->order != RLX) {
+        weaker[n++] = RLX;
+    }
+    return n;
+}
+
+unsigned model_mutants(void)
+{
+    enum memory_order weaker[4];
+    unsigned n = 0;
+    for (unsigned i = 0; i < site_count; i++)
+        n += weaker_orders(&sites[i], weaker);
+    return n;
+}
+
+const char *model_weaken(unsigned mutant)
+{
+    static const char *const names[] = {"relaxed", "acquire", "release", "acq_rel", "seq_cst"};
+    static char text[160];
+    enum memory_order weaker[4];
+    text[0] = '\0';
+    for (unsigned i = 0; i < site_count; i++) {
+        struct site *site = &sites[i];
+        unsigned n = weaker_orders(site, weaker);
+        site->in_force = mutant < n ? weaker[mutant] : site->order;
+        if (mutant < n)
+            (void)snprintf(text, sizeof text, "%s %s -> %s",
+                           strstr(site->name, "/src/") != NULL ? strstr(site->name, "/src/") + 5
+                                                               : site->name,
+                           names[site->order], names[weaker[mutant]]);
+        mutant = mutant < n ? UINT32_MAX : mutant - n;
+        if (mutant > UINT32_MAX / 2)
+            mutant = UINT32_MAX;
+    }
+    return text;
+}
+
+static void plain_write_before(const void *p, const char *site);
+
+uint64_t model_load(const void *p, size_t size, enum memory_order order, const char *site)
+{
+    order = in_force(site, order, true, false);
+    point(p, false, "load", site);
+    model_check_address(p, site);
+    plain_write_before(p, site);
+    struct word *word = find(p, size);
+    unsigned age = choose_age(word, order);
+    struct store *store = aged(word, age);
+    read_from(store, order);
+    trace("  = %llx%s", (unsigned long long)store->value, age > 0 ? " (overwritten)" : "");
+    return store->value;
+}
+
+void model_store(void *p, size_t size, uint64_t value, enum memory_order order, const char *site)
+{
+    order = in_force(site, order, false, true);
+    point(p, true, "store", site);
+    model_check_address(p, site);
+    plain_write_before(p, site);
+    struct store *store = append(find(p, size), p, cut(value, size), order);
+    if (releases(order)) {
+        store->released = current->clock;
+        current->clock.at[current->number]++;
+    }
+    trace("  := %llx", (unsigned long long)store->value);
+}
+
+static uint64_t change(struct word *word, void *p, uint64_t value, enum memory_order order)
+{
+    struct store *before = aged(word, 0);
+    uint64_t old = before->value;
+    struct clock released = before->released; /* read-modify-writes carry a release on */
+    read_from(before, order);
+    struct store *store = append(word, p, cut(value, word->size), order);
+    store->released = released;
+    if (releases(order)) {
+        join(&store->released, &current->clock);
+        current->clock.at[current->number]++;
+    }
+    trace("  %llx -> %llx", (unsigned long long)old, (unsigned long long)store->value);
+    return old;
+}
+
+uint64_t model_rmw(void *p, size_t size, enum rmw kind, uint64_t operand, enum memory_order order,
+                   const char *site)
+{
+    order = in_force(site, order, true, true);
+    point(p, true, kind == RMW_XCHG ? "exchange" : kind == RMW_ADD ? "add" : "or", site);
+    model_check_address(p, site);
+    plain_write_before(p, site);
+    struct word *word = find(p, size);
+    uint64_t old = aged(word, 0)->value;
+    return change(word, p,
+                  kind == RMW_XCHG  ? operand
+                  : kind == RMW_ADD ? old + operand
+                                    : old | operand,
+                  order);
+}
+
+bool model_cas(void *p, size_t size, void *expected, uint64_t value, enum memory_order order,
+               const char *site)
+{
+    order = in_force(site, order, true, true);
+    point(p, true, "cas", site);
+    model_check_address(p, site);
+    plain_write_before(p, site);
+    struct word *word = find(p, size);
+    struct store *newest = aged(word, 0);
+    if (newest->value != read_memory(expected, size)) {
+        trace("  fails: %llx", (unsigned long long)newest->value);
+        read_from(newest, order == REL ? RLX : order == ACQREL ? ACQ : order);
+        memcpy(expected, &newest->value, size);
+        return false;
+    }
+    (void)change(word, p, value, order);
+    return true;
+}
+
+uint64_t model_look(const void *p, size_t size, const char *operation, const char *site)
+{
+    point(p, false, operation, site);
+    model_check_address(p, site);
+    struct store *newest = aged(find(p, size), 0);
+    read_from(newest, RLX);
+    return newest->value;
+}
+
+void model_take(const void *lock)
+{
+    join(&current->clock, &find(lock, sizeof(uint32_t))->history[0].released);
+}
+
+void model_leave(const void *lock)
+{
+    struct word *word = find(lock, sizeof(uint32_t));
+    word->history[0].released = current->clock;
+    current->clock.at[current->number]++;
+}
+
+/* Plain data. */
+
+static struct granule *granule_at(const void *address)
+{
+    size_t offset;
+    if (!arena_offset(address, &offset))
+        return NULL;
+    struct granule *granule = &granules[offset / GRANULE];
+    if (granule->run != run) {
+        memset(granule, 0, sizeof *granule);
+        granule->run = run;
+    }
+    return granule;
+}
+
+static void plain_write_before(const void *p, const char *site)
+{
+    const struct granule *granule = granule_at(p);
+    if (granule != NULL && granule->write_time != 0 && !knows(granule->writer, granule->write_time))
+        fail("data race: T%u wrote %p, which is atomic at %s", granule->writer, p, site);
+}
+
+void model_plain(const void *address, size_t size, bool writes, const void *code)
+{
+    char site[64];
+    unsigned owner = 0;
+    enum place place = arena_place(address, &owner);
+    if (place == PLACE_UNKNOWN || (place == PLACE_THREAD && owner == current->number))
+        return;
+    if (place != PLACE_LIVE) {
+        (void)snprintf(site, sizeof site, "code %p", code);
+        model_check_address(address, site);
+    }
+    for (size_t i = 0; i < size; i += GRANULE) {
+        struct granule *granule = granule_at((const char *)address + i);
+        if (granule == NULL)
+            return;
+        if (granule->write_time != 0 && !knows(granule->writer, granule->write_time))
+            fail("data race: T%u wrote %p, T%u %s it at code %p (see addr2line)", granule->writer,
+                 address, current->number, writes ? "writes" : "reads", code);
+        if (writes) {
+            for (unsigned t = 0; t < MAX_THREADS; t++)
+                if (!knows(t, granule->reads[t]))
+                    fail("data race: T%u read %p, T%u writes it at code %p (see addr2line)", t,
+                         address, current->number, code);
+            granule->writer = (uint8_t)current->number;
+            granule->write_time = my_time();
+        }
+        granule->reads[current->number] = my_time();
+    }
+}

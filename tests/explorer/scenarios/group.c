@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+/* group.c - waitgroups and errgroups. */
+#include "scenario.h"
+
+struct nest {
+    weir_pool *pool;
+    weir_waitgroup *wg; /* the inner one, on the stack of the task */
+    unsigned inner[2];
+    unsigned outer;
+    int err;
+};
+
+static int wait_inside(weir_context *ctx, void *arg)
+{
+    struct nest *nest = arg;
+    weir_waitgroup wg = WEIR_WAITGROUP_INIT;
+    (void)ctx;
+    for (int i = 0; i < 2; i++)
+        if ((nest->err = weir_waitgroup_go(&wg, nest->pool, count_run, &nest->inner[i])) != 0)
+            break;
+    if (nest->err == 0)
+        nest->err = weir_waitgroup_wait(&wg);
+    nest->outer++;
+    return 0;
+}
+
+static void worker_helps_while_it_waits(unsigned workers, unsigned capacity)
+{
+    struct nest *nest = make(sizeof *nest);
+    nest->pool = new_pool(WEIR_POOL_OPTIONS(.workers = workers, .capacity = capacity));
+    weir_task task = WEIR_TASK_INIT;
+    explore_begin();
+    int err = weir_pool_submit_task(nest->pool, &task, wait_inside, nest, NULL);
+    check(err == 0);
+    err = weir_task_wait(&task);
+    check(err == 0);
+    explore_end();
+    check(nest->err == 0 && nest->outer == 1 && nest->inner[0] == 1 && nest->inner[1] == 1);
+    end_pool(nest->pool);
+    drop(nest);
+}
+
+static void help_on_one_worker(void)
+{
+    worker_helps_while_it_waits(1, 2);
+}
+
+static void help_against_pop(void)
+{
+    worker_helps_while_it_waits(2, 2);
+}
+
+static void help_in_a_full_pool(void)
+{
+    worker_helps_while_it_waits(2, 1);
+}
+
+/* A waitgroup by itself: freed after the wait, and used again while waiters of the last round are
+ * still leaving. */
+
+struct rounds {
+    weir_waitgroup *wg;
+    unsigned data[2];
+};
+
+static void count_down(void *arg)
+{
+    struct rounds *rounds = arg;
+    rounds->data[0]++;
+    weir_waitgroup_done(rounds->wg);
+}
+
+static void waitgroup_is_freed_after_wait(void)
+{
+    struct rounds *rounds = make(sizeof *rounds);
+    rounds->wg = make(sizeof *rounds->wg);
+    explore_begin();
+    weir_waitgroup_add(rounds->wg, 2);
+    struct vthread *other = start(count_down, rounds);
+    weir_waitgroup_done(rounds->wg);
+    int err = weir_waitgroup_wait(rounds->wg);
+    check(err == 0 && rounds->data[0] == 1);
+    drop(rounds->wg);
+    finish(other);
+    explore_end();
+    drop(rounds);
+}
+
+static void wait_for_round(void *arg)
+{
+    struct rounds *rounds = arg;
+    int err = weir_waitgroup_wait(rounds->wg);
+    check(err == 0);
+}
+
+static void waitgroup_is_used_again(void)
+{
+    struct rounds *rounds = make(sizeof *rounds);
+    rounds->wg = make(sizeof *rounds->wg);
+    weir_waitgroup_add(rounds->wg, 1);
+    explore_begin();
+    struct vthread *waiter = start(wait_for_round, rounds);
+    struct vthread *other = start(count_down, rounds);
+    int err = weir_waitgroup_wait(rounds->wg);
+    check(err == 0 && rounds->data[0] == 1);
+    weir_waitgroup_add(rounds->wg, 1); /* the waiter may still be in the round before, or be late */
+    finish(other);
+    struct vthread *next = start(count_down, rounds);
+    err = weir_waitgroup_wait(rounds->wg);
+    check(err == 0 && rounds->data[0] == 2);
+    finish(waiter);
+    finish(next);
+    explore_end();
+    drop(rounds->wg);
+    drop(rounds);
+}
+
+/* A thread outside helps too, and the waitgroup is freed at once. */
+static void outside_waiter_helps(void)
+{
+    struct nest *nest = make(sizeof *nest);
+    nest->pool =
+        new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 2, .outside_waiters_help = 1));
+    explore_begin();
+    for (int lap = 0; lap < 2; lap++) {
+        nest->wg = make(sizeof *nest->wg);
+        for (int i = 0; i < 2; i++) {
+            int err = weir_waitgroup_go(nest->wg, nest->pool, count_run, &nest->inner[i]);
+            check(err == 0);
+        }
+        int err = weir_waitgroup_wait(nest->wg);
+        check(err == 0);
+        check(nest->inner[0] == (unsigned)lap + 1 && nest->inner[1] == (unsigned)lap + 1);
+        drop(nest->wg);
+    }
+    explore_end();
+    end_pool(nest->pool);
+    drop(nest);
+}
+
+/* Errgroups. */
+
+struct members {
+    weir_pool *pool;
+    weir_errgroup *group;
+    unsigned runs[4];
+    unsigned accepted, at_once, most_at_once;
+    unsigned dropped;
+};
+
+static int fail_member(weir_context *ctx, void *arg)
+{
+    (void)ctx;
+    ++*(unsigned *)arg;
+    return -EIO;
+}
+
+static void go_two(void *arg)
+{
+    struct members *members = arg;
+    for (int i = 0; i < 2; i++) {
+        int err = weir_errgroup_go(members->group, count_run, &members->runs[2 + i]);
+        check(err == 0 || err == -ECANCELED);
+        members->accepted += err == 0;
+    }
+}
+
+static void count_drop(weir_task_fn *fn, void *arg, weir_state why, void *user)
+{
+    (void)fn;
+    (void)user;
+    *(unsigned *)arg += why == WEIR_CANCELLED ? 100 : 200;
+}
+
+static void error_against_go_and_wait(unsigned limit, unsigned capacity)
+{
+    struct members *members = make(sizeof *members);
+    members->pool =
+        new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = capacity, .on_drop = count_drop));
+    int err = weir_errgroup_new(&members->group, members->pool, NULL,
+                                WEIR_ERRGROUP_OPTIONS(.limit = limit));
+    check(err == 0);
+    explore_begin();
+    struct vthread *other = start(go_two, members);
+    err = weir_errgroup_go(members->group, fail_member, &members->runs[0]);
+    check(err == 0);
+    err = weir_errgroup_wait(members->group);
+    check(err == -EIO && members->runs[0] == 1);
+    finish(other);
+    err = weir_errgroup_wait(members->group);
+    check(err == -EIO);
+    weir_errgroup_free(members->group); /* at once after the wait */
+    explore_end();
+    unsigned ended = 0;
+    for (int i = 2; i < 4; i++) {
+        check(members->runs[i] <= 1 || members->runs[i] == 100);
+        ended += members->runs[i] != 0;
+    }
+    check(ended == members->accepted);
+    end_pool(members->pool);
+    drop(members);
+}
+
+static void error_against_go_with_limit_one(void)
+{
+    error_against_go_and_wait(1, 2);
+}
+
+static void error_against_go_in_a_full_pool(void)
+{
+    error_against_go_and_wait(0, 1);
+}
+
+/* The group's members are started by a task of the same pool, which waits for them. */
+static int wait_for_members(weir_context *ctx, void *arg)
+{
+    struct members *members = arg;
+    (void)ctx;
+    go_two(members);
+    return weir_errgroup_wait(members->group);
+}
+
+static void member_limit_on_a_worker(void)
+{
+    struct members *members = make(sizeof *members);
+    members->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 1));
+    int err =
+        weir_errgroup_new(&members->group, members->pool, NULL, WEIR_ERRGROUP_OPTIONS(.limit = 1));
+    check(err == 0);
+    weir_task task = WEIR_TASK_INIT;
+    explore_begin();
+    err = weir_pool_submit_task(members->pool, &task, wait_for_members, members, NULL);
+    check(err == 0);
+    err = weir_errgroup_go(members->group, count_run, &members->runs[0]);
+    check(err == 0);
+    err = weir_task_wait(&task);
+    check(err == 0 && weir_task_status(&task) == 0);
+    err = weir_errgroup_wait(members->group);
+    check(err == 0);
+    weir_errgroup_free(members->group);
+    explore_end();
+    check(members->runs[0] == 1 && members->runs[2] == 1 && members->runs[3] == 1);
+    end_pool(members->pool);
+    drop(members);
+}
+
+const struct scenario group_scenarios[] = {
+    {"a waitgroup is freed after its wait", waitgroup_is_freed_after_wait, false},
+    {"a waitgroup is used again", waitgroup_is_used_again, false},
+    {"a waitgroup's help on one worker", help_on_one_worker, false},
+    {"a waitgroup's help against pop", help_against_pop, false},
+    {"a waitgroup's help in a full pool", help_in_a_full_pool, false},
+    {"a waitgroup's help from outside", outside_waiter_helps, false},
+    {"errgroup: error against go, limit 1", error_against_go_with_limit_one, false},
+    {"errgroup: error against go, full pool", error_against_go_in_a_full_pool, false},
+    {"errgroup: limit 1 on one worker", member_limit_on_a_worker, false},
+    {0},
+};

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+/* pool.c - submitting against parking, and waiting for room. */
+#include "scenario.h"
+
+#include <string.h>
+
+enum { SUBMITTERS = 2, EACH = 2 };
+
+struct work {
+    weir_pool *pool;
+    unsigned runs[SUBMITTERS][EACH];
+};
+
+static void submit_each(struct work *work, unsigned submitter)
+{
+    for (unsigned i = 0; i < EACH; i++) {
+        int err = weir_pool_submit(work->pool, count_run, &work->runs[submitter][i]);
+        check(err == 0);
+    }
+}
+
+static void submit_first(void *arg)
+{
+    submit_each(arg, 0);
+}
+
+static void submit_second(void *arg)
+{
+    submit_each(arg, 1);
+}
+
+static void check_runs(const struct work *work)
+{
+    for (unsigned s = 0; s < SUBMITTERS; s++)
+        for (unsigned i = 0; i < EACH; i++)
+            check(work->runs[s][i] == 1);
+}
+
+static void submit_and_park(unsigned workers, unsigned capacity)
+{
+    struct work *work = make(sizeof *work);
+    work->pool = new_pool(WEIR_POOL_OPTIONS(.workers = workers, .capacity = capacity));
+    explore_begin();
+    struct vthread *second = start(submit_second, work);
+    submit_first(work);
+    finish(second);
+    settle();
+    explore_end();
+    int err = weir_pool_drain(work->pool);
+    check(err == 0);
+    check_runs(work);
+    end_pool(work->pool);
+    drop(work);
+}
+
+static void submit_against_park_of_one_worker(void)
+{
+    submit_and_park(1, 4);
+}
+
+static void submit_against_park_of_two_workers(void)
+{
+    submit_and_park(2, 4);
+}
+
+static void blocked_submitters_against_pop(void)
+{
+    submit_and_park(1, 1);
+}
+
+static void blocked_submitters_against_two_workers(void)
+{
+    submit_and_park(2, 1);
+}
+
+static void submit_against_drain(void)
+{
+    struct work *work = make(sizeof *work);
+    work->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 2));
+    explore_begin();
+    submit_first(work);
+    int err = weir_pool_drain(work->pool);
+    check(err == 0);
+    check(work->runs[0][0] == 1 && work->runs[0][1] == 1);
+    submit_second(work);
+    err = weir_pool_drain(work->pool);
+    check(err == 0);
+    explore_end();
+    check_runs(work);
+    end_pool(work->pool);
+    drop(work);
+}
+
+/* A task that holds its worker until the gate opens. */
+static int pass_gate(weir_context *ctx, void *arg)
+{
+    (void)ctx;
+    return weir_waitgroup_wait(arg);
+}
+
+struct crowd {
+    weir_pool *pool;
+    weir_waitgroup gate;
+    unsigned runs[4];
+    unsigned accepted[2];
+};
+
+static struct crowd *new_crowd(unsigned capacity)
+{
+    struct crowd *crowd = make(sizeof *crowd);
+    crowd->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = capacity));
+    weir_waitgroup_add(&crowd->gate, 1);
+    int err = weir_pool_submit(crowd->pool, pass_gate, &crowd->gate);
+    check(err == 0);
+    settle();
+    return crowd;
+}
+
+static void try_two(struct crowd *crowd, unsigned who)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        int err = weir_pool_try_submit(crowd->pool, count_run, &crowd->runs[2 * who + i]);
+        check(err == 0 || err == -EAGAIN);
+        crowd->accepted[who] += err == 0;
+    }
+}
+
+static void try_two_second(void *arg)
+{
+    try_two(arg, 1);
+}
+
+/* While no task starts, exactly `capacity` are accepted, lap for lap. */
+static void exactly_as_many_as_the_capacity(void)
+{
+    enum { CAPACITY = 3 };
+    struct crowd *crowd = new_crowd(CAPACITY);
+    for (unsigned lap = 1; lap <= 2; lap++) {
+        explore_begin();
+        struct vthread *second = start(try_two_second, crowd);
+        try_two(crowd, 0);
+        finish(second);
+        explore_end();
+        check(crowd->accepted[0] + crowd->accepted[1] == CAPACITY * lap);
+        check(weir_pool_queued(crowd->pool) == CAPACITY);
+        weir_waitgroup_done(&crowd->gate);
+        settle();
+        weir_waitgroup_add(&crowd->gate, 1);
+        int err = weir_pool_submit(crowd->pool, pass_gate, &crowd->gate);
+        check(err == 0);
+        settle();
+    }
+    weir_waitgroup_done(&crowd->gate);
+    end_pool(crowd->pool);
+    check(crowd->runs[0] + crowd->runs[1] + crowd->runs[2] + crowd->runs[3] == 2 * CAPACITY);
+    drop(crowd);
+}
+
+/* Slots are few (see the build): those in the worker's and the threads' hands must not make the
+ * pool look full. One submits and drains; there is always room for its task. */
+static void submit_one_by_one(void *arg)
+{
+    struct crowd *crowd = arg;
+    for (unsigned i = 0; i < 3; i++) {
+        int err = weir_pool_try_submit(crowd->pool, count_run, &crowd->runs[0]);
+        check(err == 0);
+        err = weir_pool_drain(crowd->pool);
+        check(err == 0);
+    }
+}
+
+static void never_falsely_full(void)
+{
+    struct crowd *crowd = make(sizeof *crowd);
+    crowd->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 2, .capacity = 1));
+    explore_begin();
+    submit_one_by_one(crowd);
+    explore_end();
+    check(crowd->runs[0] == 3);
+    end_pool(crowd->pool);
+    drop(crowd);
+}
+
+/* DROP_OLDEST. */
+
+struct eviction {
+    weir_pool *pool;
+    unsigned ends[2][3]; /* 1: ran, DROPPED: dropped */
+};
+
+enum { DROPPED = 100 };
+
+static void note_drop(weir_task_fn *fn, void *arg, weir_state why, void *user)
+{
+    (void)fn;
+    (void)user;
+    *(unsigned *)arg += why == WEIR_ABANDONED ? DROPPED : 2 * DROPPED;
+}
+
+static void submit_three(struct eviction *eviction, unsigned who)
+{
+    for (unsigned i = 0; i < 3; i++) {
+        int err = weir_pool_submit(eviction->pool, count_run, &eviction->ends[who][i]);
+        check(err == 0); /* never refused, never blocked */
+    }
+}
+
+static void submit_three_second(void *arg)
+{
+    submit_three(arg, 1);
+}
+
+static void eviction_against_pop(unsigned capacity)
+{
+    struct eviction *eviction = make(sizeof *eviction);
+    eviction->pool =
+        new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = capacity,
+                                   .overflow = WEIR_OVERFLOW_DROP_OLDEST, .on_drop = note_drop));
+    explore_begin();
+    struct vthread *second = start(submit_three_second, eviction);
+    submit_three(eviction, 0);
+    finish(second);
+    settle();
+    explore_end();
+    for (unsigned i = 0; i < 6; i++) {
+        unsigned end = eviction->ends[i / 3][i % 3];
+        check(end == 1 || end == DROPPED);
+    }
+    end_pool(eviction->pool);
+    drop(eviction);
+}
+
+static void eviction_with_one_place(void)
+{
+    eviction_against_pop(1);
+}
+
+static void eviction_with_two_places(void)
+{
+    eviction_against_pop(2);
+}
+
+/* w queued tasks that wait for each other run at once on w free workers. */
+static int meet(weir_context *ctx, void *arg)
+{
+    (void)ctx;
+    weir_waitgroup_done(arg);
+    return weir_waitgroup_wait(arg);
+}
+
+static void submit_meet(void *arg)
+{
+    struct crowd *crowd = arg;
+    int err = weir_pool_submit(crowd->pool, meet, &crowd->gate);
+    check(err == 0);
+}
+
+static void tasks_that_wait_for_each_other(void)
+{
+    struct crowd *crowd = make(sizeof *crowd);
+    crowd->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 2, .capacity = 2));
+    weir_waitgroup_add(&crowd->gate, 2);
+    explore_begin();
+    struct vthread *second = start(submit_meet, crowd);
+    submit_meet(crowd);
+    finish(second);
+    int err = weir_pool_drain(crowd->pool);
+    check(err == 0);
+    explore_end();
+    end_pool(crowd->pool);
+    drop(crowd);
+}
+
+const struct scenario pool_scenarios[] = {
+    {"exactly as many as the capacity", exactly_as_many_as_the_capacity, false},
+    {"never falsely full", never_falsely_full, false},
+    {"eviction against pop, one place", eviction_with_one_place, false},
+    {"eviction against pop, two places", eviction_with_two_places, false},
+    {"tasks that wait for each other", tasks_that_wait_for_each_other, false},
+    {"submit against park of one worker", submit_against_park_of_one_worker, false},
+    {"submit against park of two workers", submit_against_park_of_two_workers, false},
+    {"blocked submitters against pop", blocked_submitters_against_pop, false},
+    {"blocked submitters against two workers", blocked_submitters_against_two_workers, false},
+    {"submit against drain", submit_against_drain, false},
+    {0},
+};

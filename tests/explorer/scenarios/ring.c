@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+/* ring.c - the ring by itself: index_ring.h with a capacity of our choice, and weir/ring.h over it.
+ *
+ * What is pushed are numbers of items, and the items are plain memory: that they arrive whole is
+ * checked as a data race would be. No thread ever has more items under way than its share, so that
+ * every "full" and every "empty" is a false one.
+ */
+#include "scenario.h"
+
+#include "ring/index_ring.h"
+
+enum { MAX_ITEMS = 16, LAPS = 3 };
+
+struct bench {
+    struct ring ring;
+    ring_word words[4];
+    unsigned items[MAX_ITEMS]; /* number + 1 once written */
+    unsigned popped[MAX_ITEMS];
+};
+
+static struct bench *new_bench(uint64_t capacity)
+{
+    struct bench *bench = make(sizeof *bench);
+    ring_init(&bench->ring, bench->words, capacity, 0);
+    return bench;
+}
+
+static void push(struct bench *bench, unsigned item)
+{
+    uint64_t position;
+    bench->items[item] = item + 1;
+    check(ring_push(&bench->ring, item, &position)); /* false: a false full */
+}
+
+static unsigned pop(struct bench *bench)
+{
+    uint64_t position;
+    uint32_t item;
+    check(ring_pop(&bench->ring, &position, &item)); /* false: a false empty */
+    check(item < MAX_ITEMS && bench->items[item] == item + 1);
+    bench->items[item] = 0;
+    bench->popped[item]++;
+    return item;
+}
+
+/* Each pops one for each that it has pushed: there is always room, and always something. */
+static void push_and_pop(struct bench *bench, unsigned thread)
+{
+    for (unsigned i = 0; i < LAPS; i++) {
+        push(bench, thread * LAPS + i);
+        (void)pop(bench);
+    }
+}
+
+static void push_and_pop_second(void *arg)
+{
+    push_and_pop(arg, 1);
+}
+
+static void push_and_pop_third(void *arg)
+{
+    push_and_pop(arg, 2);
+}
+
+static void check_and_drop(struct bench *bench, unsigned items)
+{
+    uint64_t position;
+    uint32_t item;
+    check(!ring_pop(&bench->ring, &position, &item));
+    check(ring_count(&bench->ring) == 0);
+    for (unsigned i = 0; i < items; i++)
+        check(bench->popped[i] == 1);
+    drop(bench);
+}
+
+static void two_push_and_pop(uint64_t capacity)
+{
+    struct bench *bench = new_bench(capacity);
+    explore_begin();
+    struct vthread *second = start(push_and_pop_second, bench);
+    push_and_pop(bench, 0);
+    finish(second);
+    explore_end();
+    check_and_drop(bench, 2 * LAPS);
+}
+
+static void never_falsely_full_or_empty(void)
+{
+    two_push_and_pop(2);
+}
+
+static void never_falsely_full_or_empty_with_three(void)
+{
+    struct bench *bench = new_bench(3);
+    explore_begin();
+    struct vthread *second = start(push_and_pop_second, bench);
+    struct vthread *third = start(push_and_pop_third, bench);
+    push_and_pop(bench, 0);
+    finish(second);
+    finish(third);
+    explore_end();
+    check_and_drop(bench, 3 * LAPS);
+}
+
+/* One pushes 0, 1, 2, ... when there is room, one pops when there is something. */
+
+enum { STREAM = 5 };
+
+static void push_stream(void *arg)
+{
+    struct bench *bench = arg;
+    for (unsigned i = 0; i < STREAM; i++) {
+        uint64_t position;
+        bench->items[i] = i + 1;
+        while (!ring_push(&bench->ring, i, &position))
+            give_way("a full ring");
+    }
+}
+
+static void stream(uint64_t capacity)
+{
+    struct bench *bench = new_bench(capacity);
+    explore_begin();
+    struct vthread *pusher = start(push_stream, bench);
+    for (unsigned i = 0; i < STREAM; i++) {
+        uint64_t position;
+        uint32_t item;
+        while (!ring_pop(&bench->ring, &position, &item))
+            give_way("an empty ring");
+        check(item == i && bench->items[i] == i + 1);
+        check(ring_count(&bench->ring) <= capacity);
+        bench->popped[i]++;
+    }
+    finish(pusher);
+    explore_end();
+    check_and_drop(bench, STREAM);
+}
+
+static void first_in_first_out(void)
+{
+    stream(2);
+}
+
+static void first_in_first_out_with_one_place(void)
+{
+    stream(1);
+}
+
+static void first_in_first_out_below_the_slots(void)
+{
+    stream(3);
+}
+
+/* With one place and two pushers: exactly one of two pushes succeeds. */
+struct contest {
+    struct bench *bench;
+    unsigned pushed;
+};
+
+static void push_if_room(void *arg)
+{
+    struct contest *contest = arg;
+    uint64_t position;
+    contest->bench->items[1] = 2;
+    contest->pushed = ring_push(&contest->bench->ring, 1, &position) ? 1 : 0;
+}
+
+static void exactly_full(void)
+{
+    struct bench *bench = new_bench(1);
+    for (unsigned lap = 0; lap < 3; lap++) { /* the ring has two words */
+        push(bench, 0);
+        (void)pop(bench);
+    }
+    bench->popped[0] = 0;
+    struct contest *contest = make(sizeof *contest);
+    *contest = (struct contest){bench, 0};
+    explore_begin();
+    struct vthread *other = start(push_if_room, contest);
+    uint64_t position;
+    bench->items[0] = 1;
+    unsigned pushed = ring_push(&bench->ring, 0, &position) ? 1 : 0;
+    finish(other);
+    check(pushed + contest->pushed == 1);
+    check(pop(bench) == (pushed == 1 ? 0U : 1U));
+    explore_end();
+    drop(contest);
+    check_and_drop(bench, 0);
+}
+
+/* The public ring. */
+
+struct bursts {
+    weir_ring *ring;
+    unsigned items[4];
+};
+
+static void burst_pair(struct bursts *bursts, unsigned first)
+{
+    void *items[2] = {&bursts->items[first], &bursts->items[first + 1]};
+    for (int lap = 0; lap < 2; lap++) {
+        ++*(unsigned *)items[0];
+        ++*(unsigned *)items[1];
+        check(weir_ring_push_burst(bursts->ring, items, 2) == 2);
+        check(weir_ring_pop_burst(bursts->ring, items, 2) == 2);
+        ++*(unsigned *)items[0];
+        ++*(unsigned *)items[1];
+    }
+}
+
+static void burst_second(void *arg)
+{
+    burst_pair(arg, 2);
+}
+
+static void bursts(void)
+{
+    struct bursts *bursts = make(sizeof *bursts);
+    int err = weir_ring_new(&bursts->ring, 4);
+    check(err == 0);
+    explore_begin();
+    struct vthread *second = start(burst_second, bursts);
+    burst_pair(bursts, 0);
+    finish(second);
+    explore_end();
+    check(weir_ring_count(bursts->ring) == 0);
+    unsigned sum = 0;
+    for (int i = 0; i < 4; i++)
+        sum += bursts->items[i];
+    check(sum == 16); /* each of two threads, in each of two laps: two items, twice */
+    weir_ring_free(bursts->ring);
+    drop(bursts);
+}
+
+const struct scenario ring_scenarios[] = {
+    {"ring: never falsely full or empty", never_falsely_full_or_empty, false},
+    {"ring: never falsely full or empty, three threads", never_falsely_full_or_empty_with_three,
+     false},
+    {"ring: first in, first out", first_in_first_out, false},
+    {"ring: first in, first out, one place", first_in_first_out_with_one_place, false},
+    {"ring: first in, first out, three places of four", first_in_first_out_below_the_slots, false},
+    {"ring: exactly full", exactly_full, false},
+    {"ring: bursts", bursts, false},
+    {0},
+};

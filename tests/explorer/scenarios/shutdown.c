@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+/* shutdown.c - closing, shutting down and freeing a pool under submitters. */
+#include "scenario.h"
+
+struct work {
+    weir_pool *pool;
+    unsigned accepted, refused;
+    unsigned ends[3]; /* 1: it ran, DROPPED: it was dropped */
+};
+
+enum { DROPPED = 100 };
+
+static void count_drop(weir_task_fn *fn, void *arg, weir_state why, void *user)
+{
+    (void)fn;
+    (void)why;
+    (void)user;
+    *(unsigned *)arg += DROPPED;
+}
+
+static void submit_three(void *arg)
+{
+    struct work *work = arg;
+    for (int i = 0; i < 3; i++) {
+        int err = weir_pool_submit(work->pool, count_run, &work->ends[i]);
+        if (err == 0)
+            work->accepted++;
+        else if (err == -EPIPE)
+            work->refused++;
+        else
+            check(!"a submit fails with -EPIPE only");
+    }
+}
+
+static void shut_down_under_submit(int64_t soft_deadline, unsigned capacity)
+{
+    struct work *work = make(sizeof *work);
+    work->pool =
+        new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = capacity, .on_drop = count_drop));
+    explore_begin();
+    struct vthread *submitter = start(submit_three, work);
+    weir_shutdown_report report;
+    int err = weir_pool_shutdown(work->pool, soft_deadline, WEIR_FOREVER, &report);
+    check(err == 0);
+    finish(submitter);
+    explore_end();
+    check(work->accepted + work->refused == 3);
+    unsigned runs = 0, dropped = 0;
+    for (int i = 0; i < 3; i++) {
+        runs += work->ends[i] == 1;
+        dropped += work->ends[i] == DROPPED;
+    }
+    check(runs + dropped == work->accepted);
+    check(work->ends[0] + work->ends[1] + work->ends[2] == runs + DROPPED * dropped);
+    check(soft_deadline == 0 || dropped == 0);
+    check(report.running == 0);
+    weir_pool_counts counts;
+    weir_pool_read_counts(work->pool, &counts);
+    check(counts.submitted == work->accepted && counts.done == runs);
+    check_counts(work->pool);
+    weir_pool_free(work->pool);
+    drop(work);
+}
+
+static void soft_shutdown_against_submit(void)
+{
+    shut_down_under_submit(WEIR_FOREVER, 2);
+}
+
+static void hard_shutdown_against_submit(void)
+{
+    shut_down_under_submit(0, 2);
+}
+
+static void soft_shutdown_against_blocked_submit(void)
+{
+    shut_down_under_submit(WEIR_FOREVER, 1);
+}
+
+static void hard_shutdown_against_blocked_submit(void)
+{
+    shut_down_under_submit(0, 1);
+}
+
+static void shut_down_second(void *arg)
+{
+    struct work *work = arg;
+    int err = weir_pool_shutdown(work->pool, WEIR_FOREVER, WEIR_FOREVER, NULL);
+    check(err == 0);
+}
+
+static void two_shutdowns(void)
+{
+    struct work *work = make(sizeof *work);
+    work->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 2, .on_drop = count_drop));
+    explore_begin();
+    submit_three(work);
+    struct vthread *second = start(shut_down_second, work);
+    int err = weir_pool_shutdown(work->pool, 0, WEIR_FOREVER, NULL);
+    check(err == 0);
+    finish(second);
+    explore_end();
+    check(work->accepted == 3);
+    check_counts(work->pool);
+    weir_pool_free(work->pool);
+    drop(work);
+}
+
+static int submit_from_inside(weir_context *ctx, void *arg)
+{
+    struct work *work = arg;
+    (void)ctx;
+    submit_three(work);
+    return 0;
+}
+
+/* The pool's own tasks may still submit while it drains; nothing accepted is lost. */
+static void shutdown_against_a_task_that_submits(int64_t soft_deadline)
+{
+    struct work *work = make(sizeof *work);
+    work->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 2, .capacity = 1, .on_drop = count_drop));
+    explore_begin();
+    weir_task task = WEIR_TASK_INIT;
+    int err = weir_pool_submit_task(work->pool, &task, submit_from_inside, work, NULL);
+    check(err == 0);
+    err = weir_pool_shutdown(work->pool, soft_deadline, WEIR_FOREVER, NULL);
+    check(err == 0);
+    explore_end();
+    check(weir_task_state(&task) >= WEIR_DONE);
+    check(soft_deadline == 0 || work->accepted == 3);
+    unsigned ended = 0;
+    for (int i = 0; i < 3; i++)
+        ended += work->ends[i] == 1 || work->ends[i] == DROPPED;
+    check(ended == work->accepted);
+    check_counts(work->pool);
+    weir_pool_free(work->pool);
+    drop(work);
+}
+
+static void soft_shutdown_against_a_task_that_submits(void)
+{
+    shutdown_against_a_task_that_submits(WEIR_FOREVER);
+}
+
+static void hard_shutdown_against_a_task_that_submits(void)
+{
+    shutdown_against_a_task_that_submits(0);
+}
+
+/* Drains under a task that is cancelled while its submit finds the pool full. */
+static int ignore(weir_context *ctx, void *arg)
+{
+    (void)ctx;
+    (void)arg;
+    return 0;
+}
+
+static void cancel(void *arg)
+{
+    (void)weir_task_cancel(arg);
+}
+
+struct late_task {
+    weir_pool *pool;
+    weir_task task;
+};
+
+static void try_submit(void *arg)
+{
+    struct late_task *late = arg;
+    int err = weir_pool_try_submit_task(late->pool, &late->task, ignore, NULL, NULL);
+    check(err == 0 || err == -EAGAIN);
+}
+
+static void drain_against_cancel_of_a_refused_task(void)
+{
+    struct late_task *late = make(sizeof *late);
+    late->task = (weir_task)WEIR_TASK_INIT;
+    late->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 1));
+    explore_begin();
+    int err = weir_pool_submit(late->pool, ignore, NULL);
+    check(err == 0);
+    struct vthread *submitter = start(try_submit, late);
+    struct vthread *canceller = start(cancel, &late->task);
+    err = weir_pool_drain(late->pool);
+    check(err == 0);
+    finish(submitter);
+    finish(canceller);
+    explore_end();
+    end_pool(late->pool);
+    drop(late);
+}
+
+const struct scenario shutdown_scenarios[] = {
+    {"two shutdowns", two_shutdowns, false},
+    {"soft shutdown against a task that submits", soft_shutdown_against_a_task_that_submits, false},
+    {"hard shutdown against a task that submits", hard_shutdown_against_a_task_that_submits, false},
+    {"drain against cancel of a refused task", drain_against_cancel_of_a_refused_task, false},
+    {"soft shutdown against submit", soft_shutdown_against_submit, false},
+    {"hard shutdown against submit", hard_shutdown_against_submit, false},
+    {"soft shutdown against a blocked submit", soft_shutdown_against_blocked_submit, false},
+    {"hard shutdown against a blocked submit", hard_shutdown_against_blocked_submit, false},
+    {0},
+};

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/* task.c - handles: cancel against start against wait, memory that is freed right after a wait. */
+#include "scenario.h"
+
+struct work {
+    weir_pool *pool;
+    weir_task *task;
+    unsigned runs, ends;
+    int cancelled; /* what the canceller got */
+};
+
+static void told(void *arg, weir_state end, int status)
+{
+    struct work *work = arg;
+    (void)end;
+    (void)status;
+    work->ends++;
+}
+
+static int run(weir_context *ctx, void *arg)
+{
+    struct work *work = arg;
+    (void)weir_context_err(ctx);
+    work->runs++;
+    return 0;
+}
+
+static struct work *new_work(unsigned workers, unsigned capacity)
+{
+    struct work *work = make(sizeof *work);
+    work->pool = new_pool(WEIR_POOL_OPTIONS(.workers = workers, .capacity = capacity));
+    work->task = make(sizeof *work->task);
+    return work;
+}
+
+static void end_work(struct work *work)
+{
+    end_pool(work->pool);
+    drop(work);
+}
+
+static void submit(struct work *work)
+{
+    int err = weir_pool_submit_task(work->pool, work->task, run, work,
+                                    WEIR_TASK_OPTIONS(.on_done = told));
+    check(err == 0);
+}
+
+static void cancel(void *arg)
+{
+    struct work *work = arg;
+    work->cancelled = weir_task_cancel(work->task);
+}
+
+static void wait(void *arg)
+{
+    struct work *work = arg;
+    int err = weir_task_wait(work->task);
+    check(err == 0);
+}
+
+static void task_is_freed_after_wait(void)
+{
+    struct work *work = new_work(1, 1);
+    explore_begin();
+    for (int lap = 0; lap < 3; lap++) {
+        submit(work);
+        wait(work);
+        check(weir_task_state(work->task) == WEIR_DONE);
+        drop(work->task);
+        if (lap < 2)
+            work->task = make(sizeof *work->task);
+    }
+    explore_end();
+    check(work->runs == 3 && work->ends == 3);
+    end_work(work);
+}
+
+static void cancel_against_start_and_wait(void)
+{
+    struct work *work = new_work(1, 2);
+    explore_begin();
+    submit(work);
+    struct vthread *canceller = start(cancel, work);
+    wait(work);
+    weir_state state = weir_task_state(work->task);
+    check(work->ends == 1);
+    finish(canceller);
+    explore_end();
+    check(work->runs == (state == WEIR_DONE ? 1 : 0));
+    check(state == (work->cancelled == 0 ? WEIR_CANCELLED : WEIR_DONE));
+    drop(work->task);
+    end_work(work);
+}
+
+static void cancel_against_wait_that_may_run_it(void)
+{
+    struct work *work = make(sizeof *work);
+    work->pool =
+        new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 1, .outside_waiters_help = 1));
+    work->task = make(sizeof *work->task);
+    explore_begin();
+    submit(work);
+    struct vthread *canceller = start(cancel, work);
+    wait(work);
+    finish(canceller);
+    check(work->ends == 1 && work->runs == (work->cancelled == 0 ? 0 : 1));
+    submit(work); /* the ticket of the first one may still be in the ring */
+    wait(work);
+    explore_end();
+    check(work->ends == 2);
+    drop(work->task);
+    end_work(work);
+}
+
+static void two_waiters(void)
+{
+    struct work *work = new_work(1, 1);
+    explore_begin();
+    submit(work);
+    struct vthread *other = start(wait, work);
+    wait(work);
+    finish(other);
+    explore_end();
+    check(work->runs == 1 && work->ends == 1);
+    drop(work->task);
+    end_work(work);
+}
+
+const struct scenario task_scenarios[] = {
+    {"a task is freed after its wait", task_is_freed_after_wait, false},
+    {"cancel against start and wait", cancel_against_start_and_wait, false},
+    {"cancel against a wait that may run the task", cancel_against_wait_that_may_run_it, false},
+    {"two waiters", two_waiters, false},
+    {0},
+};

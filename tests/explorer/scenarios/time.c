@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: MIT */
+/* time.c - deadlines and contexts against what they race with. The clock stands still, but for one
+ * jump to SOON that may come at any moment. */
+#include "scenario.h"
+
+#include <string.h>
+
+enum { SOON = 2000 };
+
+struct work {
+    weir_pool *pool;
+    weir_task *task;
+    weir_waitgroup gate;
+    weir_context *ctx;
+    unsigned runs[4];
+    int errs[2];
+};
+
+static int pass_gate(weir_context *ctx, void *arg)
+{
+    (void)ctx;
+    return weir_waitgroup_wait(arg);
+}
+
+static struct work *new_work(unsigned capacity)
+{
+    struct work *work = make(sizeof *work);
+    work->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = capacity));
+    return work;
+}
+
+static void close_gate(struct work *work)
+{
+    weir_waitgroup_add(&work->gate, 1);
+    int err = weir_pool_submit(work->pool, pass_gate, &work->gate);
+    check(err == 0);
+    settle();
+}
+
+static void end_work(struct work *work)
+{
+    end_pool(work->pool);
+    drop(work);
+}
+
+/* A wait that times out leaves nothing behind: the task's end finds nobody, the next wait works. */
+static void wait_against_its_deadline(void)
+{
+    struct work *work = new_work(1);
+    work->task = make(sizeof *work->task);
+    explore_begin();
+    instant(SOON);
+    int err = weir_pool_submit_task(work->pool, work->task, count_run, &work->runs[0], NULL);
+    check(err == 0);
+    err = weir_task_wait_until(work->task, NULL, SOON);
+    check(err == 0 || err == -ETIMEDOUT);
+    err = weir_task_wait(work->task);
+    check(err == 0 && work->runs[0] == 1);
+    drop(work->task);
+    explore_end();
+    end_work(work);
+}
+
+static void cancel_context(void *arg)
+{
+    weir_context_cancel(((struct work *)arg)->ctx, -EIO);
+}
+
+/* The waiter has its context, deadline and object end at the same time. */
+static void context_cancel_against_wait(void)
+{
+    struct work *work = new_work(1);
+    work->task = make(sizeof *work->task);
+    int err = weir_context_new(&work->ctx, NULL, WEIR_FOREVER);
+    check(err == 0);
+    explore_begin();
+    err = weir_pool_submit_task(work->pool, work->task, count_run, &work->runs[0], NULL);
+    check(err == 0);
+    struct vthread *canceller = start(cancel_context, work);
+    err = weir_task_wait_until(work->task, work->ctx, WEIR_FOREVER);
+    check(err == 0 || (err == -ECANCELED && weir_context_cause(work->ctx) == -EIO));
+    finish(canceller);
+    err = weir_task_wait(work->task);
+    check(err == 0);
+    drop(work->task);
+    explore_end();
+    weir_context_unref(work->ctx);
+    end_work(work);
+}
+
+static void context_cancel_wakes_every_waiter(void)
+{
+    struct work *work = new_work(1);
+    weir_context *child;
+    int err = weir_context_new(&work->ctx, NULL, WEIR_FOREVER);
+    check(err == 0);
+    err = weir_context_new(&child, work->ctx, SOON);
+    check(err == 0);
+    explore_begin();
+    instant(SOON);
+    struct vthread *canceller = start(cancel_context, work);
+    err = weir_context_wait_until(child, WEIR_FOREVER);
+    check(err == 0);
+    err = weir_sleep_until(work->ctx, WEIR_FOREVER);
+    check(err == -ECANCELED);
+    check(weir_context_err(child) != 0);
+    finish(canceller);
+    explore_end();
+    weir_context_unref(child);
+    weir_context_unref(work->ctx);
+    end_work(work);
+}
+
+/* The context of queued tasks is cancelled while they start. */
+static void context_cancel_against_start(void)
+{
+    struct work *work = new_work(2);
+    work->task = make(sizeof *work->task);
+    int err = weir_context_new(&work->ctx, NULL, WEIR_FOREVER);
+    check(err == 0);
+    explore_begin();
+    err = weir_pool_submit_task_until(work->pool, work->task, count_run, &work->runs[0], NULL,
+                                      work->ctx, WEIR_FOREVER);
+    check(err == 0);
+    struct vthread *canceller = start(cancel_context, work);
+    err = weir_task_wait(work->task);
+    check(err == 0);
+    check(work->runs[0] == (weir_task_state(work->task) == WEIR_DONE ? 1 : 0));
+    drop(work->task);
+    finish(canceller);
+    weir_context_unref(work->ctx); /* the library has given its reference back by now, or will */
+    explore_end();
+    end_work(work);
+}
+
+/* Submitters that wait for room. */
+
+static void submit_until_soon(void *arg)
+{
+    struct work *work = arg;
+    work->errs[0] = weir_pool_submit_until(work->pool, count_run, &work->runs[0], NULL, SOON);
+}
+
+static void open_gate(void *arg)
+{
+    weir_waitgroup_done(&((struct work *)arg)->gate);
+}
+
+/* The one that times out may have swallowed the wake of the other. */
+static void blocked_submit_against_its_deadline(void)
+{
+    struct work *work = new_work(1);
+    close_gate(work);
+    int err = weir_pool_submit(work->pool, count_run, &work->runs[2]);
+    check(err == 0);
+    explore_begin();
+    instant(SOON);
+    struct vthread *timed = start(submit_until_soon, work);
+    struct vthread *opener = start(open_gate, work);
+    err = weir_pool_submit(work->pool, count_run, &work->runs[1]);
+    check(err == 0);
+    finish(timed);
+    finish(opener);
+    explore_end();
+    check(work->errs[0] == 0 || work->errs[0] == -ETIMEDOUT);
+    err = weir_pool_drain(work->pool);
+    check(err == 0);
+    check(work->runs[0] == (work->errs[0] == 0 ? 1 : 0) && work->runs[1] == 1);
+    end_work(work);
+}
+
+static void submit_with_context(void *arg)
+{
+    struct work *work = arg;
+    work->errs[0] =
+        weir_pool_submit_until(work->pool, count_run, &work->runs[0], work->ctx, WEIR_FOREVER);
+}
+
+static void blocked_submit_against_its_context(void)
+{
+    struct work *work = new_work(1);
+    int err = weir_context_new(&work->ctx, NULL, WEIR_FOREVER);
+    check(err == 0);
+    close_gate(work);
+    err = weir_pool_submit(work->pool, count_run, &work->runs[2]);
+    check(err == 0);
+    explore_begin();
+    struct vthread *submitter = start(submit_with_context, work);
+    struct vthread *canceller = start(cancel_context, work);
+    finish(canceller);
+    finish(submitter); /* while the gate is shut: only the context can end it */
+    explore_end();
+    check(work->errs[0] == -ECANCELED);
+    open_gate(work);
+    err = weir_pool_drain(work->pool);
+    check(err == 0);
+    check(work->runs[0] == 0 && work->runs[2] == 1);
+    weir_context_unref(work->ctx);
+    end_work(work);
+}
+
+/* The task at the head expires, or its context is cancelled: a submitter takes its place. */
+static void expiry_at_the_head_against_a_blocked_submitter(void)
+{
+    struct work *work = new_work(1);
+    work->task = make(sizeof *work->task);
+    close_gate(work);
+    int err = weir_pool_submit_task(work->pool, work->task, count_run, &work->runs[0],
+                                    WEIR_TASK_OPTIONS(.start_by = SOON));
+    check(err == 0);
+    explore_begin();
+    instant(SOON);
+    err = weir_pool_submit(work->pool, count_run, &work->runs[1]); /* the gate is shut */
+    check(err == 0);
+    check(weir_task_state(work->task) == WEIR_EXPIRED);
+    drop(work->task);
+    explore_end();
+    open_gate(work);
+    err = weir_pool_drain(work->pool);
+    check(err == 0);
+    check(work->runs[0] == 0 && work->runs[1] == 1);
+    end_work(work);
+}
+
+static void cancel_task(void *arg)
+{
+    (void)weir_task_cancel(((struct work *)arg)->task);
+}
+
+static void cancel_at_the_head_against_a_blocked_submitter(void)
+{
+    struct work *work = new_work(1);
+    work->task = make(sizeof *work->task);
+    close_gate(work);
+    int err = weir_pool_submit_task(work->pool, work->task, count_run, &work->runs[0], NULL);
+    check(err == 0);
+    explore_begin();
+    struct vthread *canceller = start(cancel_task, work);
+    err = weir_pool_submit(work->pool, count_run, &work->runs[1]); /* the gate is shut */
+    check(err == 0);
+    err = weir_task_wait(work->task);
+    check(err == 0);
+    finish(canceller);
+    drop(work->task);
+    explore_end();
+    open_gate(work);
+    err = weir_pool_drain(work->pool);
+    check(err == 0);
+    check(work->runs[0] == 0 && work->runs[1] == 1);
+    end_work(work);
+}
+
+/* The context of the task at the head is cancelled; a full submitter peeks at it while the worker
+ * takes and ends the task, whose reference is the last. */
+static void submit_against_a_head_whose_context_ends(void)
+{
+    struct work *work = new_work(1);
+    int err = weir_context_new(&work->ctx, NULL, WEIR_FOREVER);
+    check(err == 0);
+    close_gate(work);
+    err = weir_pool_submit_until(work->pool, count_run, &work->runs[0], work->ctx, WEIR_FOREVER);
+    check(err == 0);
+    explore_begin();
+    struct vthread *opener = start(open_gate, work);
+    weir_context_cancel(work->ctx, 0);
+    weir_context_unref(work->ctx);
+    err = weir_pool_submit(work->pool, count_run, &work->runs[1]);
+    check(err == 0); /* at once: what is at the head is over */
+    finish(opener);
+    explore_end();
+    err = weir_pool_drain(work->pool);
+    check(err == 0);
+    check(work->runs[0] <= 1 && work->runs[1] == 1);
+    end_work(work);
+}
+
+/* A wait for a queued task ends at its start_by, or the worker takes it. */
+static void wait_against_start_by(void)
+{
+    struct work *work = new_work(1);
+    work->task = make(sizeof *work->task);
+    close_gate(work);
+    int err = weir_pool_submit_task(work->pool, work->task, count_run, &work->runs[0],
+                                    WEIR_TASK_OPTIONS(.start_by = SOON));
+    check(err == 0);
+    explore_begin();
+    instant(SOON);
+    struct vthread *opener = start(open_gate, work);
+    err = weir_task_wait(work->task);
+    check(err == 0);
+    weir_state state = weir_task_state(work->task);
+    check(state == (work->runs[0] == 1 ? WEIR_DONE : WEIR_EXPIRED));
+    drop(work->task);
+    finish(opener);
+    explore_end();
+    end_work(work);
+}
+
+/* A running task's own context is kept, and cancelled by a cancel of the task. */
+static int keep_context(weir_context *ctx, void *arg)
+{
+    struct work *work = arg;
+    work->ctx = weir_context_ref(ctx);
+    return 0;
+}
+
+static void task_cancel_against_its_kept_context(void)
+{
+    struct work *work = new_work(1);
+    work->task = make(sizeof *work->task);
+    explore_begin();
+    int err = weir_pool_submit_task(work->pool, work->task, keep_context, work, NULL);
+    check(err == 0);
+    struct vthread *canceller = start(cancel_task, work);
+    err = weir_task_wait(work->task);
+    check(err == 0);
+    finish(canceller);
+    drop(work->task);
+    explore_end();
+    weir_context_unref(work->ctx);
+    end_work(work);
+}
+
+const struct scenario time_scenarios[] = {
+    {"a wait against its deadline", wait_against_its_deadline, false},
+    {"context cancel against wait", context_cancel_against_wait, false},
+    {"context cancel wakes every waiter", context_cancel_wakes_every_waiter, false},
+    {"context cancel against start", context_cancel_against_start, false},
+    {"a blocked submit against its deadline", blocked_submit_against_its_deadline, false},
+    {"a blocked submit against its context", blocked_submit_against_its_context, false},
+    {"expiry at the head against a blocked submit", expiry_at_the_head_against_a_blocked_submitter,
+     false},
+    {"cancel at the head against a blocked submit", cancel_at_the_head_against_a_blocked_submitter,
+     false},
+    {"submit against a head whose context ends", submit_against_a_head_whose_context_ends, false},
+    {"a wait against start_by", wait_against_start_by, false},
+    {"task cancel against its kept context", task_cancel_against_its_kept_context, false},
+    {0},
+};

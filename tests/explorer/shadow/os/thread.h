@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* thread.h - virtual threads in the place of the system's. */
+#ifndef WEIR_OS_THREAD_H
+#define WEIR_OS_THREAD_H
+
+#include <pthread.h>
+#include <stddef.h>
+
+#include "os/park.h"
+
+struct self {
+    struct park park;
+    struct weir__frame *frame;
+    struct weir__worker *worker;
+};
+
+struct self *virtual_self(void);
+pthread_t virtual_thread(void);
+int virtual_join(pthread_t thread, void **ret_result);
+
+#define pthread_self virtual_thread
+#define pthread_join virtual_join
+
+static inline struct self *this_thread(void)
+{
+    return virtual_self();
+}
+
+int weir__thread_start(pthread_t *ret_thread, void *(*run)(void *), void *arg, size_t stack_size);
+void weir__thread_name(const char *name, unsigned index);
+size_t weir__stack_minimum(void);
+void weir__thread_yield(void);
+
+#endif
