@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/* pool_flood.c - what handing over a task costs: one producer floods two workers with empty tasks,
+ * from the first submit until all have run. */
+#include <stdatomic.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "common.h"
+#include "pools.h"
+
+enum { TASKS = 2000000, ROUNDS = 11, WORKERS = 2, CAPACITY = 1024, MAX_THREADS = 8 };
+
+/* What one thread has run. A task is a few instructions on its own thread's tally, so that the
+ * tasks do not contend where the pools do not. */
+struct tally {
+    _Alignas(64) uint64_t count;
+    uint64_t sum;
+};
+
+static struct tally tallies[MAX_THREADS];
+static atomic_uint threads;
+static _Thread_local struct tally *own;
+static size_t tasks;
+
+struct flood {
+    const struct pool_kind *kind;
+    void *pool;
+};
+
+static int empty_task(weir_context *ctx, void *arg)
+{
+    (void)ctx;
+    if (own == NULL) /* beyond the last tally all share it, and the count comes out wrong */
+        own = &tallies[atomic_fetch_add(&threads, 1) % MAX_THREADS];
+    own->count++;
+    own->sum += (uintptr_t)arg;
+    return 0;
+}
+
+static void round_of(void *arg, double ret_values[])
+{
+    const struct flood *flood = arg;
+    memset(tallies, 0, sizeof tallies);
+    uint64_t errors = 0;
+    struct bench_usage before = bench_read_usage();
+    int64_t start = bench_now();
+    for (uintptr_t i = 1; i <= tasks; i++)
+        errors += flood->kind->submit(flood->pool, empty_task, (void *)i) != 0;
+    errors += flood->kind->drain(flood->pool) != 0;
+    int64_t elapsed = bench_now() - start;
+    struct bench_usage after = bench_read_usage();
+
+    uint64_t count = 0, sum = 0;
+    for (size_t i = 0; i < MAX_THREADS; i++) {
+        count += tallies[i].count;
+        sum += tallies[i].sum;
+    }
+    bench_check(errors == 0, "a submit or a drain failed");
+    bench_check(count == tasks, "not every task ran once");
+    bench_check(sum == (uint64_t)tasks * (tasks + 1) / 2, "the tasks got other arguments");
+    ret_values[0] = (double)elapsed / (double)tasks;
+    ret_values[1] = (double)(after.wakes - before.wakes) / (double)tasks;
+    ret_values[2] = (double)(after.switches - before.switches) / (double)tasks;
+}
+
+int main(int argc, char **argv)
+{
+    bench_begin(argc, argv);
+    tasks = bench_scaled(TASKS);
+    struct flood weir = {&weir_kind, weir_kind.open(WORKERS, CAPACITY)};
+    struct flood mutex = {&mutex_kind, mutex_kind.open(WORKERS, CAPACITY)};
+    bench_require(weir.pool != NULL && mutex.pool != NULL, "a pool could not be made");
+
+    const struct contender contenders[] = {
+        {.name = weir_kind.name,
+         .round = round_of,
+         .arg = &weir,
+         .goals = {{RATIO_AT_MOST, 0.4}, {VALUE_AT_MOST, 0.01}}},
+        {.name = mutex_kind.name, .round = round_of, .arg = &mutex},
+    };
+    bench_compare(&(struct comparison){
+        .title = "Flood of empty tasks, one producer, two workers, capacity 1024",
+        .metrics = {"ns/task", "wakes/task", "switches/task"},
+        .contenders = contenders,
+        .n = 2,
+        .against = &contenders[1],
+        .rounds = ROUNDS,
+    });
+    mutex_kind.close(mutex.pool);
+    weir_kind.close(weir.pool);
+    return bench_end();
+}
