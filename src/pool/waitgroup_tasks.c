@@ -111,13 +111,15 @@ static weir_pool *searched_pool(struct waitgroup *wg, uint64_t *ret_first)
     weir_pool *pool = (weir_pool *)known; /* only compared, until it is known to exist */
     const struct self *self = this_thread();
     *ret_first = 0;
-    if (known > MANY_POOLS && (weir__inside(pool) || load_seqcst(&wg->members) != 0)) {
+    if (known > MANY_POOLS && weir__inside(pool)) {
         *ret_first = load_acq(&wg->first);
         return pool;
     }
     if (self->worker != NULL)
         return self->worker->pool;
-    return self->frame != NULL ? self->frame->pool : NULL;
+    if (self->frame != NULL)
+        return self->frame->pool;
+    return known > MANY_POOLS && load_seqcst(&wg->members) != 0 ? pool : NULL;
 }
 
 int weir_waitgroup_wait_until(weir_waitgroup *handle, weir_context *ctx, int64_t deadline)

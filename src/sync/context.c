@@ -151,8 +151,8 @@ void weir_context_cancel(weir_context *ctx, int cause)
     uint64_t set = CAUSE_SET | (uint32_t)(cause != 0 ? cause : -ECANCELED);
     write_cancellation(ctx, set);
     struct twin *twin = load_seqcst(&ctx->twin); /* A8; seq_cst: hold_twin looks at cause */
-    if (twin != NULL)
-        write_cancellation(&twin->context, set);
+    if (twin != NULL)                            /* what it was cancelled with, by whomever */
+        write_cancellation(&twin->context, load_seqcst(&ctx->cause));
     weir__wake_matching(&every_context, is_over, NULL);
 }
 
