@@ -61,9 +61,9 @@ WEIR_BEGIN_DECLS
  * static. Callable from anywhere, a signal handler included. */
 WEIR_API const char *weir_version(void);
 
-/* One English sentence, without a full stop, for a code that weir returned (0 or a negative
- * errno); a fixed text for any other number. Never NULL, never blocks; the text is static.
- * Callable from anywhere, a signal handler included. */
+/* One English sentence, without a full stop, for a code of the table above, or 0; a fixed text for
+ * any other number (for what a task of yours returned there is strerror(-code)). Never NULL, never
+ * blocks; the text is static. Callable from anywhere, a signal handler included. */
 WEIR_API const char *weir_strerror(int code);
 
 WEIR_END_DECLS

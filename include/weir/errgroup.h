@@ -73,7 +73,8 @@ WEIR_API int weir_errgroup_set_limit(weir_errgroup *group, unsigned limit);
 
 /* Blocks until every accepted member has ended; on a worker it runs queued members meanwhile, as
  * weir_waitgroup_wait does. May be called again, and go may follow, until the group is over.
- * Returns the first member's error; else the parent's err, if the parent ended the group; else 0.
+ * Returns the first member's error; else the err of the group's context, unless stop ended it;
+ * else 0.
  * -EDEADLK (from a member); -EINVAL (`group` is NULL); -ESTALE; try_: -EAGAIN; _until: -ETIMEDOUT,
  * -ECANCELED. To tell a member's code from the call's own, ask weir_errgroup_errors.
  * Ordering: what the members did happens-before the return. */

@@ -11,14 +11,15 @@
  * CANCELLED, EXPIRED or ABANDONED if it never starts. If submit returns an error, weir never
  * touches `fn` or `arg`. Tasks start in the order in which their submits took effect.
  *
- * `capacity` counts accepted tasks that have not started. A task that ended while queued, or that
- * a waiter ran out of turn, gives its place back when it comes to the head of the queue; whoever
- * finds the pool full clears the head first.
+ * `capacity` counts accepted tasks that have not started. A task that ended while queued, or that a
+ * waiter ran out of turn, gives its place back when it comes to the head of the queue; whoever
+ * finds the pool full clears the head first. That the context of a queued task was cancelled is
+ * seen when it comes to the head.
  *
  * A task may submit to its own pool and wait for tasks of its own pool, whatever the number of
- * workers. When its pool is full, a task that submits runs the new one in place; after 64 such runs
- * within each other it gets -EDEADLK. Only weir_pool_drain, _shutdown and _free never make sense
- * inside a task of the same pool.
+ * workers. Where another thread would wait for room, a task runs the new one in place; after 64
+ * such runs within each other it gets -EDEADLK. Only weir_pool_drain, _shutdown and _free never
+ * make sense inside a task of the same pool.
  *
  * A task may end its thread (pthread_exit, thread cancellation; no call of weir is a cancellation
  * point): it is FAILED with -ECANCELED and the worker is replaced. That unwinds the stack, so tasks
@@ -154,7 +155,8 @@ typedef struct weir_shutdown_report {
 
 /* Closes the pool; waits until `soft_deadline` for every task to end; then cancels the pool's
  * context and ends every queued task as CANCELLED; waits until `hard_deadline` for those that run.
- * `ret_report` may be NULL. Idempotent; any thread may call it at once with others.
+ * A soft deadline after the hard one counts as the hard one. `ret_report` may be NULL. Idempotent;
+ * any thread may call it at once with others.
  * Returns 0: every task has ended, the threads are joined. -ETIMEDOUT: `running` tasks have not
  * returned; the report is filled, the pool stays valid, call again. -EDEADLK (from a task of the
  * pool); -EINVAL (NULL); -ESTALE. */
@@ -173,7 +175,8 @@ WEIR_API int weir_pool_worker_index(void);
 
 /* At rest: submitted = done + failed + cancelled + expired + abandoned. */
 typedef struct weir_pool_counts {
-    uint64_t submitted, rejected; /* accepted; refused with any error but -EINVAL and -ESTALE */
+    uint64_t submitted,
+        rejected; /* accepted; refused: full, closed, over, in use, no end in sight */
     uint64_t done, failed, cancelled, expired, abandoned;
     uint64_t queued, running, peak_queued;
 } weir_pool_counts;

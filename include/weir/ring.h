@@ -2,9 +2,10 @@
 /* weir/ring.h - a bounded lock-free FIFO queue of pointers, many producers, many consumers.
  *
  * Strictly lock-free: a thread that is stopped anywhere inside a call holds nobody up and makes
- * nobody see a false "full" or "empty". An operation takes effect at one instant, a single
- * compare-and-swap on the slot; elements come out in the order in which their pushes took effect.
- * Nothing here blocks, spins for another thread or allocates, apart from new and free.
+ * nobody see a false "full" or "empty" (on CPUs other than x86-64: up to 1024 threads at once). An
+ * operation takes effect at one instant, a single compare-and-swap on the slot; elements come out
+ * in the order in which their pushes took effect. Nothing here blocks, spins for another thread or
+ * allocates, apart from new and free.
  *
  * The algorithm: slots that carry their sequence number (D. Vyukov, "Bounded MPMC queue", 2010),
  * entered by one CAS on number and pointer together, with head and tail that may lag behind

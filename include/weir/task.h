@@ -10,9 +10,11 @@
  * Ownership: the caller's memory, all-zero is valid, nothing is allocated, nothing to destroy. From
  * an accepted submit until it is over it is weir's: do not move, clear or free it. Once a wait has
  * returned 0 (or the state is one of the ends) weir never touches it again, so it may live on the
- * waiter's stack; it may be submitted again then.
+ * waiter's stack; it may be submitted again then. The pool must not be freed while a wait or a
+ * cancel is under way.
  * Thread-safety: every call may be made by any number of threads at once, from tasks too.
- * After fork(), in the child: submit, wait and cancel return -ESTALE.
+ * After fork(), in the child: wait and cancel of a task that was live return -ESTALE; to use such a
+ * handle again, set it to zero.
  */
 #ifndef WEIR_TASK_H
 #define WEIR_TASK_H

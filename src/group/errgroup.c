@@ -25,7 +25,6 @@ struct weir_errgroup {
     weir_pool *pool;
     uint32_t fork;
     unsigned keep_errors;
-    weir_context *parent;     /* borrowed from `context` */
     weir_context *context;    /* over when the group is */
     atomic(uint32_t) stopped; /* by weir_errgroup_stop, before anything else ended it */
     atomic(uint32_t) limit;
@@ -122,7 +121,6 @@ int weir_errgroup_new(weir_errgroup **ret, weir_pool *pool, weir_context *parent
     group->pool = pool;
     group->fork = fork_count();
     group->keep_errors = keep;
-    group->parent = group->context->parent;
     store_rlx(&group->limit, options.limit); /* nobody else knows the group yet */
     *ret = group;
     return 0;
@@ -163,10 +161,14 @@ static bool place_or_over(void *arg)
 static int wait_for_place(weir_errgroup *group, weir_context *ctx, int64_t deadline)
 {
     struct place place = {group, false};
+    weir_pool *pool = group->pool;
+    const weir_context *also[2] = {group->context, pool->context};
     int64_t over = weir_context_deadline(group->context);
+    if (over > weir_context_deadline(pool->context))
+        over = weir_context_deadline(pool->context);
     int err = weir__wait_helping(weir__helped(group->pool), members(group), &group->limit,
-                                 load_acq(&group->first), place_or_over, &place, ctx,
-                                 group->context, deadline < over ? deadline : over);
+                                 load_acq(&group->first), place_or_over, &place, ctx, also,
+                                 deadline < over ? deadline : over);
     if (place.taken)
         return 0;
     int why = weir_context_err(group->context);
@@ -187,8 +189,10 @@ static int submit_member(weir_errgroup *group, const struct job *job, enum submi
         if (weir__inside_owner(members(group))) {
             add_seqcst(&group->active, 1);
             err = weir__run_in_place(group->pool, job);
-            if (err != 0)
+            if (err != 0) {
+                add_rlx(&group->pool->rejected, 1); /* a count, read at rest */
                 give_place(group);
+            }
             return err;
         }
         if ((err = wait_for_place(group, ctx, deadline)) != 0)
@@ -224,7 +228,7 @@ static int go(weir_errgroup *group, weir_task_fn *fn, void *arg, enum submit_mod
                       .start_by = weir_context_deadline(group->context)};
     err = submit_member(group, &job, mode, ctx, deadline);
     if (err != 0)
-        weir_context_unref(job.context);
+        weir__drop_context(group->pool, job.context); /* the task may have been in the queue */
     return err;
 }
 
@@ -255,7 +259,7 @@ static int outcome(const weir_errgroup *group)
 {
     int err = load_acq(&group->errors[0]);
     if (err == 0 && load_acq(&group->stopped) == 0)
-        err = weir_context_err(group->parent);
+        err = weir_context_err(group->context);
     return err;
 }
 

@@ -47,13 +47,14 @@ int weir__park_wait(struct park *park, uint32_t expected, int64_t deadline)
     if (load_seqcst(&park->word) == expected) {
         park->sleeping++;
         int err = 0;
-        while (park->woken == 0 && err != ETIMEDOUT)
+        /* The word too: another sleeper may have consumed the wake that was meant for this one. */
+        while (park->woken == 0 && load_seqcst(&park->word) == expected && err != ETIMEDOUT)
             err = sleep_once(park, deadline);
         park->sleeping--;
         if (park->woken > 0) {
             park->woken--;
             result = 0;
-        } else {
+        } else if (err == ETIMEDOUT) {
             result = -ETIMEDOUT;
         }
     }

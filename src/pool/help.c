@@ -28,7 +28,7 @@ static bool take_member(struct help *help)
 {
     weir_pool *pool = help->pool;
     uint64_t head = ring_end(&pool->ring, 1), tail = ring_end(&pool->ring, 0);
-    if (help->at < head)
+    if (help->at < head || help->at > tail) /* the latter: a hint from a pool that is no more */
         help->at = head;
     for (; help->at < tail; help->at++) {
         const ring_word *word = ring_at(&pool->ring, help->at);
@@ -40,8 +40,7 @@ static bool take_member(struct help *help)
         if (claim_taken(claim) || load_acq(&slot->owner) != help->owner) /* A10 */
             continue;
         slot_read(slot, &help->job);
-        if (help->job.owner == help->owner && slot_claim(slot, claim)) { /* R12 */
-            weir__taken_out_of_turn(pool);
+        if (help->job.owner == help->owner && weir__take_out_of_turn(pool, slot, claim)) { /* R12 */
             help->at++;
             return true;
         }
@@ -59,7 +58,7 @@ static bool over_or_found(void *arg)
 
 int weir__wait_helping(weir_pool *helped, owner o, const void *object, uint64_t first,
                        bool (*over)(void *arg), void *arg, weir_context *ctx,
-                       const weir_context *also, int64_t deadline)
+                       const weir_context *const also[2], int64_t deadline)
 {
     struct help help = {.owner = o, .at = first, .over = over, .arg = arg};
     for (;;) {

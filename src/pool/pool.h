@@ -13,9 +13,10 @@
  * Counting. Every accepted task is counted once on its way in and once at its end:
  *   accepted = pushes + off_ring - retracted       ended = sum of ends
  * `finished` follows when weir touches nothing of the task any more. A task that was taken out of
- * turn leaves a dead ticket in the ring; `taken` counts such takes before the task ends, `dropped`
- * the dead tickets that came out. quiet() in shutdown.c adds taken - dropped to what is accepted:
- * so it never sees a pool as quiet too early, whatever it reads in between.
+ * turn leaves a dead ticket in the ring; `taken` counts such takes before they are tried, `dropped`
+ * the dead tickets that came out, and the tries that failed. quiet() in shutdown.c adds the
+ * difference to what is accepted: so it never sees a pool as quiet too early, whatever it reads in
+ * between.
  */
 #ifndef WEIR_POOL_POOL_H
 #define WEIR_POOL_POOL_H
@@ -160,8 +161,8 @@ void weir__run(weir_pool *pool, const struct job *job, unsigned in_place);
 void weir__end_unstarted(weir_pool *pool, const struct job *job, weir_state end);
 /* Gives back the reference of a task that was queued in `pool`. */
 void weir__drop_context(weir_pool *pool, weir_context *context);
-/* A task was taken from `slot` by its claim, not by its ticket. */
-void weir__taken_out_of_turn(weir_pool *pool);
+/* Takes a task by its claim, not by its ticket. False: somebody else has it. */
+bool weir__take_out_of_turn(weir_pool *pool, struct slot *slot, uint64_t claim);
 /* A ticket came out whose task was taken before. */
 void weir__dropped(weir_pool *pool);
 
@@ -190,7 +191,7 @@ void weir__task_refused(void *task);
  * task of `o` wakes helper_key(object). Returns as weir__wait_until. */
 int weir__wait_helping(weir_pool *helped, owner o, const void *object, uint64_t first,
                        bool (*over)(void *arg), void *arg, weir_context *ctx,
-                       const weir_context *also, int64_t deadline);
+                       const weir_context *const also[2], int64_t deadline);
 /* The pool that a waiter for tasks of `pool` helps, or NULL. */
 weir_pool *weir__helped(weir_pool *pool);
 /* shutdown.c, stats.c */

@@ -89,11 +89,16 @@ void weir__end_unstarted(weir_pool *pool, const struct job *job, weir_state why)
         why == WEIR_CANCELLED ? -ECANCELED : (why == WEIR_EXPIRED ? -ETIMEDOUT : -EPIPE));
 }
 
-void weir__taken_out_of_turn(weir_pool *pool)
+bool weir__take_out_of_turn(weir_pool *pool, struct slot *slot, uint64_t claim)
 {
-    COUNT(pool, taken);
-    eventcount_notify(&pool->room,
-                      load_rlx(&pool->ring.head)); /* it may be at the head: to be cleared */
+    COUNT(pool, taken); /* first: the ticket may be dropped and counted at once */
+    if (!slot_claim(slot, claim)) {
+        weir__dropped(pool);
+        return false;
+    }
+    /* Its ticket may be at the head: then a blocked submitter can clear it. */
+    eventcount_notify(&pool->room, load_rlx(&pool->ring.head));
+    return true;
 }
 
 void weir__dropped(weir_pool *pool)
@@ -111,10 +116,19 @@ static void leave(struct weir__frame *frame, int status)
     end(frame->pool, &frame->job, status == 0 ? WEIR_DONE : WEIR_FAILED, status);
 }
 
+static void check_fork(const weir_pool *pool)
+{
+    if (pool_stale(pool))
+        weir__misuse("fork",
+                     "a task that forked must not return, nor end its thread, in the child.");
+}
+
 static void leave_if_dying(struct weir__frame *frame)
 {
-    if (unlikely(!frame->returned))
-        leave(frame, -ECANCELED);
+    if (likely(frame->returned))
+        return;
+    check_fork(frame->pool);
+    leave(frame, -ECANCELED);
 }
 
 static void begin_context(struct weir__frame *frame)
@@ -160,7 +174,6 @@ void weir__run(weir_pool *pool, const struct job *job, unsigned in_place)
     self->frame = &frame;
     int status = frame.job.fn(&frame.context, frame.job.arg);
     frame.returned = true;
-    if (pool_stale(pool))
-        weir__misuse("fork", "a task that forked must not return in the child.");
+    check_fork(pool);
     leave(&frame, status);
 }

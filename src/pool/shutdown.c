@@ -151,6 +151,8 @@ int weir_pool_shutdown(weir_pool *pool, int64_t soft_deadline, int64_t hard_dead
     if (weir__inside(pool))
         return -EDEADLK;
     weir_pool_close(pool);
+    if (soft_deadline > hard_deadline)
+        soft_deadline = hard_deadline;
     int err = 0;
     if (load_acq(&pool->state) != POOL_STOPPED) {
         err = wait_quiet(pool, NULL, soft_deadline);

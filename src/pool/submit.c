@@ -57,10 +57,9 @@ static COLD void note_peak(weir_pool *pool, uint64_t t)
 /* Claims back what was just pushed at `position`. False: it was popped, so it is accepted. */
 static bool retract(weir_pool *pool, uint64_t position, struct slot *slot, uint64_t claim)
 {
-    if (!ring_holds(&pool->ring, position) || !slot_claim(slot, claim))
+    if (!ring_holds(&pool->ring, position) || !weir__take_out_of_turn(pool, slot, claim))
         return false;
     add_seqcst(&pool->retracted, 1);
-    COUNT(pool, taken);
     weir__wake_all(&pool->outside); /* a look between the counts saw no quiet */
     return true;
 }
@@ -71,7 +70,7 @@ static int enqueue(weir_pool *pool, const struct job *job)
     struct chain *own = own_chain(pool);
     uint32_t link;
     while (unlikely((link = slab_take(&pool->slab, own)) == LINK_NONE)) {
-        if (ring_count(&pool->ring) >= pool->ring.capacity)
+        if (ring_full(&pool->ring))
             return -EAGAIN;
         weir__thread_yield(); /* MARGIN slots are in the hands of threads inside a call */
     }
@@ -108,6 +107,11 @@ static int enqueue(weir_pool *pool, const struct job *job)
         return -EPIPE;
     }
     return 0;
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
 }
 
 /* Has the task of the ticket at `position` a context that is over? 0 if that cannot be told. */
@@ -210,23 +214,22 @@ static int wait_for_room(weir_pool *pool, const struct job *job, weir_context *c
     }
     /* Besides the caller's context, that of the group or the pool may end the wait. */
     const weir_context *of_group = (job->owner & OWNER_KIND) == OWNER_GROUP ? job->context : NULL;
-    const weir_context *other = of_group;
-    if (other == NULL && pool->has_parent_context)
-        other = pool->context;
-    struct waiter watch = {.wake = wake_submitters, .park = &pool->room.park};
-    bool watching = ctx != NULL || other != NULL, timed_out = false, woken = false;
+    const weir_context *of_pool = pool->has_parent_context ? pool->context : NULL;
+    struct waiter watch = {
+        .wake = wake_submitters, .park = &pool->room.park, .contexts = {ctx, of_group, of_pool}};
+    bool watching = ctx != NULL || of_group != NULL || of_pool != NULL;
+    bool timed_out = false, woken = false;
+    deadline = earlier(deadline, weir_context_deadline(ctx));
+    deadline = earlier(deadline, weir_context_deadline(of_group));
+    deadline = earlier(deadline, weir_context_deadline(of_pool));
     if (watching)
-        weir__context_watch(&watch, ctx, other);
+        weir__context_watch(&watch);
     for (;;) {
         uint32_t key = eventcount_prepare(&pool->room);
         int64_t until;
         if ((err = weir__refusal(pool)) != 0 || (err = weir_context_err(ctx)) != 0 ||
             (err = weir_context_err(of_group)) != 0 || (err = enqueue(pool, job)) != -EAGAIN)
             break;
-        if (timed_out) {
-            err = -ETIMEDOUT;
-            break;
-        }
         bool again = clear_head(pool, &until);
         if (watching && waiter_woken(&watch)) {
             weir__waiter_add(&watch);
@@ -236,20 +239,18 @@ static int wait_for_room(weir_pool *pool, const struct job *job, weir_context *c
             eventcount_cancel(&pool->room);
             continue;
         }
-        if (until > deadline)
-            until = deadline;
-        if (until > weir_context_deadline(ctx))
-            until = weir_context_deadline(ctx);
-        if (until > weir_context_deadline(other))
-            until = weir_context_deadline(other);
-        if (weir__eventcount_sleep(&pool->room, key, until))
+        if (timed_out) {
+            err = -ETIMEDOUT;
+            break;
+        }
+        if (weir__eventcount_sleep(&pool->room, key, earlier(until, deadline)))
             woken = true;
         timed_out = deadline != WEIR_FOREVER && deadline <= weir_now();
     }
     eventcount_cancel(&pool->room);
     if (watching)
         weir__waiter_remove(&watch);
-    if (woken && ring_count(&pool->ring) < pool->ring.capacity)
+    if (woken) /* whatever became of this one */
         eventcount_notify(&pool->room, load_rlx(&pool->ring.head));
     return err;
 }
@@ -308,7 +309,7 @@ static int submit(weir_pool *pool, weir_task_fn *fn, void *arg, enum submit_mode
     job.start_by = weir_context_deadline(ctx);
     err = weir__submit(pool, &job, mode, ctx, deadline);
     if (err != 0)
-        weir_context_unref(job.context);
+        weir__drop_context(pool, job.context); /* the task may have been in the queue */
     return err;
 }
 

@@ -30,6 +30,8 @@ struct __attribute__((may_alias)) task {
     atomic(uint32_t) word;
     atomic(uint32_t) cancelled;
     atomic(int) status;
+    uint32_t before;        /* of the submitter: the word to go back to if the task is refused */
+    atomic(uint32_t) fork;  /* fork_count() at the last submit */
     atomic(uint64_t) claim; /* while queued: takes it; it names the slot too */
     atomic(weir_pool *) pool;
     atomic(int64_t) start_by; /* the earlier of the option and the context's deadline */
@@ -49,6 +51,12 @@ static weir_state state_in(uint32_t word)
 static bool over(uint32_t word)
 {
     return state_in(word) >= WEIR_DONE;
+}
+
+/* Was it submitted in the parent process? */
+static bool inherited(const struct task *task)
+{
+    return load_rlx(&task->fork) != fork_count();
 }
 
 weir_state weir_task_state(const weir_task *handle)
@@ -106,11 +114,10 @@ void weir__task_queued(void *object, uint64_t claim)
     store_rel(&task->word, WEIR_QUEUED); /* E3 */
 }
 
-/* The submitter puts the state before back when it gives up; here any will do. */
 void weir__task_refused(void *object)
 {
     struct task *task = object;
-    store_rel(&task->word, SUBMITTING | WEIR_IDLE);
+    store_rel(&task->word, SUBMITTING | task->before);
 }
 
 /* Submitting. */
@@ -122,14 +129,14 @@ void weir_task_options_init(weir_task_options *options)
 }
 
 /* Takes the handle for this submit. Returns 0 or -EBUSY. */
-static int reserve(struct task *task, uint32_t *ret_before)
+static int reserve(struct task *task)
 {
     uint32_t word = load_rlx(&task->word); /* the CAS checks it */
     do
         if ((word & SUBMITTING) != 0 || (state_in(word) != WEIR_IDLE && !over(word)))
             return -EBUSY;
     while (!cas_acqrel(&task->word, &word, word | SUBMITTING)); /* E2: the last run is over */
-    *ret_before = word;
+    task->before = word;
     return 0;
 }
 
@@ -156,6 +163,7 @@ static int submit_reserved(weir_pool *pool, struct task *task, weir_task_fn *fn,
     }
     store_rlx(&task->cancelled, 0); /* these are published by E3 */
     store_rlx(&task->pool, pool);
+    store_rlx(&task->fork, fork_count());
     store_rlx(&task->start_by, job.start_by);
     task->timeout = options->timeout;
     task->on_done = options->on_done;
@@ -164,7 +172,7 @@ static int submit_reserved(weir_pool *pool, struct task *task, weir_task_fn *fn,
     /* To wait for room beyond start_by is of no use. */
     int err = weir__submit(pool, &job, mode, ctx, earlier(deadline, job.start_by));
     if (err != 0)
-        weir_context_unref(job.context);
+        weir__drop_context(pool, job.context); /* the task may have been in the queue */
     return err;
 }
 
@@ -188,8 +196,7 @@ static int submit_task(weir_pool *pool, weir_task *handle, weir_task_fn *fn, voi
         return err;
     }
     struct task *task = (struct task *)handle;
-    uint32_t before;
-    if ((err = reserve(task, &before)) != 0) {
+    if ((err = reserve(task)) != 0) {
         add_rlx(&pool->rejected, 1);
         return err;
     }
@@ -197,8 +204,7 @@ static int submit_task(weir_pool *pool, weir_task *handle, weir_task_fn *fn, voi
     err = submit_reserved(pool, task, fn, arg, &options, mode, ctx, deadline);
     if (err != 0) {
         store_rlx(&task->status, status);
-        (void)xchg_seqcst(&task->word,
-                          before); /* who met it while it was tried waits for nothing */
+        (void)xchg_seqcst(&task->word, task->before); /* for who met it while it was tried */
         weir__wake_all(task);
     }
     return err;
@@ -236,10 +242,8 @@ static bool claim(weir_pool *pool, struct task *task, struct job *ret)
         return false;
     struct slot *slot = &pool->slab.slots[claim_index(queued)];
     slot_read(slot, ret);
-    if (ret->owner != owner_of(task, OWNER_TASK) || !slot_claim(slot, queued)) /* R12 */
-        return false;
-    weir__taken_out_of_turn(pool);
-    return true;
+    return ret->owner == owner_of(task, OWNER_TASK) &&
+           weir__take_out_of_turn(pool, slot, queued); /* R12 */
 }
 
 struct task_wait {
@@ -293,7 +297,7 @@ int weir_task_wait_until(weir_task *handle, weir_context *ctx, int64_t deadline)
     if (err != 0 || over(word))
         return err;
     weir_pool *pool = load_rlx(&task->pool);
-    if (pool_stale(pool))
+    if (inherited(task))
         return -ESTALE;
     if (weir__inside_owner(owner_of(task, OWNER_TASK)))
         return -EDEADLK;
@@ -313,7 +317,7 @@ int weir_task_try_wait(weir_task *handle)
         return -EINVAL;
     if (over(word))
         return 0;
-    return pool_stale(load_rlx(&task->pool)) ? -ESTALE : -EAGAIN;
+    return inherited(task) ? -ESTALE : -EAGAIN;
 }
 
 int weir_task_cancel(weir_task *handle)
@@ -325,7 +329,7 @@ int weir_task_cancel(weir_task *handle)
     if (over(word))
         return -EALREADY;
     weir_pool *pool = load_rlx(&task->pool);
-    if (pool_stale(pool))
+    if (inherited(task))
         return -ESTALE;
     struct job job;
     if (claim(pool, task, &job)) {

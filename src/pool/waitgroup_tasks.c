@@ -34,6 +34,13 @@ void weir__waitgroup_ended(void *object, weir_pool *pool)
         wake_waiters(wg);
 }
 
+/* Does it count tasks that the parent process submitted? */
+static bool stale(const struct waitgroup *wg)
+{
+    uint32_t fork = load_rlx(&wg->fork);
+    return fork != 0 && fork != fork_count() && waitgroup_count(load_acq(&wg->state)) != 0;
+}
+
 static int go(weir_waitgroup *handle, weir_pool *pool, weir_task_fn *fn, void *arg,
               enum submit_mode mode, weir_context *ctx, int64_t deadline)
 {
@@ -47,6 +54,8 @@ static int go(weir_waitgroup *handle, weir_pool *pool, weir_task_fn *fn, void *a
         add_rlx(&pool->rejected, 1);
         return err;
     }
+    if (stale(wg))
+        return -ESTALE;
     struct job job = {.fn = fn, .arg = arg, .owner = owner_of(wg, OWNER_WAITGROUP)};
     job.start_by = weir_context_deadline(ctx);
     if (ctx != NULL && (job.context = weir_context_ref(ctx)) == NULL)
@@ -66,7 +75,7 @@ static int go(weir_waitgroup *handle, weir_pool *pool, weir_task_fn *fn, void *a
         weir__wake_all(helper_key(wg)); /* only the address: it may be over */
         return 0;
     }
-    weir_context_unref(job.context);
+    weir__drop_context(pool, job.context); /* the task may have been in the queue */
     if (counted)
         weir__waitgroup_ended(wg, pool);
     else if (pool->outside_waiters_help)
@@ -131,8 +140,7 @@ int weir_waitgroup_wait_until(weir_waitgroup *handle, weir_context *ctx, int64_t
     uint64_t state = load_seqcst(&wg->state);
     if (err != 0 || waitgroup_count(state) == 0)
         return err;
-    uint32_t fork = load_rlx(&wg->fork);
-    if (fork != 0 && fork != fork_count())
+    if (stale(wg))
         return -ESTALE;
     owner o = owner_of(wg, OWNER_WAITGROUP);
     if (weir__inside_owner(o))
@@ -155,6 +163,5 @@ int weir_waitgroup_try_wait(weir_waitgroup *handle)
         return -EINVAL;
     if (waitgroup_count(load_acq(&wg->state)) == 0)
         return 0;
-    uint32_t fork = load_rlx(&wg->fork);
-    return fork != 0 && fork != fork_count() ? -ESTALE : -EAGAIN;
+    return stale(wg) ? -ESTALE : -EAGAIN;
 }

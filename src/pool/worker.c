@@ -129,14 +129,16 @@ static void serve_for_life(struct weir__worker *worker);
 
 static void replace_if_dying(struct service *service)
 {
-    if (service->done)
+    if (service->done || pool_stale(service->worker->pool))
         return;
     struct weir__worker *worker = service->worker;
     left(worker);
     worker->predecessor = pthread_self();
     worker->has_predecessor = true;
+    this_thread()->worker = NULL; /* what still runs on this thread is outside */
     if (weir__worker_start(worker) == 0)
         return;
+    this_thread()->worker = worker;
     worker->has_predecessor = false;
     if (worker->pool->on_worker_start != NULL)
         (void)worker->pool->on_worker_start(worker->index, worker->pool->user);
@@ -185,5 +187,9 @@ static void *worker_main(void *arg)
 
 int weir__worker_start(struct weir__worker *worker)
 {
-    return weir__thread_start(&worker->thread, worker_main, worker, worker->pool->stack_size);
+    pthread_t thread; /* undefined after a failure, and then worker->thread is still right */
+    int err = weir__thread_start(&thread, worker_main, worker, worker->pool->stack_size);
+    if (err == 0)
+        worker->thread = thread;
+    return err;
 }

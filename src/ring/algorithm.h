@@ -215,6 +215,13 @@ static inline uint64_t ring_end(const struct ring *ring, unsigned bias)
     }
 }
 
+/* Are exactly `capacity` items queued? */
+static inline bool ring_full(const struct ring *ring)
+{
+    uint64_t oldest = ring_end(ring, 0) - ring->capacity; /* I4, as in ring_push */
+    return word_ahead(ring_at(ring, oldest), oldest + ring->mask + 1) < 0;
+}
+
 /* How many items are queued: exact at rest. */
 static inline uint64_t ring_count(const struct ring *ring)
 {

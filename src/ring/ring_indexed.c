@@ -28,7 +28,7 @@ static inline bool put(weir_ring *ring, void *item)
 {
     uint32_t link;
     while ((link = stack_pop(&ring->free, ring->links)) == LINK_NONE) {
-        if (ring_count(&ring->core) == ring->core.capacity)
+        if (ring_full(&ring->core))
             return false;
         cpu_relax(RING_BACKOFF);
     }

@@ -27,6 +27,7 @@
 #include "sync/context.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "base/assert.h"
 #include "os/alloc.h"
@@ -133,7 +134,10 @@ void *weir_context_value(const weir_context *ctx, const void *key)
 static bool is_over(const struct waiter *waiter, const void *unused)
 {
     (void)unused;
-    return weir_context_err(waiter->context) != 0 || weir_context_err(waiter->also) != 0;
+    for (size_t i = 0; i < sizeof waiter->contexts / sizeof waiter->contexts[0]; i++)
+        if (weir_context_err(waiter->contexts[i]) != 0)
+            return true;
+    return false;
 }
 
 static void write_cancellation(weir_context *ctx, uint64_t set)
@@ -156,15 +160,21 @@ void weir_context_cancel(weir_context *ctx, int cause)
     weir__wake_matching(&every_context, is_over, NULL);
 }
 
-void weir__context_wake_everybody(void)
-{
-    weir__wake_all(&every_context);
-}
-
 static void cancel_twin(struct waiter *waiter)
 {
     write_cancellation(&container_of(waiter, struct twin, task)->context,
                        CAUSE_SET | (uint32_t)-ECANCELED);
+}
+
+static bool is_blocked(const struct waiter *waiter, const void *unused)
+{
+    (void)unused;
+    return waiter->wake != cancel_twin;
+}
+
+void weir__context_wake_everybody(void)
+{
+    weir__wake_matching(&every_context, is_blocked, NULL);
 }
 
 static bool is_twin(const struct waiter *waiter, const void *task_flag)
@@ -318,16 +328,14 @@ int weir_context_with_value(weir_context **ret, weir_context *parent, const void
 
 /* Waiting. */
 
-void weir__context_watch(struct waiter *waiter, const weir_context *ctx, const weir_context *also)
+void weir__context_watch(struct waiter *waiter)
 {
     waiter->key = &every_context;
-    waiter->context = ctx;
-    waiter->also = also;
     weir__waiter_add(waiter);
 }
 
 int weir__wait_until(const void *key, bool (*ready)(void *arg), void *arg, weir_context *ctx,
-                     const weir_context *also, int64_t deadline)
+                     const weir_context *const also[2], int64_t deadline)
 {
     int err = weir_context_err(ctx);
     if (err != 0)
@@ -342,8 +350,11 @@ int weir__wait_until(const void *key, bool (*ready)(void *arg), void *arg, weir_
     struct waiter watch = {.wake = weir__wake_thread, .park = park};
     weir__waiter_add(&object);
     bool watching = ctx != NULL || also != NULL;
+    watch.contexts[0] = ctx;
+    if (also != NULL)
+        memcpy(&watch.contexts[1], also, 2 * sizeof also[0]);
     if (watching)
-        weir__context_watch(&watch, ctx, also);
+        weir__context_watch(&watch);
     for (int slept = 0;;) {
         uint32_t seen = load_acq(&park->word); /* before the looks: a later wake changes it */
         if (ready(arg)) {

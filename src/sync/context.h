@@ -36,17 +36,17 @@ static inline void weir__context_end(weir_context *ctx)
  * on it, and cancels what outlives it. */
 void weir__context_task_cancelled(const atomic(uint32_t) *task_flag);
 
-/* Enters a waiter that is woken when `ctx` or `also` (each may be NULL) is cancelled; `wake` and
- * `park` are the caller's. */
-void weir__context_watch(struct waiter *waiter, const weir_context *ctx, const weir_context *also);
+/* Enters a waiter that is woken when one of its contexts is cancelled; these, `wake` and `park` are
+ * the caller's. */
+void weir__context_watch(struct waiter *waiter);
 
 /* Blocks until ready(arg), which is asked again after each weir__wake of `key`. Returns 0: ready;
  * else ctx's err, or -ETIMEDOUT. A context that is over fails first; then ready() is asked even if
  * the deadline has passed. ready() looks in a sequentially consistent way; it may also take what it
- * finds, for once it has said yes it is not asked again. It is asked also when `also` (may be NULL)
- * is cancelled, which in itself ends nothing. */
+ * finds, for once it has said yes it is not asked again. It is asked also when a context in
+ * `also` (may be NULL, and so may its elements) is cancelled, which in itself ends nothing. */
 int weir__wait_until(const void *key, bool (*ready)(void *arg), void *arg, weir_context *ctx,
-                     const weir_context *also, int64_t deadline);
+                     const weir_context *const also[2], int64_t deadline);
 
 /* Has everybody who is blocked with a context look again, whatever the context. */
 void weir__context_wake_everybody(void);

@@ -32,7 +32,10 @@ void weir_waitgroup_add(weir_waitgroup *wg, unsigned n)
 {
     if (wg == NULL)
         weir__misuse("weir_waitgroup_add", "the waitgroup is NULL.");
-    if (n > WAITGROUP_MAX || (n != 0 && !weir__waitgroup_add((struct waitgroup *)wg, n)))
+    struct waitgroup *self = (struct waitgroup *)wg;
+    if (n != 0 && waitgroup_count(load_acq(&self->state)) == 0)
+        store_rlx(&self->fork, 0); /* a new round, of this process */
+    if (n > WAITGROUP_MAX || (n != 0 && !weir__waitgroup_add(self, n)))
         weir__misuse("weir_waitgroup_add", "the counter is above 2^31 - 1.");
 }
 

@@ -18,7 +18,7 @@ struct __attribute__((may_alias)) waitgroup {
     atomic(uint64_t) state;
     atomic(uintptr_t) pool; /* the one pool that tasks of it were ever given to, see help.c; or 0 */
     atomic(uint64_t) first; /* queue position before which no task of this round is */
-    atomic(uint32_t) fork;  /* fork_count() when a task was last given to it; 0: never */
+    atomic(uint32_t) fork;  /* fork_count() when a task was last given to it; 0: not this round */
     atomic(uint32_t) members; /* tasks that have not ended, of pools whose outside waiters help */
 };
 

@@ -28,9 +28,8 @@ struct waiter {
     const void *key;               /* the address waited for */
     void (*wake)(struct waiter *); /* called under the bucket's lock, must not take another one */
     struct park *park;             /* for wake */
-    const struct weir_context *context; /* for who cancels a context, else NULL */
-    const struct weir_context *also;    /* a second one, or NULL */
-    atomic(uint32_t) woken;             /* WAITING, WOKEN or RELEASED */
+    const struct weir_context *contexts[3]; /* for who cancels a context; NULL where unused */
+    atomic(uint32_t) woken;                 /* WAITING, WOKEN or RELEASED */
 };
 
 /* A `wake` for a thread that sleeps on its own park. */
