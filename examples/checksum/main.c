@@ -98,7 +98,7 @@ static void emit_digest(struct run *run, const struct job *job)
     if (run->write_error != 0)
         return;
     terminal_begin(&run->terminal, stdout);
-    print_digest(stdout, job->digest, sizeof(job->digest), job->path);
+    print_digest(stdout, job->digest, job->path);
     if (ferror(stdout))
         run->write_error = errno != 0 ? errno : EIO;
     terminal_end(&run->terminal, stdout);

@@ -19,15 +19,17 @@ void print_name(FILE *out, const char *name)
     }
 }
 
-void print_digest(FILE *out, const unsigned char digest[], size_t size, const char *name)
+void print_digest(FILE *out, const unsigned char digest[DIGEST_SIZE], const char *name)
 {
     if (strpbrk(name, special) != NULL)
         putc('\\', out);
-    for (size_t i = 0; i < size; i++) {
-        putc("0123456789abcdef"[digest[i] >> 4], out);
-        putc("0123456789abcdef"[digest[i] & 15], out);
+    char text[2 * DIGEST_SIZE + 2];
+    for (size_t i = 0; i < DIGEST_SIZE; i++) {
+        text[2 * i] = "0123456789abcdef"[digest[i] >> 4];
+        text[2 * i + 1] = "0123456789abcdef"[digest[i] & 15];
     }
-    fputs("  ", out);
+    memset(text + 2 * DIGEST_SIZE, ' ', 2);
+    fwrite(text, 1, sizeof(text), out);
     print_name(out, name);
     putc('\n', out);
 }

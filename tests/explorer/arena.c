@@ -20,10 +20,6 @@ enum {
 
 enum { FRESH = 0xA5, DEAD = 0xDD };
 
-struct object {
-    uint32_t lines;
-};
-
 static char *const arena = (char *)BASE;
 static uint8_t state_of_line[LINES]; /* enum place */
 static uint32_t lines_of_object[LINES];

@@ -270,24 +270,29 @@ unsigned model_mutants(void)
     return n;
 }
 
+/* "pool/submit.c:12" of the path that the compiler was given. */
+static const char *short_name(const char *site)
+{
+    const char *src = strstr(site, "src/");
+    return src != NULL ? src + strlen("src/") : site;
+}
+
 const char *model_weaken(unsigned mutant)
 {
     static const char *const names[] = {"relaxed", "acquire", "release", "acq_rel", "seq_cst"};
     static char text[160];
     enum memory_order weaker[4];
-    text[0] = '\0';
+    unsigned first = 0; /* mutant of the site */
     for (unsigned i = 0; i < site_count; i++) {
         struct site *site = &sites[i];
         unsigned n = weaker_orders(site, weaker);
-        site->in_force = mutant < n ? weaker[mutant] : site->order;
-        if (mutant < n)
-            (void)snprintf(text, sizeof text, "%s %s -> %s",
-                           strstr(site->name, "/src/") != NULL ? strstr(site->name, "/src/") + 5
-                                                               : site->name,
-                           names[site->order], names[weaker[mutant]]);
-        mutant = mutant < n ? UINT32_MAX : mutant - n;
-        if (mutant > UINT32_MAX / 2)
-            mutant = UINT32_MAX;
+        site->in_force = site->order;
+        if (mutant >= first && mutant - first < n) {
+            site->in_force = weaker[mutant - first];
+            (void)snprintf(text, sizeof text, "%s %s -> %s", short_name(site->name),
+                           names[site->order], names[site->in_force]);
+        }
+        first += n;
     }
     return text;
 }

@@ -63,7 +63,7 @@ enum behaviour {
     SUBMIT_MORE, /* does what a producer does */
     DIE,         /* ends its thread */
     RANDOMLY,    /* so far they are chosen at random; not the others: */
-    UNTIL_OVER,  /* sleeps until its context is over */
+    UNTIL_OVER,  /* sleeps until its context is over, or another one */
     JOIN_GROUP,  /* a member that adds a member to its own group */
 };
 
@@ -94,6 +94,14 @@ static struct {
 static pthread_mutex_t contexts_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void act(dice *d, unsigned depth, weir_context *ctx);
+
+static weir_context *new_context(void)
+{
+    weir_context *made;
+    if (weir_context_new(&made, NULL, WEIR_FOREVER) != 0)
+        abort();
+    return made;
+}
 
 /* Tasks. */
 
@@ -130,7 +138,7 @@ static int behave(entry *e, dice *d, weir_context *ctx)
         }
         return 0;
     case UNTIL_OVER:
-        return weir_sleep_until(ctx, WEIR_FOREVER);
+        return weir_sleep_until(e->more != NULL ? e->more : ctx, WEIR_FOREVER);
     default:
         return 0;
     }
@@ -291,11 +299,15 @@ static void with_handle(dice *d, unsigned depth, weir_context *ctx, weir_task *t
     options.name = "chaos";
     unsigned refusals = when_full();
     bool sleeper = dice_once_in(d, 4), cancel = dice_once_in(d, 3);
+    weir_context *alarm = NULL;
     if (sleeper) {
         e->behaviour = UNTIL_OVER;
-        cancel = dice_once_in(d, 2);
-        if (!cancel)
+        unsigned how = dice_below(d, 3);
+        cancel = how == 0;
+        if (how == 1)
             options.timeout = 1 + (int64_t)dice_below(d, 100000);
+        else if (how == 2)
+            e->more = alarm = new_context();
     } else if (dice_once_in(d, 3)) {
         options.start_by = weir_after((int64_t)dice_below(d, 100000));
         refusals |= LATE;
@@ -312,8 +324,13 @@ static void with_handle(dice *d, unsigned depth, weir_context *ctx, weir_task *t
         err = weir_pool_submit_task_until(the.pool, task, work, e, &options, ctx,
                                           weir_after((int64_t)dice_below(d, 200000)));
     }
-    if (!submitted(e, err, refusals))
+    if (!submitted(e, err, refusals)) {
+        weir_context_unref(alarm);
         return;
+    }
+    if (alarm != NULL && dice_once_in(d, 2))
+        (void)sched_yield(); /* so that it is more often asleep already */
+    weir_context_cancel(alarm, 0);
     if (cancel) {
         err = weir_task_cancel(task);
         if (err != 0 && err != -EINPROGRESS && err != -EALREADY)
@@ -322,6 +339,7 @@ static void with_handle(dice *d, unsigned depth, weir_context *ctx, weir_task *t
             broken("a task was cancelled but not told");
     }
     wait_for_task(d, task, e, ctx);
+    weir_context_unref(alarm);
 }
 
 static __attribute__((noinline)) void submit_handle_on_stack(dice *d, unsigned depth,
@@ -512,14 +530,6 @@ static void act(dice *d, unsigned depth, weir_context *ctx)
 }
 
 /* What only producers do. */
-
-static weir_context *new_context(void)
-{
-    weir_context *made;
-    if (weir_context_new(&made, NULL, WEIR_FOREVER) != 0)
-        abort();
-    return made;
-}
 
 /* A context that another producer may cancel at any time; to be given back. */
 static weir_context *borrow_context(dice *d)

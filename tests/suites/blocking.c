@@ -242,7 +242,7 @@ START_TEST(close_wakes_every_blocked_submitter)
         blocked[i] = (struct submission){.pool = full.pool,
                                          .fn = counter_task,
                                          .arg = &full.ran,
-                                         .ctx = i % 2 == 0 ? NULL : ctx,
+                                         .ctx = i < _i * SUBMITTERS / 2 ? ctx : NULL,
                                          .deadline = WEIR_FOREVER};
         submit_elsewhere(&blocked[i]);
     }
@@ -588,7 +588,7 @@ Suite *weir_suite(void)
     tcase_add_test(room, the_try_forms_never_block);
 
     TCase *ends = add_group(suite, "ends");
-    tcase_add_test(ends, close_wakes_every_blocked_submitter);
+    tcase_add_loop_test(ends, close_wakes_every_blocked_submitter, 0, 3);
     tcase_add_loop_test(
         ends, a_cancelled_context_wakes_the_submitters_that_were_given_it_and_no_other, 0, 2);
     tcase_add_test(ends, a_deadline_ends_a_blocked_submit);

@@ -153,6 +153,31 @@ START_TEST(a_closed_pool_runs_what_is_queued_and_takes_no_more)
 }
 END_TEST
 
+static int call_go(void *arg)
+{
+    return weir_errgroup_go(arg, counter_task, NULL);
+}
+
+START_TEST(close_wakes_who_waits_for_a_place_in_a_group)
+{
+    gate hold = GATE_INIT;
+    weir_errgroup *group = NULL;
+    caller thread;
+    weir_pool *pool = new_pool(1, 4);
+    ck_assert_int_eq(weir_errgroup_new(&group, pool, NULL, WEIR_ERRGROUP_OPTIONS(.limit = 1)), 0);
+    ck_assert_int_eq(weir_errgroup_go(group, gate_task, &hold), 0);
+    gate_await(&hold, 1);
+    caller_start(&thread, call_go, group);
+    ck_assert(caller_await_asleep(&thread));
+    weir_pool_close(pool);
+    ck_assert_int_eq(caller_join(&thread), -EPIPE);
+    gate_open(&hold);
+    ck_assert_int_eq(weir_errgroup_wait(group), 0);
+    weir_errgroup_free(group);
+    finish_pool(pool);
+}
+END_TEST
+
 struct late {
     weir_pool *pool;
     gate hold;
@@ -731,6 +756,7 @@ Suite *weir_suite(void)
     TCase *close = add_group(suite, "close");
     tcase_add_test(close, a_closed_pool_runs_what_is_queued_and_takes_no_more);
     tcase_add_test(close, tasks_of_a_closed_pool_may_still_submit);
+    tcase_add_test(close, close_wakes_who_waits_for_a_place_in_a_group);
 
     TCase *stop = add_group(suite, "shutdown");
     tcase_add_test(stop, a_soft_shutdown_runs_all_that_was_accepted);

@@ -144,8 +144,7 @@ struct members {
     weir_pool *pool;
     weir_errgroup *group;
     unsigned runs[4];
-    unsigned accepted, at_once, most_at_once;
-    unsigned dropped;
+    unsigned accepted; /* by go_two */
 };
 
 static int fail_member(weir_context *ctx, void *arg)

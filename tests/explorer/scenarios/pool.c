@@ -2,8 +2,6 @@
 /* pool.c - submitting against parking, and waiting for room. */
 #include "scenario.h"
 
-#include <string.h>
-
 enum { SUBMITTERS = 2, EACH = 2 };
 
 struct work {

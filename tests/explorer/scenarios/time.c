@@ -3,8 +3,6 @@
  * jump to SOON that may come at any moment. */
 #include "scenario.h"
 
-#include <string.h>
-
 enum { SOON = 2000 };
 
 struct work {
