@@ -1213,6 +1213,22 @@ START_TEST(stop_cancels_and_waits)
 }
 END_TEST
 
+START_TEST(a_parent_that_ends_after_the_stop_changes_nothing)
+{
+    weir_pool *pool = new_pool(1, 8);
+    weir_context *parent = new_context(NULL, WEIR_FOREVER);
+    weir_errgroup *group = new_group(pool, parent, 0, 0);
+    ck_assert_int_eq(weir_errgroup_go(group, return_0, NULL), 0);
+    ck_assert_int_eq(weir_errgroup_stop(group), 0);
+    weir_context_cancel(parent, -EIO);
+    ck_assert_int_eq(weir_errgroup_wait(group), 0);
+    ck_assert_int_eq(weir_errgroup_try_wait(group), 0);
+    weir_errgroup_free(group);
+    weir_context_unref(parent);
+    finish_pool(pool);
+}
+END_TEST
+
 START_TEST(stop_reports_a_member_that_failed)
 {
     weir_pool *pool = new_pool(2, 8);
@@ -1433,6 +1449,7 @@ Suite *weir_suite(void)
     tcase_add_test(cancel, an_error_before_the_end_of_the_parent_stays_the_result);
     tcase_add_test(cancel, an_error_after_the_end_of_the_parent_is_not_hidden_by_it);
     tcase_add_test(cancel, stop_cancels_and_waits);
+    tcase_add_test(cancel, a_parent_that_ends_after_the_stop_changes_nothing);
     tcase_add_test(cancel, stop_reports_a_member_that_failed);
 
     TCase *shutdown = add_group(suite, "shutdown");
