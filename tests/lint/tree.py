@@ -26,7 +26,6 @@ FOREIGN = [
     (re.compile(r"/(?:home|root|work|workspace|mnt)/[\w.]"), "a path of one machine"),
     (re.compile(r"(?:^|\s)#\d+\b|\b[Ii]ssue\s+#?\d+"), "a number that only a tracker explains"),
     (re.compile(r"\b(?:TODO|FIXME|XXX|HACK)\b"), "a note of unfinished work"),
-    (re.compile(r"\b(?:sessions?|assistants?|prompts?)\b", re.I), "a word about how it was made"),
 ]
 NAMED_DOCUMENT = re.compile(r"[\w./-]*\w\.md\b")
 ADDRESS = re.compile(r"https?://([\w.-]+)")
