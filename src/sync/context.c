@@ -27,7 +27,6 @@
 #include "sync/context.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "base/assert.h"
 #include "os/alloc.h"
@@ -351,8 +350,8 @@ int weir__wait_until(const void *key, bool (*ready)(void *arg), void *arg, weir_
     weir__waiter_add(&object);
     bool watching = ctx != NULL || also != NULL;
     watch.contexts[0] = ctx;
-    if (also != NULL)
-        memcpy(&watch.contexts[1], also, 2 * sizeof also[0]);
+    for (size_t i = 0; also != NULL && i < 2; i++)
+        watch.contexts[1 + i] = also[i];
     if (watching)
         weir__context_watch(&watch);
     for (int slept = 0;;) {
