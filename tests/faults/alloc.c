@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <string.h>
 
+#include "support/covered.h"
 #include "support/faults.h"
 #include "support/gate.h"
 #include "support/pools.h"
@@ -133,6 +134,7 @@ START_TEST(a_constructor_without_memory_fails_and_leaves_nothing)
     }
     ck_assert_uint_gt(nth, 1);
     ck_assert_uint_lt(nth, SWEEP_END);
+    covered("constructor allocations failed", nth - 1);
 
     /* With memory, all that was allocated is freed with the object. */
     faults_begin(FAULT_ALLOC, 0);
@@ -265,6 +267,7 @@ START_TEST(a_task_without_memory_for_its_own_context_is_told_and_goes_on)
     }
     ck_assert_uint_gt(nth, 1);
     ck_assert_uint_lt(nth, SWEEP_END);
+    covered("allocations inside tasks failed", nth - 1);
     weir_pool_counts counts;
     weir_pool_read_counts(pool, &counts);
     ck_assert_uint_eq(counts.submitted, counts.done);
@@ -436,6 +439,9 @@ START_TEST(nothing_is_allocated_after_creation)
     ck_assert_msg(first_wrong == 0, "what line %d expects does not hold", first_wrong);
     ck_assert_uint_eq(seen.allocs, 0);
     ck_assert_int_eq(seen.live, 0);
+    weir_pool_counts counts;
+    weir_pool_read_counts(pool, &counts);
+    covered("tasks handed over without an allocation", (unsigned long)counts.submitted);
 
     weir_errgroup_free(group);
     weir_context_unref(ctx);

@@ -8,8 +8,13 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include "support/covered.h"
 #include "support/faults.h"
 #include "support/gate.h"
 #include "support/pools.h"
@@ -130,6 +135,7 @@ START_TEST(a_thread_that_cannot_be_made_fails_the_pool_and_leaves_nothing)
         await_threads(before);
     }
     ck_assert_uint_eq(nth, WORKERS + 1);
+    covered("thread starts failed", nth - 1);
 }
 END_TEST
 
@@ -151,6 +157,7 @@ START_TEST(a_worker_that_refuses_to_start_fails_the_pool_and_leaves_nothing)
         ck_assert_uint_eq(hooks.starts[i % WORKERS], 1);
         assert_all_stopped(&hooks);
         await_threads(before);
+        covered("workers refused to start", 1);
     }
 }
 END_TEST
@@ -215,6 +222,16 @@ static int end_thread(weir_context *ctx, void *arg)
     pthread_exit(NULL);
 }
 
+/* Submits a task that ends its thread, to a pool whose workers are all free, and waits for it. */
+static void kill_a_worker(weir_pool *pool, counter *begun)
+{
+    weir_task dying = WEIR_TASK_INIT;
+    ck_assert_int_eq(weir_pool_submit_task(pool, &dying, end_thread, begun, NULL), 0);
+    ck_assert_int_eq(weir_task_wait_until(&dying, NULL, patience()), 0);
+    ck_assert_int_eq(weir_task_state(&dying), WEIR_FAILED);
+    ck_assert_int_eq(weir_task_status(&dying), -ECANCELED);
+}
+
 START_TEST(a_worker_that_dies_and_cannot_be_replaced_loses_no_task)
 {
     weir_pool *pool = new_pool(1, 8);
@@ -239,6 +256,123 @@ START_TEST(a_worker_that_dies_and_cannot_be_replaced_loses_no_task)
     ck_assert_int_eq(weir_pool_drain_until(pool, NULL, patience()), 0);
     ck_assert_uint_eq(counter_get(&ran), 21);
     weir_pool_free(pool);
+    covered("replacements of dead workers failed", 1);
+}
+END_TEST
+
+/* One start and one stop for each life of a worker, whoever serves it. */
+static void assert_lives(const struct hooks *hooks, unsigned lives)
+{
+    unsigned starts = 0, stops = 0;
+    for (unsigned i = 0; i < WORKERS; i++) {
+        ck_assert_uint_eq(hooks->starts[i], hooks->stops[i]);
+        starts += hooks->starts[i];
+        stops += hooks->stops[i];
+    }
+    ck_assert_uint_eq(starts, lives);
+    ck_assert(!hooks->foreign_stop);
+}
+
+/* The thread that dies goes on as its own replacement, dies again, and so on; then threads can be
+ * made again. Whoever was made is joined, once: also a thread that was replaced. */
+START_TEST(each_death_is_survived_whether_or_not_the_worker_can_be_replaced)
+{
+    enum { DEATHS = 6, MOST_FAILURES = 4 };
+    unsigned before = count_threads_at_rest();
+    for (unsigned failures = 0; failures <= MOST_FAILURES; failures++) {
+        struct hooks hooks = HOOKS_INIT;
+        counter begun = COUNTER_INIT, ran = COUNTER_INIT;
+        weir_pool *pool = NULL;
+        faults_begin_many(FAULT_THREAD, failures > 0 ? WORKERS + 1 : 0,
+                          failures > 0 ? failures - 1 : 0);
+        ck_assert_int_eq(make_pool(&pool, &hooks), 0);
+        for (unsigned i = 0; i < DEATHS; i++)
+            kill_a_worker(pool, &begun);
+        for (int i = 0; i < 20; i++)
+            ck_assert_int_eq(weir_pool_submit(pool, counter_task, &ran), 0);
+        ck_assert_int_eq(weir_pool_drain_until(pool, NULL, patience()), 0);
+        weir_pool_free(pool);
+        struct faults seen = faults_end();
+        ck_assert_uint_eq(counter_get(&begun), DEATHS);
+        ck_assert_uint_eq(counter_get(&ran), 20);
+        ck_assert_uint_eq(seen.threads, WORKERS + DEATHS);
+        ck_assert_uint_eq(seen.joins, WORKERS + DEATHS - failures);
+        assert_lives(&hooks, WORKERS + DEATHS);
+        await_threads(before);
+        covered("replacements of dead workers failed", failures);
+        covered("dead workers replaced and joined", DEATHS - failures);
+    }
+}
+END_TEST
+
+/* What the system itself says when it has no more threads for a user. */
+
+enum { NO_LIMIT_HERE = 77 };
+
+static void *return_null(void *arg)
+{
+    return arg;
+}
+
+/* Forbids this process to make threads; false: it is not held to that. */
+static bool forbid_threads(void)
+{
+    enum { NOBODY = 65534 };
+    pthread_t thread;
+    if (geteuid() == 0 && setresuid(NOBODY, NOBODY, NOBODY) != 0)
+        return false; /* root may make any number */
+    if (setrlimit(RLIMIT_NPROC, &(struct rlimit){1, 1}) != 0)
+        return false;
+    if (pthread_create(&thread, NULL, return_null, NULL) != 0)
+        return true;
+    (void)pthread_join(thread, NULL);
+    return false;
+}
+
+/* In a child, which has another user then: 0, NO_LIMIT_HERE, or the line that does not hold. */
+static int live_without_threads(void)
+{
+    weir_pool *pool = NULL, *other = NULL;
+    counter ran = COUNTER_INIT;
+    weir_task dying = WEIR_TASK_INIT;
+    if (weir_pool_new(&pool, WEIR_POOL_OPTIONS(.workers = 2, .capacity = 4)) != 0)
+        return __LINE__;
+    if (!forbid_threads())
+        return NO_LIMIT_HERE;
+    if (weir_pool_new(&other, WEIR_POOL_OPTIONS(.workers = 2)) != -EAGAIN || other != NULL)
+        return __LINE__;
+    for (int i = 0; i < 5; i++) {
+        if (weir_pool_submit_task(pool, &dying, end_thread, &ran, NULL) != 0 ||
+            weir_task_wait_until(&dying, NULL, patience()) != 0 ||
+            weir_task_state(&dying) != WEIR_FAILED)
+            return __LINE__;
+        if (weir_pool_submit(pool, counter_task, &ran) != 0 ||
+            weir_pool_drain_until(pool, NULL, patience()) != 0)
+            return __LINE__;
+    }
+    if (counter_get(&ran) != 10)
+        return __LINE__;
+    weir_pool_free(pool);
+    return 0;
+}
+
+START_TEST(a_pool_outlives_the_limit_on_threads_of_the_system)
+{
+    (void)fflush(NULL);
+    pid_t child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        (void)alarm(60);
+        int line = live_without_threads();
+        if (line != 0 && line != NO_LIMIT_HERE)
+            (void)fprintf(stderr, "%s:%d: does not hold in the child\n", __FILE__, line);
+        _exit(line == 0 || line == NO_LIMIT_HERE ? line : 1); /* no leak checker as another user */
+    }
+    int status = 0;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert(WIFEXITED(status));
+    ck_assert(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == NO_LIMIT_HERE);
+    covered("deaths at the system's limit on threads", WEXITSTATUS(status) == 0 ? 5 : 0);
 }
 END_TEST
 
@@ -251,6 +385,9 @@ Suite *weir_suite(void)
     tcase_add_test(lifecycle, of_many_workers_that_refuse_one_is_told);
     tcase_add_test(lifecycle, a_thread_that_cannot_be_made_and_a_worker_that_refuses_fail_it_too);
     tcase_add_test(lifecycle, a_pool_that_starts_tells_every_start_and_every_stop);
-    tcase_add_test(lifecycle, a_worker_that_dies_and_cannot_be_replaced_loses_no_task);
+    TCase *death = add_group(suite, "death");
+    tcase_add_test(death, a_worker_that_dies_and_cannot_be_replaced_loses_no_task);
+    tcase_add_test(death, each_death_is_survived_whether_or_not_the_worker_can_be_replaced);
+    tcase_add_test(death, a_pool_outlives_the_limit_on_threads_of_the_system);
     return suite;
 }

@@ -7,9 +7,12 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 static atomic_bool counting;
 static atomic_uint calls[2], failing[2]; /* by kind; failing: which one, or 0 */
+static atomic_uint more_failing;         /* calls after that one */
+static atomic_uint joins;
 static atomic_int live;
 
 void *__real_aligned_alloc(size_t alignment, size_t size);
@@ -19,6 +22,7 @@ void *__real_malloc(size_t size);
 int __real_posix_memalign(void **ret_memory, size_t alignment, size_t size);
 int __real_pthread_create(pthread_t *ret_thread, const pthread_attr_t *attributes,
                           void *(*run)(void *), void *arg);
+int __real_pthread_join(pthread_t thread, void **ret_value);
 void *__real_realloc(void *memory, size_t size);
 
 void *__wrap_aligned_alloc(size_t alignment, size_t size);
@@ -28,16 +32,24 @@ void *__wrap_malloc(size_t size);
 int __wrap_posix_memalign(void **ret_memory, size_t alignment, size_t size);
 int __wrap_pthread_create(pthread_t *ret_thread, const pthread_attr_t *attributes,
                           void *(*run)(void *), void *arg);
+int __wrap_pthread_join(pthread_t thread, void **ret_value);
 void *__wrap_realloc(void *memory, size_t size);
 
 void faults_begin(enum fault kind, unsigned nth)
+{
+    faults_begin_many(kind, nth, 0);
+}
+
+void faults_begin_many(enum fault kind, unsigned nth, unsigned more)
 {
     for (int i = 0; i < 2; i++) {
         atomic_store(&calls[i], 0);
         atomic_store(&failing[i], 0);
     }
     atomic_store(&live, 0);
+    atomic_store(&joins, 0);
     atomic_store(&failing[kind], nth);
+    atomic_store(&more_failing, more);
     atomic_store(&counting, true);
 }
 
@@ -47,6 +59,7 @@ struct faults faults_end(void)
     return (struct faults){
         .allocs = atomic_load(&calls[FAULT_ALLOC]),
         .threads = atomic_load(&calls[FAULT_THREAD]),
+        .joins = atomic_load(&joins),
         .live = atomic_load(&live),
     };
 }
@@ -55,8 +68,8 @@ static bool shall_fail(enum fault kind)
 {
     if (!atomic_load(&counting))
         return false;
-    unsigned call = atomic_fetch_add(&calls[kind], 1) + 1;
-    return call == atomic_load(&failing[kind]);
+    unsigned call = atomic_fetch_add(&calls[kind], 1) + 1, first = atomic_load(&failing[kind]);
+    return first != 0 && call >= first && call - first <= atomic_load(&more_failing);
 }
 
 static void *born(void *memory)
@@ -116,7 +129,16 @@ void __wrap_free(void *memory)
 int __wrap_pthread_create(pthread_t *ret_thread, const pthread_attr_t *attributes,
                           void *(*run)(void *), void *arg)
 {
-    if (shall_fail(FAULT_THREAD))
+    if (shall_fail(FAULT_THREAD)) {
+        memset(ret_thread, 0xa5, sizeof *ret_thread);
         return EAGAIN;
+    }
     return __real_pthread_create(ret_thread, attributes, run, arg);
+}
+
+int __wrap_pthread_join(pthread_t thread, void **ret_value)
+{
+    if (atomic_load(&counting))
+        (void)atomic_fetch_add(&joins, 1);
+    return __real_pthread_join(thread, ret_value);
 }

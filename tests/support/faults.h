@@ -16,11 +16,15 @@ enum fault { FAULT_ALLOC, FAULT_THREAD };
 
 struct faults {
     unsigned allocs, threads; /* calls made, those that failed among them */
+    unsigned joins;           /* threads that were joined */
     int live;                 /* allocated and not freed; negative: freed what was there before */
 };
 
-/* Counts from now on. The `nth` call of that kind fails, with ENOMEM or EAGAIN; 0: none does. */
+/* Counts from now on. The `nth` call of that kind fails, with ENOMEM or EAGAIN; 0: none does. A
+ * thread that is not made leaves garbage for its id, as POSIX allows. */
 void faults_begin(enum fault kind, unsigned nth);
+/* The same, and so do the `more` calls after it. */
+void faults_begin_many(enum fault kind, unsigned nth, unsigned more);
 struct faults faults_end(void);
 
 #endif

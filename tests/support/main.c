@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "support/covered.h"
 #include "weir/clock.h"
 
 enum { GROUP_TIMEOUT_S = 60, PATIENCE_S = 40 };
@@ -34,9 +35,11 @@ void give_up(const char *what)
 
 int main(void)
 {
+    covered_begin();
     SRunner *runner = srunner_create(weir_suite());
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);
     srunner_free(runner);
+    covered_print();
     return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
