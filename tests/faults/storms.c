@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: MIT */
+/* storms.c - a storm of signals at threads that are blocked in weir, in all its blocking calls at
+ * once. Handlers are installed without SA_RESTART, and the futex calls that are interrupted are
+ * counted on their way back: a storm that interrupts nothing proves nothing.
+ *
+ * The workers block all signals; so that these are hit too, the storm unblocks theirs.
+ */
+#include "support/suite.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "os/park.h"
+#include "support/covered.h"
+#include "support/gate.h"
+#include "support/pools.h"
+#include "support/threads.h"
+#include "weir.h"
+
+/* Futex calls that a signal ended, where parking is done with futexes. */
+static atomic_ulong interrupted;
+
+long __real_syscall(long number, ...);
+long __wrap_syscall(long number, ...);
+
+/* weir makes calls of six arguments; others must not be made through this name. */
+long __wrap_syscall(long number, ...)
+{
+    va_list list;
+    long a[6];
+    va_start(list, number);
+    for (int i = 0; i < 6; i++)
+        a[i] = va_arg(list, long);
+    va_end(list);
+    long result = __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+    if (result == -1 && errno == EINTR)
+        (void)atomic_fetch_add(&interrupted, 1);
+    return result;
+}
+
+static atomic_ulong delivered;
+
+static void count_signal(int signal_number)
+{
+    (void)signal_number;
+    (void)atomic_fetch_add(&delivered, 1);
+}
+
+/* The storm: each of its targets gets a signal 2000 times a second, or as often as it can be. */
+enum { TARGETS = 16, PERIOD_NS = 500000 };
+
+static struct {
+    pthread_t targets[TARGETS];
+    unsigned count;
+    atomic_bool over;
+    counter rounds;
+    caller thread;
+    struct sigaction before;
+} storm;
+
+static int rage(void *unused)
+{
+    (void)unused;
+    int err = 0;
+    while (!atomic_load(&storm.over) && err == 0) {
+        for (unsigned i = 0; i < storm.count && err == 0; i++)
+            err = pthread_kill(storm.targets[i], SIGUSR2);
+        counter_add(&storm.rounds, 1);
+        (void)nanosleep(&(struct timespec){.tv_nsec = PERIOD_NS}, NULL);
+    }
+    return -err;
+}
+
+static void begin_storm(void)
+{
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = count_signal;
+    (void)sigemptyset(&action.sa_mask);
+    ck_assert_int_eq(sigaction(SIGUSR2, &action, &storm.before), 0);
+    atomic_store(&interrupted, 0);
+    atomic_store(&delivered, 0);
+    atomic_store(&storm.over, false);
+    storm.rounds = (counter)COUNTER_INIT;
+    caller_start(&storm.thread, rage, NULL);
+}
+
+/* While all targets still exist. */
+static void end_storm(void)
+{
+    atomic_store(&storm.over, true);
+    ck_assert_int_eq(caller_join(&storm.thread), 0);
+    storm.count = 0;
+    ck_assert_int_eq(sigaction(SIGUSR2, &storm.before, NULL), 0);
+    covered("signals delivered", atomic_load(&delivered));
+    covered("sleeps interrupted (EINTR)", atomic_load(&interrupted));
+}
+
+/* A worker's callback: makes its thread a target. */
+static int join_targets(unsigned index, void *user)
+{
+    sigset_t wanted;
+    (void)user;
+    (void)sigemptyset(&wanted);
+    (void)sigaddset(&wanted, SIGUSR2);
+    storm.targets[index] = pthread_self();
+    return -pthread_sigmask(SIG_UNBLOCK, &wanted, NULL);
+}
+
+/* A pool whose workers are the first targets. */
+static weir_pool *new_target_pool(unsigned workers, unsigned capacity)
+{
+    weir_pool *pool = NULL;
+    ck_assert_int_eq(
+        weir_pool_new(&pool, WEIR_POOL_OPTIONS(.workers = workers, .capacity = capacity,
+                                               .on_worker_start = join_targets)),
+        0);
+    storm.count = workers;
+    return pool;
+}
+
+/* Everything that a thread can wait for; none of it happens before `hold` is opened. */
+static struct {
+    weir_pool *pool; /* its one worker is held, its queue is full */
+    gate hold;
+    counter ran;
+    weir_task queued;
+    weir_waitgroup wg;
+    weir_errgroup *group; /* at its limit, its one member is held */
+    weir_context *ctx;
+} scene;
+
+static int wait_for_task(int64_t deadline)
+{
+    return weir_task_wait_until(&scene.queued, NULL, deadline);
+}
+
+static int wait_for_waitgroup(int64_t deadline)
+{
+    return weir_waitgroup_wait_until(&scene.wg, NULL, deadline);
+}
+
+static int wait_for_group(int64_t deadline)
+{
+    return weir_errgroup_wait_until(scene.group, NULL, deadline);
+}
+
+static int wait_for_limit(int64_t deadline)
+{
+    return weir_errgroup_go_until(scene.group, counter_task, &scene.ran, NULL, deadline);
+}
+
+static int wait_for_context(int64_t deadline)
+{
+    return weir_context_wait_until(scene.ctx, deadline);
+}
+
+static int wait_for_room(int64_t deadline)
+{
+    return weir_pool_submit_until(scene.pool, counter_task, &scene.ran, NULL, deadline);
+}
+
+static int wait_for_quiet(int64_t deadline)
+{
+    return weir_pool_drain_until(scene.pool, NULL, deadline);
+}
+
+static int sleep_for_a_while(int64_t deadline)
+{
+    int err = weir_sleep_until(scene.ctx, deadline);
+    if (deadline == WEIR_FOREVER)
+        return err == -ECANCELED ? 0 : -EINTR;
+    return err == 0 ? -ETIMEDOUT : err;
+}
+
+/* Each returns -ETIMEDOUT at the deadline, and 0 if what it waits for has happened. */
+static int (*const waits[])(int64_t deadline) = {
+    wait_for_task,    wait_for_waitgroup, wait_for_group, wait_for_limit,
+    wait_for_context, wait_for_room,      wait_for_quiet, sleep_for_a_while,
+};
+enum { WAITS = sizeof waits / sizeof waits[0] };
+
+struct wait {
+    int (*fn)(int64_t deadline);
+    int64_t deadline;
+    bool early;
+    caller thread;
+};
+
+static int call_wait(void *arg)
+{
+    struct wait *self = arg;
+    int err = self->fn(self->deadline);
+    self->early = self->deadline != WEIR_FOREVER && weir_now() < self->deadline;
+    return err;
+}
+
+static void set_scene(void)
+{
+    scene.hold = (gate)GATE_INIT;
+    scene.ran = (counter)COUNTER_INIT;
+    scene.pool = new_target_pool(1, 1);
+    ck_assert_int_eq(weir_context_new(&scene.ctx, NULL, WEIR_FOREVER), 0);
+    ck_assert_int_eq(
+        weir_errgroup_new(&scene.group, scene.pool, NULL, WEIR_ERRGROUP_OPTIONS(.limit = 1)), 0);
+    ck_assert_int_eq(weir_errgroup_go(scene.group, gate_task, &scene.hold), 0);
+    gate_await(&scene.hold, 1);
+    ck_assert_int_eq(
+        weir_pool_submit_task(scene.pool, &scene.queued, counter_task, &scene.ran, NULL), 0);
+    weir_waitgroup_add(&scene.wg, 1);
+}
+
+static void strike_scene(void)
+{
+    weir_context_cancel(scene.ctx, 0);
+    weir_errgroup_free(scene.group);
+    weir_context_unref(scene.ctx);
+    finish_pool(scene.pool);
+}
+
+static void start_waits(struct wait all[], int64_t deadline)
+{
+    for (unsigned i = 0; i < WAITS; i++) {
+        all[i] = (struct wait){.fn = waits[i], .deadline = deadline};
+        caller_start(&all[i].thread, call_wait, &all[i]);
+        storm.targets[storm.count++] = all[i].thread.thread;
+    }
+}
+
+START_TEST(all_timed_waits_at_once_keep_their_deadlines_in_a_storm)
+{
+    static struct wait all[WAITS];
+    set_scene();
+    start_waits(all, weir_after(WEIR_MS(300)));
+    begin_storm();
+    for (unsigned i = 0; i < WAITS; i++)
+        counter_await(&all[i].thread.over, 1);
+    end_storm();
+    gate_open(&scene.hold);
+    for (unsigned i = 0; i < WAITS; i++) {
+        ck_assert_int_eq(caller_join(&all[i].thread), -ETIMEDOUT);
+        ck_assert(!all[i].early);
+    }
+    covered("timed waits kept to their deadlines", WAITS);
+    strike_scene();
+}
+END_TEST
+
+START_TEST(no_wait_ends_before_its_time_in_a_storm_and_each_ends_then)
+{
+    enum { ROUNDS = 200 };
+    static struct wait all[WAITS];
+    set_scene();
+    start_waits(all, WEIR_FOREVER);
+    begin_storm();
+    counter_await(&storm.rounds, ROUNDS);
+    for (unsigned i = 0; i < WAITS; i++)
+        ck_assert(!caller_is_over(&all[i].thread));
+    weir_context_cancel(scene.ctx, 0);
+    weir_waitgroup_done(&scene.wg);
+    gate_open(&scene.hold);
+    for (unsigned i = 0; i < WAITS; i++)
+        counter_await(&all[i].thread.over, 1);
+    end_storm();
+    for (unsigned i = 0; i < WAITS; i++)
+        ck_assert_int_eq(caller_join(&all[i].thread), 0);
+    covered("untimed waits ended by what they wait for", WAITS);
+    strike_scene();
+}
+END_TEST
+
+/* Traffic: submitters that block at a queue of one, and workers that park after each task. */
+enum { PRODUCERS = 4, TASKS = 2000 };
+
+static int produce(void *arg)
+{
+    for (int i = 0; i < TASKS; i++) {
+        weir_task task = WEIR_TASK_INIT;
+        int err = i % 8 == 0
+                      ? weir_pool_submit_task(scene.pool, &task, counter_task, &scene.ran, NULL)
+                      : weir_pool_submit(scene.pool, counter_task, &scene.ran);
+        if (err == 0 && i % 8 == 0)
+            err = weir_task_wait_until(&task, NULL, patience());
+        if (err != 0)
+            return err;
+    }
+    counter_await(arg, 1); /* a target must exist until the storm is over */
+    return 0;
+}
+
+START_TEST(traffic_in_a_storm_at_its_workers_and_producers_loses_nothing)
+{
+    caller producers[PRODUCERS];
+    counter leave = COUNTER_INIT;
+    scene.ran = (counter)COUNTER_INIT;
+    scene.pool = new_target_pool(3, 1);
+    for (unsigned i = 0; i < PRODUCERS; i++) {
+        caller_start(&producers[i], produce, &leave);
+        storm.targets[storm.count++] = producers[i].thread;
+    }
+    begin_storm();
+    counter_await(&scene.ran, (size_t)PRODUCERS * TASKS);
+    end_storm();
+    counter_add(&leave, 1);
+    for (unsigned i = 0; i < PRODUCERS; i++)
+        ck_assert_int_eq(caller_join(&producers[i]), 0);
+    covered("tasks run in a storm", (unsigned long)PRODUCERS * TASKS);
+    weir_pool_counts counts;
+    ck_assert_int_eq(weir_pool_drain_until(scene.pool, NULL, patience()), 0);
+    weir_pool_read_counts(scene.pool, &counts);
+    ck_assert_uint_eq(counts.done, (uint64_t)PRODUCERS * TASKS);
+    weir_pool_free(scene.pool);
+}
+END_TEST
+
+/* The park by itself: what it returns is how the wakes that were made are counted. */
+
+enum { SLEEPERS = 4, WAKES = 300 };
+
+struct sleeper {
+    struct park *park;
+    atomic_bool *over;
+    unsigned woken; /* how often it was told that it was */
+    caller thread;
+};
+
+static int sleep_again_and_again(void *arg)
+{
+    struct sleeper *self = arg;
+    while (!atomic_load(self->over))
+        if (weir__park_wait(self->park, 0, patience()) == 0)
+            self->woken++;
+    return 0;
+}
+
+START_TEST(as_many_sleepers_are_told_that_they_were_woken_as_wakers_are_told)
+{
+    struct park park;
+    atomic_bool over = false;
+    struct sleeper sleepers[SLEEPERS];
+    unsigned woken = 0, told = 0;
+    weir__park_init(&park);
+    for (unsigned i = 0; i < SLEEPERS; i++) {
+        sleepers[i] = (struct sleeper){.park = &park, .over = &over};
+        caller_start(&sleepers[i].thread, sleep_again_and_again, &sleepers[i]);
+        storm.targets[storm.count++] = sleepers[i].thread.thread;
+    }
+    begin_storm();
+    for (int i = 0; i < WAKES; i++) {
+        woken += weir__park_wake(&park, i % 16 == 0 ? PARK_ALL : 1);
+        (void)nanosleep(&(struct timespec){.tv_nsec = PERIOD_NS / 2}, NULL);
+    }
+    atomic_store(&over, true);
+    add_seqcst(&park.word, 1);
+    woken += weir__park_wake(&park, PARK_ALL);
+    for (unsigned i = 0; i < SLEEPERS; i++)
+        counter_await(&sleepers[i].thread.over, 1);
+    end_storm();
+    for (unsigned i = 0; i < SLEEPERS; i++) {
+        ck_assert_int_eq(caller_join(&sleepers[i].thread), 0);
+        told += sleepers[i].woken;
+    }
+    ck_assert_uint_gt(woken, 0);
+    ck_assert_uint_eq(told, woken);
+    covered("wakes counted on both sides", woken);
+    weir__park_destroy(&park);
+}
+END_TEST
+
+START_TEST(a_deadline_before_the_clock_began_is_one_that_has_passed)
+{
+    struct park park;
+    weir__park_init(&park);
+    ck_assert_int_eq(weir__park_wait(&park, 0, -1), -ETIMEDOUT);
+    ck_assert_int_eq(weir__park_wait(&park, 0, INT64_MIN), -ETIMEDOUT);
+    ck_assert_int_eq(weir__park_wait(&park, 0, 0), -ETIMEDOUT);
+    ck_assert_int_eq(weir__park_wait(&park, 1, -1), -EAGAIN);
+    weir__park_destroy(&park);
+}
+END_TEST
+
+Suite *weir_suite(void)
+{
+    Suite *suite = suite_create("faults_storms");
+    TCase *all = add_group(suite, "storm");
+    tcase_add_test(all, all_timed_waits_at_once_keep_their_deadlines_in_a_storm);
+    tcase_add_test(all, no_wait_ends_before_its_time_in_a_storm_and_each_ends_then);
+    tcase_add_test(all, traffic_in_a_storm_at_its_workers_and_producers_loses_nothing);
+    TCase *park = add_group(suite, "park");
+    tcase_add_test(park, as_many_sleepers_are_told_that_they_were_woken_as_wakers_are_told);
+    tcase_add_test(park, a_deadline_before_the_clock_began_is_one_that_has_passed);
+    return suite;
+}
