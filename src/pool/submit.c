@@ -130,8 +130,9 @@ static int peek_context(weir_pool *pool, uint64_t position, struct slot *slot, u
 }
 
 /* Takes tickets off the head whose tasks have been taken, or are over. True: there was one. If not,
- * `*ret_until` is when the task at the head will have expired. */
-static bool clear_head(weir_pool *pool, int64_t *ret_until)
+ * `*ret_until` is when the task at the head will have expired. `passed` is a time that has passed,
+ * even if the clock does not say so. */
+static bool clear_head(weir_pool *pool, int64_t passed, int64_t *ret_until)
 {
     bool cleared = false;
     uint64_t position;
@@ -145,7 +146,7 @@ static bool clear_head(weir_pool *pool, int64_t *ret_until)
         weir_state why = WEIR_EXPIRED;
         if (!claim_taken(claim)) {
             int64_t start_by = load_rlx(&slot->start_by);
-            if (start_by == WEIR_FOREVER || start_by > weir_now()) {
+            if (start_by == WEIR_FOREVER || (start_by > passed && start_by > weir_now())) {
                 int err = peek_context(pool, position, slot, claim);
                 if (err == 0) {
                     *ret_until = start_by;
@@ -218,7 +219,8 @@ static int wait_for_room(weir_pool *pool, const struct job *job, weir_context *c
     struct waiter watch = {
         .wake = wake_submitters, .park = &pool->room.park, .contexts = {ctx, of_group, of_pool}};
     bool watching = ctx != NULL || of_group != NULL || of_pool != NULL;
-    bool timed_out = false, woken = false;
+    bool woken = false;
+    int64_t passed = INT64_MIN; /* says the timer: the clock may stand still, or lag behind it */
     deadline = earlier(deadline, weir_context_deadline(ctx));
     deadline = earlier(deadline, weir_context_deadline(of_group));
     deadline = earlier(deadline, weir_context_deadline(of_pool));
@@ -230,7 +232,7 @@ static int wait_for_room(weir_pool *pool, const struct job *job, weir_context *c
         if ((err = weir__refusal(pool)) != 0 || (err = weir_context_err(ctx)) != 0 ||
             (err = weir_context_err(of_group)) != 0 || (err = enqueue(pool, job)) != -EAGAIN)
             break;
-        bool again = clear_head(pool, &until);
+        bool again = clear_head(pool, passed, &until);
         if (watching && waiter_woken(&watch)) {
             weir__waiter_add(&watch);
             again = true;
@@ -239,13 +241,16 @@ static int wait_for_room(weir_pool *pool, const struct job *job, weir_context *c
             eventcount_cancel(&pool->room);
             continue;
         }
-        if (timed_out) {
+        if (deadline != WEIR_FOREVER && (deadline <= passed || deadline <= weir_now())) {
             err = -ETIMEDOUT;
             break;
         }
-        if (weir__eventcount_sleep(&pool->room, key, earlier(until, deadline)))
+        until = earlier(until, deadline);
+        int slept = weir__eventcount_sleep(&pool->room, key, until);
+        if (slept == 0)
             woken = true;
-        timed_out = deadline != WEIR_FOREVER && deadline <= weir_now();
+        else if (slept == -ETIMEDOUT)
+            passed = until;
     }
     eventcount_cancel(&pool->room);
     if (watching)
@@ -264,7 +269,7 @@ int weir__submit(weir_pool *pool, const struct job *job, enum submit_mode mode, 
         err = enqueue(pool, job);
         if (likely(err != -EAGAIN))
             break;
-        if (clear_head(pool, &until)) {
+        if (clear_head(pool, INT64_MIN, &until)) {
             err = 0;
             continue;
         }

@@ -66,7 +66,7 @@ static bool park(struct weir__worker *worker, uint32_t key)
     if (unlikely(eventcount_has_sleepers(&pool->room)))
         weir__eventcount_wake_another(&pool->room, load_rlx(&pool->ring.head));
     weir__wake_all(&pool->outside);
-    return weir__eventcount_sleep(&pool->work, key, WEIR_FOREVER);
+    return weir__eventcount_sleep(&pool->work, key, WEIR_FOREVER) == 0;
 }
 
 static void serve(struct weir__worker *worker)

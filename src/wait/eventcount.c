@@ -46,13 +46,13 @@ void weir__eventcount_destroy(struct eventcount *ec)
     weir__park_destroy(&ec->park);
 }
 
-bool weir__eventcount_sleep(struct eventcount *ec, uint32_t key, int64_t deadline)
+int weir__eventcount_sleep(struct eventcount *ec, uint32_t key, int64_t deadline)
 {
-    bool woken = weir__park_wait(&ec->park, key, deadline) == 0; /* S4 */
-    if (woken)
+    int err = weir__park_wait(&ec->park, key, deadline); /* S4 */
+    if (err == 0)
         add_seqcst(&ec->park.word, 1); /* W1 */
     eventcount_cancel(ec);
-    return woken;
+    return err;
 }
 
 void weir__eventcount_wake_another(struct eventcount *ec, uint64_t position)

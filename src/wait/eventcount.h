@@ -9,7 +9,7 @@
  *         weir__eventcount_sleep(&ec, key, deadline);
  *     }
  *
- * Lock-free for those who notify. At most one wake is in flight: whoever sleep returned true for
+ * Lock-free for those who notify. At most one wake is in flight: whoever sleep returned 0 to
  * must look at the queue, and must notify again if it leaves something there for others.
  */
 #ifndef WEIR_WAIT_EVENTCOUNT_H
@@ -43,9 +43,10 @@ static inline void eventcount_cancel(struct eventcount *ec)
     sub_seqcst(&ec->sleepers, 1);
 }
 
-/* Sleeps until the epoch is no longer `key`, or until `deadline`, or for no reason. True: a wake
- * reached this thread, and it now owes a look. */
-bool weir__eventcount_sleep(struct eventcount *ec, uint32_t key, int64_t deadline);
+/* Sleeps until the epoch is no longer `key`, or until `deadline`, or for no reason. 0: a wake
+ * reached this thread, and it now owes a look; -ETIMEDOUT: the deadline has passed; or another
+ * code. */
+int weir__eventcount_sleep(struct eventcount *ec, uint32_t key, int64_t deadline);
 
 static inline bool eventcount_has_sleepers(struct eventcount *ec)
 {

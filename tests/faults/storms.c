@@ -23,6 +23,7 @@
 #include "support/covered.h"
 #include "support/gate.h"
 #include "support/pools.h"
+#include "support/scene.h"
 #include "support/threads.h"
 #include "weir.h"
 
@@ -128,67 +129,6 @@ static weir_pool *new_target_pool(unsigned workers, unsigned capacity)
     return pool;
 }
 
-/* Everything that a thread can wait for; none of it happens before `hold` is opened. */
-static struct {
-    weir_pool *pool; /* its one worker is held, its queue is full */
-    gate hold;
-    counter ran;
-    weir_task queued;
-    weir_waitgroup wg;
-    weir_errgroup *group; /* at its limit, its one member is held */
-    weir_context *ctx;
-} scene;
-
-static int wait_for_task(int64_t deadline)
-{
-    return weir_task_wait_until(&scene.queued, NULL, deadline);
-}
-
-static int wait_for_waitgroup(int64_t deadline)
-{
-    return weir_waitgroup_wait_until(&scene.wg, NULL, deadline);
-}
-
-static int wait_for_group(int64_t deadline)
-{
-    return weir_errgroup_wait_until(scene.group, NULL, deadline);
-}
-
-static int wait_for_limit(int64_t deadline)
-{
-    return weir_errgroup_go_until(scene.group, counter_task, &scene.ran, NULL, deadline);
-}
-
-static int wait_for_context(int64_t deadline)
-{
-    return weir_context_wait_until(scene.ctx, deadline);
-}
-
-static int wait_for_room(int64_t deadline)
-{
-    return weir_pool_submit_until(scene.pool, counter_task, &scene.ran, NULL, deadline);
-}
-
-static int wait_for_quiet(int64_t deadline)
-{
-    return weir_pool_drain_until(scene.pool, NULL, deadline);
-}
-
-static int sleep_for_a_while(int64_t deadline)
-{
-    int err = weir_sleep_until(scene.ctx, deadline);
-    if (deadline == WEIR_FOREVER)
-        return err == -ECANCELED ? 0 : -EINTR;
-    return err == 0 ? -ETIMEDOUT : err;
-}
-
-/* Each returns -ETIMEDOUT at the deadline, and 0 if what it waits for has happened. */
-static int (*const waits[])(int64_t deadline) = {
-    wait_for_task,    wait_for_waitgroup, wait_for_group, wait_for_limit,
-    wait_for_context, wait_for_room,      wait_for_quiet, sleep_for_a_while,
-};
-enum { WAITS = sizeof waits / sizeof waits[0] };
-
 struct wait {
     int (*fn)(int64_t deadline);
     int64_t deadline;
@@ -204,33 +144,10 @@ static int call_wait(void *arg)
     return err;
 }
 
-static void set_scene(void)
-{
-    scene.hold = (gate)GATE_INIT;
-    scene.ran = (counter)COUNTER_INIT;
-    scene.pool = new_target_pool(1, 1);
-    ck_assert_int_eq(weir_context_new(&scene.ctx, NULL, WEIR_FOREVER), 0);
-    ck_assert_int_eq(
-        weir_errgroup_new(&scene.group, scene.pool, NULL, WEIR_ERRGROUP_OPTIONS(.limit = 1)), 0);
-    ck_assert_int_eq(weir_errgroup_go(scene.group, gate_task, &scene.hold), 0);
-    gate_await(&scene.hold, 1);
-    ck_assert_int_eq(
-        weir_pool_submit_task(scene.pool, &scene.queued, counter_task, &scene.ran, NULL), 0);
-    weir_waitgroup_add(&scene.wg, 1);
-}
-
-static void strike_scene(void)
-{
-    weir_context_cancel(scene.ctx, 0);
-    weir_errgroup_free(scene.group);
-    weir_context_unref(scene.ctx);
-    finish_pool(scene.pool);
-}
-
 static void start_waits(struct wait all[], int64_t deadline)
 {
-    for (unsigned i = 0; i < WAITS; i++) {
-        all[i] = (struct wait){.fn = waits[i], .deadline = deadline};
+    for (unsigned i = 0; i < SCENE_WAITS; i++) {
+        all[i] = (struct wait){.fn = scene_waits[i], .deadline = deadline};
         caller_start(&all[i].thread, call_wait, &all[i]);
         storm.targets[storm.count++] = all[i].thread.thread;
     }
@@ -238,19 +155,19 @@ static void start_waits(struct wait all[], int64_t deadline)
 
 START_TEST(all_timed_waits_at_once_keep_their_deadlines_in_a_storm)
 {
-    static struct wait all[WAITS];
-    set_scene();
+    static struct wait all[SCENE_WAITS];
+    set_scene(new_target_pool(1, 1));
     start_waits(all, weir_after(WEIR_MS(300)));
     begin_storm();
-    for (unsigned i = 0; i < WAITS; i++)
+    for (unsigned i = 0; i < SCENE_WAITS; i++)
         counter_await(&all[i].thread.over, 1);
     end_storm();
     gate_open(&scene.hold);
-    for (unsigned i = 0; i < WAITS; i++) {
+    for (unsigned i = 0; i < SCENE_WAITS; i++) {
         ck_assert_int_eq(caller_join(&all[i].thread), -ETIMEDOUT);
         ck_assert(!all[i].early);
     }
-    covered("timed waits kept to their deadlines", WAITS);
+    covered("timed waits kept to their deadlines", SCENE_WAITS);
     strike_scene();
 }
 END_TEST
@@ -258,22 +175,20 @@ END_TEST
 START_TEST(no_wait_ends_before_its_time_in_a_storm_and_each_ends_then)
 {
     enum { ROUNDS = 200 };
-    static struct wait all[WAITS];
-    set_scene();
+    static struct wait all[SCENE_WAITS];
+    set_scene(new_target_pool(1, 1));
     start_waits(all, WEIR_FOREVER);
     begin_storm();
     counter_await(&storm.rounds, ROUNDS);
-    for (unsigned i = 0; i < WAITS; i++)
+    for (unsigned i = 0; i < SCENE_WAITS; i++)
         ck_assert(!caller_is_over(&all[i].thread));
-    weir_context_cancel(scene.ctx, 0);
-    weir_waitgroup_done(&scene.wg);
-    gate_open(&scene.hold);
-    for (unsigned i = 0; i < WAITS; i++)
+    let_it_happen();
+    for (unsigned i = 0; i < SCENE_WAITS; i++)
         counter_await(&all[i].thread.over, 1);
     end_storm();
-    for (unsigned i = 0; i < WAITS; i++)
+    for (unsigned i = 0; i < SCENE_WAITS; i++)
         ck_assert_int_eq(caller_join(&all[i].thread), 0);
-    covered("untimed waits ended by what they wait for", WAITS);
+    covered("untimed waits ended by what they wait for", SCENE_WAITS);
     strike_scene();
 }
 END_TEST
@@ -281,44 +196,48 @@ END_TEST
 /* Traffic: submitters that block at a queue of one, and workers that park after each task. */
 enum { PRODUCERS = 4, TASKS = 2000 };
 
-static int produce(void *arg)
+static struct {
+    weir_pool *pool;
+    counter ran, leave;
+} traffic = {.ran = COUNTER_INIT, .leave = COUNTER_INIT};
+
+static int produce(void *unused)
 {
+    (void)unused;
     for (int i = 0; i < TASKS; i++) {
         weir_task task = WEIR_TASK_INIT;
         int err = i % 8 == 0
-                      ? weir_pool_submit_task(scene.pool, &task, counter_task, &scene.ran, NULL)
-                      : weir_pool_submit(scene.pool, counter_task, &scene.ran);
+                      ? weir_pool_submit_task(traffic.pool, &task, counter_task, &traffic.ran, NULL)
+                      : weir_pool_submit(traffic.pool, counter_task, &traffic.ran);
         if (err == 0 && i % 8 == 0)
             err = weir_task_wait_until(&task, NULL, patience());
         if (err != 0)
             return err;
     }
-    counter_await(arg, 1); /* a target must exist until the storm is over */
+    counter_await(&traffic.leave, 1); /* a target must exist until the storm is over */
     return 0;
 }
 
 START_TEST(traffic_in_a_storm_at_its_workers_and_producers_loses_nothing)
 {
     caller producers[PRODUCERS];
-    counter leave = COUNTER_INIT;
-    scene.ran = (counter)COUNTER_INIT;
-    scene.pool = new_target_pool(3, 1);
+    traffic.pool = new_target_pool(3, 1);
     for (unsigned i = 0; i < PRODUCERS; i++) {
-        caller_start(&producers[i], produce, &leave);
+        caller_start(&producers[i], produce, NULL);
         storm.targets[storm.count++] = producers[i].thread;
     }
     begin_storm();
-    counter_await(&scene.ran, (size_t)PRODUCERS * TASKS);
+    counter_await(&traffic.ran, (size_t)PRODUCERS * TASKS);
     end_storm();
-    counter_add(&leave, 1);
+    counter_add(&traffic.leave, 1);
     for (unsigned i = 0; i < PRODUCERS; i++)
         ck_assert_int_eq(caller_join(&producers[i]), 0);
     covered("tasks run in a storm", (unsigned long)PRODUCERS * TASKS);
     weir_pool_counts counts;
-    ck_assert_int_eq(weir_pool_drain_until(scene.pool, NULL, patience()), 0);
-    weir_pool_read_counts(scene.pool, &counts);
+    ck_assert_int_eq(weir_pool_drain_until(traffic.pool, NULL, patience()), 0);
+    weir_pool_read_counts(traffic.pool, &counts);
     ck_assert_uint_eq(counts.done, (uint64_t)PRODUCERS * TASKS);
-    weir_pool_free(scene.pool);
+    weir_pool_free(traffic.pool);
 }
 END_TEST
 
