@@ -347,7 +347,8 @@ int weir__wait_until(const void *key, bool (*ready)(void *arg), void *arg, weir_
     struct park *park = &this_thread()->park;
     struct waiter object = {.key = key, .wake = weir__wake_thread, .park = park};
     struct waiter watch = {.wake = weir__wake_thread, .park = park};
-    weir__waiter_add(&object);
+    if (key != NULL)
+        weir__waiter_add(&object);
     bool watching = ctx != NULL || also != NULL;
     watch.contexts[0] = ctx;
     for (size_t i = 0; also != NULL && i < 2; i++)
@@ -368,7 +369,7 @@ int weir__wait_until(const void *key, bool (*ready)(void *arg), void *arg, weir_
         }
         /* Woken for something that is not (yet) what we wait for: enter again, then look again. */
         bool again = false;
-        if (waiter_woken(&object)) {
+        if (key != NULL && waiter_woken(&object)) {
             weir__waiter_add(&object);
             again = true;
         }
@@ -379,7 +380,8 @@ int weir__wait_until(const void *key, bool (*ready)(void *arg), void *arg, weir_
         if (!again)
             slept = weir__park_wait(park, seen, until);
     }
-    weir__waiter_remove(&object);
+    if (key != NULL)
+        weir__waiter_remove(&object);
     if (watching)
         weir__waiter_remove(&watch);
     return err;
@@ -396,19 +398,16 @@ static bool context_over(void *ctx)
     return weir_context_err(ctx) != 0;
 }
 
-/* Waits for nothing but the context and the deadline; the key is its own address on the stack. */
 int weir_sleep_until(weir_context *ctx, int64_t deadline)
 {
-    const char nothing = 0;
-    int err = weir__wait_until(&nothing, never, NULL, ctx, NULL, deadline);
+    int err = weir__wait_until(NULL, never, NULL, ctx, NULL, deadline);
     return err == -ETIMEDOUT && weir_context_err(ctx) == 0 ? 0 : err;
 }
 
 int weir_context_wait_until(weir_context *ctx, int64_t deadline)
 {
-    const char nothing = 0;
     if (context_over(ctx))
         return 0;
-    int err = weir__wait_until(&nothing, context_over, ctx, ctx, NULL, deadline);
+    int err = weir__wait_until(NULL, context_over, ctx, ctx, NULL, deadline);
     return context_over(ctx) ? 0 : err;
 }

@@ -44,7 +44,8 @@ void weir__context_watch(struct waiter *waiter);
  * else ctx's err, or -ETIMEDOUT. A context that is over fails first; then ready() is asked even if
  * the deadline has passed. ready() looks in a sequentially consistent way; it may also take what it
  * finds, for once it has said yes it is not asked again. It is asked also when a context in
- * `also` (may be NULL, and so may its elements) is cancelled, which in itself ends nothing. */
+ * `also` (may be NULL, and so may its elements) is cancelled, which in itself ends nothing. A NULL
+ * key: nobody wakes by address; whoever makes it ready, if anybody, wakes this thread's park. */
 int weir__wait_until(const void *key, bool (*ready)(void *arg), void *arg, weir_context *ctx,
                      const weir_context *const also[2], int64_t deadline);
 

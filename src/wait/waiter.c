@@ -64,31 +64,65 @@ void weir__wake_thread(struct waiter *waiter)
     (void)weir__park_wake(waiter->park, 1);
 }
 
-void weir__waiter_add(struct waiter *waiter)
+struct bucket *weir__waiters_lock(const void *key)
 {
-    struct bucket *bucket = bucket_of(waiter->key);
-    lock_acquire(&bucket->lock);        /* so whoever woke it before is through */
-    store_rlx(&waiter->woken, WAITING); /* under the lock */
-    list_append(&bucket->waiters, &waiter->link);
-    add_seqcst(&bucket->count, 1);
+    struct bucket *bucket = bucket_of(key);
+    lock_acquire(&bucket->lock);
+    return bucket;
+}
+
+void weir__waiters_unlock(struct bucket *bucket)
+{
     lock_release(&bucket->lock);
 }
 
-static void take_out(struct bucket *bucket, struct waiter *waiter)
+struct waiter *weir__waiters_next_locked(struct bucket *bucket, const void *key,
+                                         const struct waiter *after)
+{
+    struct list *at = after != NULL ? after->link.next : bucket->waiters.next;
+    for (; at != &bucket->waiters; at = at->next) {
+        struct waiter *waiter = container_of(at, struct waiter, link);
+        if (waiter->key == key)
+            return waiter;
+    }
+    return NULL;
+}
+
+void weir__waiter_add_locked(struct bucket *bucket, struct waiter *waiter)
+{
+    store_rlx(&waiter->woken, WAITING); /* under the lock */
+    list_append(&bucket->waiters, &waiter->link);
+    add_seqcst(&bucket->count, 1);
+}
+
+void weir__waiter_take_locked(struct bucket *bucket, struct waiter *waiter)
 {
     list_remove(&waiter->link);
     sub_seqcst(&bucket->count, 1);
+}
+
+void weir__waiter_wake_locked(struct waiter *waiter)
+{
+    store_rel(&waiter->woken, WOKEN); /* before the wake, so that the woken thread sees it */
+    waiter->wake(waiter);
+    store_rel(&waiter->woken, RELEASED); /* R6: from here on it may be gone */
+}
+
+void weir__waiter_add(struct waiter *waiter)
+{
+    struct bucket *bucket = weir__waiters_lock(waiter->key); /* whoever woke it before is through */
+    weir__waiter_add_locked(bucket, waiter);
+    weir__waiters_unlock(bucket);
 }
 
 void weir__waiter_remove(struct waiter *waiter)
 {
     if (load_acq(&waiter->woken) == RELEASED) /* A6 */
         return;
-    struct bucket *bucket = bucket_of(waiter->key);
-    lock_acquire(&bucket->lock);
+    struct bucket *bucket = weir__waiters_lock(waiter->key);
     if (load_rlx(&waiter->woken) == WAITING) /* under the lock */
-        take_out(bucket, waiter);
-    lock_release(&bucket->lock);
+        weir__waiter_take_locked(bucket, waiter);
+    weir__waiters_unlock(bucket);
 }
 
 static void wake(const void *key, bool (*match)(const struct waiter *, const void *),
@@ -98,16 +132,13 @@ static void wake(const void *key, bool (*match)(const struct waiter *, const voi
     if (load_seqcst(&bucket->count) == 0)
         return;
     lock_acquire(&bucket->lock);
-    struct list *next;
-    for (struct list *at = bucket->waiters.next; at != &bucket->waiters && most > 0; at = next) {
-        next = at->next;
-        struct waiter *waiter = container_of(at, struct waiter, link);
-        if (waiter->key != key || (match != NULL && !match(waiter, arg)))
+    struct waiter *waiter = weir__waiters_next_locked(bucket, key, NULL), *next;
+    for (; waiter != NULL && most > 0; waiter = next) {
+        next = weir__waiters_next_locked(bucket, key, waiter);
+        if (match != NULL && !match(waiter, arg))
             continue;
-        take_out(bucket, waiter);
-        store_rel(&waiter->woken, WOKEN); /* before the wake, so that the woken thread sees it */
-        waiter->wake(waiter);
-        store_rel(&waiter->woken, RELEASED); /* R6: from here on it may be gone */
+        weir__waiter_take_locked(bucket, waiter);
+        weir__waiter_wake_locked(waiter);
         most--;
     }
     lock_release(&bucket->lock);

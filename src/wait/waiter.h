@@ -53,6 +53,23 @@ static inline bool waiter_woken(const struct waiter *waiter)
 void weir__wake_all(const void *key);
 void weir__wake_one(const void *key);
 
+/* For objects that give what is waited for to those who have waited longest. Whoever gives holds
+ * the lock of the key's bucket: it looks at the waiters in the order in which they entered, takes
+ * some out, changes the object, and only then wakes them, for a waiter that finds itself woken has
+ * what it waited for. Between lock and unlock no other key may be locked or woken. */
+struct bucket *weir__waiters_lock(const void *key);
+void weir__waiters_unlock(struct bucket *bucket);
+
+/* The one that entered next after `after` (NULL: the first) under `key`, or NULL. */
+struct waiter *weir__waiters_next_locked(struct bucket *bucket, const void *key,
+                                         const struct waiter *after);
+
+/* Enters a waiter; takes out one that is WAITING, whose `link` is then the caller's; and wakes one
+ * that was taken out, which may be gone afterwards. */
+void weir__waiter_add_locked(struct bucket *bucket, struct waiter *waiter);
+void weir__waiter_take_locked(struct bucket *bucket, struct waiter *waiter);
+void weir__waiter_wake_locked(struct waiter *waiter);
+
 /* Somebody who runs queued tasks of an object while it waits for it is entered under another
  * address: it is to be woken also when there is one more to run. */
 static inline const void *helper_key(const void *object)
