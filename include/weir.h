@@ -9,6 +9,7 @@
 #include "weir/errgroup.h"
 #include "weir/pool.h"
 #include "weir/ring.h"
+#include "weir/semaphore.h"
 #include "weir/task.h"
 #include "weir/waitgroup.h"
 

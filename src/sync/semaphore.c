@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT */
+/* semaphore.c - a weighted semaphore that serves in the order of arrival.
+ *
+ * state: {unused:31, WAITED_FOR:1, free:32}. While the flag is clear, permits are taken and given
+ * back by CAS. Those who wait are entered in the table of waiters under the semaphore's address, so
+ * that the semaphore itself carries no list.
+ *
+ * Invariants:
+ *   I1  Somebody is entered only while the flag is set; flag and list change under the bucket's
+ *       lock. The flag may be set while nobody is entered: in a child process, whose table is empty
+ *       at first. So the list decides, and the flag only says that it must be asked.
+ *   I2  While the flag is set, the state changes only under the lock: all other changes are CASes
+ *       from a state without it.
+ *   I3  At an unlock, the first one entered whose context is not over needs more than is free.
+ *
+ * Permits are handed over under the lock. Who waits finds itself woken, or gives up under the same
+ * lock: so a wait that ends without success has taken nothing. Whoever gives up may have been the
+ * large request that the others waited behind, and hands over what is free then.
+ *
+ * Who was handed its permits may destroy the semaphore. So the hand-over has two steps: it takes
+ * out whoever can be served and writes the state; then it wakes them, and touches the semaphore no
+ * more.
+ *
+ * Edges: R14 a CAS or store of state by a release -> A14 the CAS or load of it by whoever takes:
+ * what came before the release. Every change reads the state with acquire and writes it with
+ * release, so that the edge leads through any number of them.
+ */
+#include "weir/semaphore.h"
+
+#include <errno.h>
+
+#include "base/assert.h"
+#include "os/thread.h"
+#include "sync/context.h"
+
+#define WAITED_FOR (UINT64_C(1) << 32)
+
+struct __attribute__((may_alias)) semaphore {
+    atomic(uint64_t) state;
+    uint32_t permits; /* in all; constant */
+};
+
+_Static_assert(sizeof(struct semaphore) <= sizeof(weir_semaphore), "fits");
+
+/* Somebody who waits, on its own stack. */
+struct request {
+    struct waiter waiter; /* with its context */
+    uint32_t n;
+};
+
+static uint32_t free_permits(uint64_t state)
+{
+    return (uint32_t)state;
+}
+
+int weir_semaphore_init(weir_semaphore *handle, uint32_t permits)
+{
+    struct semaphore *sem = (struct semaphore *)handle;
+    if (sem == NULL || permits == 0)
+        return -EINVAL;
+    *handle = (weir_semaphore){{0}};
+    sem->permits = permits;
+    store_rel(&sem->state, permits); /* R14 */
+    return 0;
+}
+
+void weir_semaphore_destroy(weir_semaphore *handle)
+{
+    struct semaphore *sem = (struct semaphore *)handle;
+    if (sem == NULL)
+        return;
+    struct bucket *bucket = weir__waiters_lock(sem);
+    bool waited_for = weir__waiters_next_locked(bucket, sem, NULL) != NULL;
+    weir__waiters_unlock(bucket);
+    if (waited_for)
+        weir__misuse("weir_semaphore_destroy", "somebody waits for the semaphore.");
+    sem->permits = 0;
+    store_rlx(&sem->state, 0); /* nobody uses it any more */
+}
+
+/* Taking. */
+
+/* Takes n if they are free and nobody is known to wait. */
+static inline bool take(struct semaphore *sem, uint32_t n)
+{
+    uint64_t state = load_rlx(&sem->state); /* the CAS checks it */
+    while ((state & WAITED_FOR) == 0 && free_permits(state) >= n)
+        if (likely(cas_acqrel(&sem->state, &state, state - n))) /* A14, R14 */
+            return true;
+    return false;
+}
+
+/* Under the lock: takes n if they are free and nobody waits. If not, it enters `request`, unless
+ * that is NULL. */
+static bool take_or_enter(struct semaphore *sem, uint32_t n, struct request *request)
+{
+    struct bucket *bucket = weir__waiters_lock(sem);
+    bool others = weir__waiters_next_locked(bucket, sem, NULL) != NULL;
+    uint64_t state = load_acq(&sem->state); /* A14 */
+    uint64_t next;
+    bool taken;
+    do {
+        taken = !others && free_permits(state) >= n;
+        next = taken ? free_permits(state) - n : state;
+        if (!taken && request != NULL)
+            next |= WAITED_FOR;                                        /* I1 */
+    } while (next != state && !cas_acqrel(&sem->state, &state, next)); /* A14, R14 */
+    if (!taken && request != NULL)
+        weir__waiter_add_locked(bucket, &request->waiter);
+    weir__waiters_unlock(bucket);
+    return taken;
+}
+
+int weir_semaphore_try_acquire(weir_semaphore *handle, uint32_t n)
+{
+    struct semaphore *sem = (struct semaphore *)handle;
+    if (sem == NULL || n > sem->permits)
+        return -EINVAL;
+    if (n == 0 || likely(take(sem, n)))
+        return 0;
+    /* A flag beside enough free permits may be one that the process inherited, see I1. */
+    uint64_t state = load_rlx(&sem->state); /* a hint: take_or_enter looks again */
+    if ((state & WAITED_FOR) == 0 || free_permits(state) < n)
+        return -EAGAIN;
+    return take_or_enter(sem, n, NULL) ? 0 : -EAGAIN;
+}
+
+/* Giving. */
+
+/* Under the lock, the flag being set: adds n to what is free, takes out whoever can be served, and
+ * wakes them. Afterwards the semaphore may be gone. */
+static void hand_over_locked(struct semaphore *sem, struct bucket *bucket, uint32_t n)
+{
+    struct list served;
+    list_init(&served);
+    uint32_t left = free_permits(load_acq(&sem->state)) + n; /* A14 */
+    uint64_t flag = 0;
+    struct waiter *waiter = weir__waiters_next_locked(bucket, sem, NULL), *next;
+    for (; waiter != NULL; waiter = next) {
+        next = weir__waiters_next_locked(bucket, sem, waiter);
+        struct request *request = container_of(waiter, struct request, waiter);
+        if (weir_context_err(waiter->contexts[0]) != 0) {
+            flag = WAITED_FOR; /* it is about to give up */
+            continue;
+        }
+        if (request->n > left) {
+            flag = WAITED_FOR;
+            break; /* I3 */
+        }
+        left -= request->n;
+        weir__waiter_take_locked(bucket, waiter);
+        list_append(&served, &waiter->link);
+    }
+    store_rel(&sem->state, flag | left); /* R14; a store suffices, I2 */
+    while (!list_empty(&served)) {
+        waiter = container_of(served.next, struct waiter, link);
+        list_remove(&waiter->link);
+        weir__waiter_wake_locked(waiter);
+    }
+}
+
+/* The same if the flag is set and there is room for n; false if not. */
+static bool release_to_waiters(struct semaphore *sem, uint32_t n)
+{
+    struct bucket *bucket = weir__waiters_lock(sem);
+    uint64_t state = load_acq(&sem->state); /* A14 */
+    bool fits = n <= sem->permits - free_permits(state);
+    bool handed_over = (state & WAITED_FOR) != 0 && fits;
+    if (handed_over)
+        hand_over_locked(sem, bucket, n);
+    weir__waiters_unlock(bucket);
+    return handed_over;
+}
+
+void weir_semaphore_release(weir_semaphore *handle, uint32_t n)
+{
+    struct semaphore *sem = (struct semaphore *)handle;
+    if (sem == NULL)
+        weir__misuse("weir_semaphore_release", "the semaphore is NULL.");
+    uint64_t state = load_rlx(&sem->state); /* the CAS checks it, or the lock */
+    while (n != 0) {
+        if (n > sem->permits - free_permits(state))
+            weir__misuse("weir_semaphore_release", "more permits are released than were acquired.");
+        if (likely((state & WAITED_FOR) == 0)) {
+            if (cas_acqrel(&sem->state, &state, state + n)) /* A14, R14 */
+                return;
+        } else {
+            if (release_to_waiters(sem, n))
+                return;
+            state = load_rlx(&sem->state); /* as above */
+        }
+    }
+}
+
+/* Waiting. */
+
+static bool served(void *arg)
+{
+    const struct request *request = arg;
+    return waiter_woken(&request->waiter);
+}
+
+/* False: it was served before. */
+static bool give_up(struct semaphore *sem, struct request *request)
+{
+    struct bucket *bucket = weir__waiters_lock(sem);
+    bool waits = !waiter_woken(&request->waiter);
+    if (waits) {
+        weir__waiter_take_locked(bucket, &request->waiter);
+        hand_over_locked(sem, bucket, 0);
+    }
+    weir__waiters_unlock(bucket);
+    return waits;
+}
+
+/* What was taken may have been released after the context was cancelled: then it is not ours. */
+static inline int keep(struct semaphore *sem, uint32_t n, const weir_context *ctx)
+{
+    int err = weir_context_err(ctx);
+    if (unlikely(err != 0))
+        weir_semaphore_release((weir_semaphore *)sem, n);
+    return err;
+}
+
+int weir_semaphore_acquire_until(weir_semaphore *handle, uint32_t n, weir_context *ctx,
+                                 int64_t deadline)
+{
+    struct semaphore *sem = (struct semaphore *)handle;
+    if (sem == NULL || n > sem->permits)
+        return -EINVAL;
+    int err = weir_context_err(ctx);
+    if (err != 0 || n == 0)
+        return err;
+    if (likely(take(sem, n)))
+        return keep(sem, n, ctx);
+    struct request request = {
+        .waiter = {.key = sem, .wake = weir__wake_thread, .park = &this_thread()->park},
+        .n = n,
+    };
+    request.waiter.contexts[0] = ctx;
+    if (take_or_enter(sem, n, &request))
+        return keep(sem, n, ctx);
+    err = weir__wait_until(NULL, served, &request, ctx, NULL, deadline);
+    if (err != 0)
+        return give_up(sem, &request) ? err : 0;
+    weir__waiter_remove(&request.waiter);
+    return 0;
+}
+
+int weir_semaphore_acquire(weir_semaphore *sem, uint32_t n)
+{
+    return weir_semaphore_acquire_until(sem, n, NULL, WEIR_FOREVER);
+}
