@@ -36,15 +36,28 @@ int weir__thread_start(pthread_t *ret_thread, void *(*run)(void *), void *arg, s
     return -err;
 }
 
-void weir__thread_name(const char *name, unsigned index)
+enum { NAME_LIMIT = 16 }; /* Linux: 15 bytes and the NUL */
+
+/* `suffix` is shorter than the limit. */
+static void name_thread(const char *name, const char *suffix)
 {
-    enum { LIMIT = 16 }; /* Linux: 15 bytes and the NUL */
-    char text[LIMIT], suffix[LIMIT];
-    (void)snprintf(suffix, sizeof suffix, "/%u", index);
-    size_t room = LIMIT - 1 - strlen(suffix), length = strnlen(name, room);
+    char text[NAME_LIMIT];
+    size_t room = NAME_LIMIT - 1 - strlen(suffix), length = strnlen(name, room);
     memcpy(text, name, length);
     memcpy(text + length, suffix, strlen(suffix) + 1);
     (void)pthread_setname_np(pthread_self(), text);
+}
+
+void weir__thread_name(const char *name, unsigned index)
+{
+    char suffix[NAME_LIMIT];
+    (void)snprintf(suffix, sizeof suffix, "/%u", index);
+    name_thread(name, suffix);
+}
+
+void weir__thread_name_timer(const char *name)
+{
+    name_thread(name, "/timer");
 }
 
 size_t weir__stack_minimum(void)

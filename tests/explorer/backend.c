@@ -58,6 +58,12 @@ int virtual_join(pthread_t number, void **ret_result)
     return 0;
 }
 
+int virtual_detach(pthread_t number)
+{
+    vthread_get((unsigned)number)->joined = true;
+    return 0;
+}
+
 int weir__thread_start(pthread_t *ret_thread, void *(*run)(void *), void *arg, size_t stack_size)
 {
     (void)stack_size;
@@ -69,6 +75,11 @@ void weir__thread_name(const char *name, unsigned index)
 {
     (void)name;
     (void)index;
+}
+
+void weir__thread_name_timer(const char *name)
+{
+    (void)name;
 }
 
 size_t weir__stack_minimum(void)

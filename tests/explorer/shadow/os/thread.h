@@ -17,9 +17,11 @@ struct self {
 struct self *virtual_self(void);
 pthread_t virtual_thread(void);
 int virtual_join(pthread_t thread, void **ret_result);
+int virtual_detach(pthread_t thread);
 
 #define pthread_self virtual_thread
 #define pthread_join virtual_join
+#define pthread_detach virtual_detach
 
 static inline struct self *this_thread(void)
 {
@@ -28,6 +30,7 @@ static inline struct self *this_thread(void)
 
 int weir__thread_start(pthread_t *ret_thread, void *(*run)(void *), void *arg, size_t stack_size);
 void weir__thread_name(const char *name, unsigned index);
+void weir__thread_name_timer(const char *name);
 size_t weir__stack_minimum(void);
 void weir__thread_yield(void);
 
