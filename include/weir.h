@@ -8,6 +8,7 @@
 #include "weir/context.h"
 #include "weir/errgroup.h"
 #include "weir/pool.h"
+#include "weir/retry.h"
 #include "weir/ring.h"
 #include "weir/semaphore.h"
 #include "weir/task.h"
