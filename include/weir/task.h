@@ -80,6 +80,19 @@ WEIR_API WEIR_NODISCARD int weir_task_try_wait(weir_task *task);
 WEIR_API WEIR_NODISCARD int weir_task_wait_until(weir_task *task, weir_context *ctx,
                                                  int64_t deadline);
 
+/* Blocks until one of the `n` tasks is over, and returns the index of one that is: the lowest, if
+ * several are. NULL elements are passed over, so that the ones that are done with can be set to
+ * NULL. Blocks, runs tasks and lets them expire as weir_task_wait does; each call looks at all of
+ * them. Neither the array nor a task may go away before the call has returned, also if another
+ * thread has waited for that task.
+ * Returns an index >= 0; -EINVAL (no task, one that was never submitted, or n > INT_MAX); -EDEADLK
+ * (the caller is inside all of them); -ESTALE; try_: -EAGAIN; _until: -ETIMEDOUT, -ECANCELED.
+ * Ordering: what the task at the index did happens-before the return. */
+WEIR_API WEIR_NODISCARD int weir_wait_any(weir_task *const tasks[], size_t n);
+WEIR_API WEIR_NODISCARD int weir_try_wait_any(weir_task *const tasks[], size_t n);
+WEIR_API WEIR_NODISCARD int weir_wait_any_until(weir_task *const tasks[], size_t n,
+                                                weir_context *ctx, int64_t deadline);
+
 /* Cancels the task. Returns 0: it will never run, it is CANCELLED and on_done has been told;
  * -EINPROGRESS: it has started, its context is cancelled now (or another thread is just ending it);
  * -EALREADY: it is over; -EINVAL (NULL, or never submitted); -ESTALE. Blocks for a short internal

@@ -20,6 +20,7 @@
 #include "weir/task.h"
 
 #include <errno.h>
+#include <limits.h>
 
 #include "base/options.h"
 #include "pool/pool.h"
@@ -74,6 +75,34 @@ int weir_task_status(const weir_task *handle)
     return over(word) ? load_rlx(&task->status) : -EINPROGRESS;
 }
 
+/* Who waits for any of several tasks is entered under this address, with a task_wait. */
+static const char any_of_several;
+
+struct task_wait {
+    weir_task *const *tasks; /* NULL elements are left out */
+    size_t n;
+    bool helps;      /* this thread may run a task that has not started */
+    size_t index;    /* of the task that is over or refused, or that was claimed */
+    weir_pool *pool; /* of the claimed one, or NULL */
+    struct job job;
+};
+
+static bool is_among(const struct waiter *waiter, const void *task)
+{
+    const struct task_wait *wait = waiter->arg;
+    for (size_t i = 0; i < wait->n; i++)
+        if (wait->tasks[i] == task)
+            return true;
+    return false;
+}
+
+/* Only the address: the task may be gone. */
+static void wake_waiters_of(const void *task)
+{
+    weir__wake_all(task);
+    weir__wake_matching(&any_of_several, is_among, task);
+}
+
 /* What the pool asks and tells while it has the task. */
 
 void weir__task_running(void *object)
@@ -104,7 +133,7 @@ void weir__task_over(void *object, weir_state end)
 {
     struct task *task = object;
     (void)xchg_seqcst(&task->word, (uint32_t)end); /* E1 */
-    weir__wake_all(object);                        /* only the address */
+    wake_waiters_of(object);
 }
 
 void weir__task_queued(void *object, uint64_t claim)
@@ -205,7 +234,7 @@ static int submit_task(weir_pool *pool, weir_task *handle, weir_task_fn *fn, voi
     if (err != 0) {
         store_rlx(&task->status, status);
         (void)xchg_seqcst(&task->word, task->before); /* for who met it while it was tried */
-        weir__wake_all(task);
+        wake_waiters_of(task);
     }
     return err;
 }
@@ -246,41 +275,83 @@ static bool claim(weir_pool *pool, struct task *task, struct job *ret)
            weir__take_out_of_turn(pool, slot, queued); /* R12 */
 }
 
-struct task_wait {
-    struct task *task;
-    weir_pool *helped; /* the pool of the task, if this thread may run it; else NULL */
-    struct job job;
-    bool found;
-};
+static struct task *waited_for(const struct task_wait *wait, size_t i)
+{
+    return (struct task *)wait->tasks[i];
+}
 
 static bool over_or_claimed(void *arg)
 {
     struct task_wait *wait = arg;
-    uint32_t word = load_seqcst(&wait->task->word); /* E2 */
-    return over(word) || word == WEIR_IDLE ||       /* the latter: its submit was refused */
-           (wait->helped != NULL && (wait->found = claim(wait->helped, wait->task, &wait->job)));
+    for (wait->index = 0; wait->index < wait->n; wait->index++) {
+        const struct task *task = waited_for(wait, wait->index);
+        uint32_t word = task != NULL ? load_seqcst(&task->word) : WEIR_QUEUED; /* E2 */
+        if (over(word) || word == WEIR_IDLE) /* the latter: its submit was refused */
+            return true;
+    }
+    for (wait->index = 0; wait->helps && wait->index < wait->n; wait->index++) {
+        struct task *task = waited_for(wait, wait->index);
+        if (task == NULL || load_seqcst(&task->word) != WEIR_QUEUED) /* E4 */
+            continue;
+        weir_pool *helped = weir__helped(load_rlx(&task->pool));
+        if (helped != NULL && claim(helped, task, &wait->job)) {
+            wait->pool = helped;
+            return true;
+        }
+    }
+    return false;
 }
 
-/* Until the task is over: runs it if it is queued and this thread may; ends it if it expires. */
-static int wait_for(weir_pool *pool, struct task *task, weir_context *ctx, int64_t deadline)
+/* The first time after `after` at which one of the queued tasks expires. */
+static int64_t next_expiry(const struct task_wait *wait, int64_t after)
 {
-    weir_pool *helped = weir__helped(pool);
-    bool expires = true;
+    int64_t first = WEIR_FOREVER;
+    for (size_t i = 0; i < wait->n; i++) {
+        const struct task *task = waited_for(wait, i);
+        if (task == NULL || load_seqcst(&task->word) != WEIR_QUEUED) /* E4 */
+            continue;
+        int64_t start_by = load_rlx(&task->start_by);
+        if (start_by > after)
+            first = earlier(first, start_by);
+    }
+    return first;
+}
+
+/* Ends those that are still queued at their `start_by`. */
+static void expire(struct task_wait *wait, int64_t now)
+{
+    for (size_t i = 0; i < wait->n; i++) {
+        struct task *task = waited_for(wait, i);
+        if (task == NULL || load_seqcst(&task->word) != WEIR_QUEUED || /* E4 */
+            load_rlx(&task->start_by) > now)
+            continue;
+        weir_pool *pool = load_rlx(&task->pool);
+        if (claim(pool, task, &wait->job))
+            weir__end_unstarted(pool, &wait->job, WEIR_EXPIRED);
+    }
+}
+
+/* Until one of the tasks is over: runs one that is queued if this thread may; ends those that
+ * expire. Each time of expiry is seen once: what is queued after it, somebody else has. */
+static int wait_for(struct task_wait *wait, const void *key, weir_context *ctx, int64_t deadline)
+{
+    int64_t expired = INT64_MIN;
     for (;;) {
-        struct task_wait wait = {.task = task};
-        if (deadline == WEIR_FOREVER || deadline > weir_now())
-            wait.helped = helped;
-        int64_t start_by = expires ? load_rlx(&task->start_by) : WEIR_FOREVER;
+        /* Not when the deadline has passed: a task may take long. */
+        wait->helps = deadline == WEIR_FOREVER || deadline > weir_now();
+        wait->pool = NULL;
+        int64_t start_by = next_expiry(wait, expired);
         int err =
-            weir__wait_until(task, over_or_claimed, &wait, ctx, NULL, earlier(deadline, start_by));
-        if (wait.found) {
-            weir__run(pool, &wait.job, 0);
+            weir__wait_until(key, over_or_claimed, wait, ctx, NULL, earlier(deadline, start_by));
+        if (wait->pool != NULL) {
+            weir__run(wait->pool, &wait->job, 0);
         } else if (err == -ETIMEDOUT && start_by < deadline && weir_context_err(ctx) == 0) {
-            if (claim(pool, task, &wait.job))
-                weir__end_unstarted(pool, &wait.job, WEIR_EXPIRED);
-            expires = false; /* it has started, or is over */
+            expire(wait, start_by);
+            expired = start_by;
         } else {
-            return err == 0 && load_seqcst(&task->word) == WEIR_IDLE ? -EINVAL : err;
+            return err == 0 && load_seqcst(&waited_for(wait, wait->index)->word) == WEIR_IDLE
+                       ? -EINVAL
+                       : err;
         }
     }
 }
@@ -296,12 +367,12 @@ int weir_task_wait_until(weir_task *handle, weir_context *ctx, int64_t deadline)
     int err = weir_context_err(ctx);
     if (err != 0 || over(word))
         return err;
-    weir_pool *pool = load_rlx(&task->pool);
     if (inherited(task))
         return -ESTALE;
     if (weir__inside_owner(owner_of(task, OWNER_TASK)))
         return -EDEADLK;
-    return wait_for(pool, task, ctx, deadline);
+    struct task_wait wait = {.tasks = &handle, .n = 1};
+    return wait_for(&wait, task, ctx, deadline);
 }
 
 int weir_task_wait(weir_task *task)
@@ -318,6 +389,65 @@ int weir_task_try_wait(weir_task *handle)
     if (over(word))
         return 0;
     return inherited(task) ? -ESTALE : -EAGAIN;
+}
+
+/* Finds a task that is over. Returns 0 with its index, or why there is none: -EAGAIN, or
+ * -EDEADLK if the caller is inside each of them. */
+static int find_over(weir_task *const tasks[], size_t n, const weir_context *ctx, size_t *ret_index)
+{
+    size_t found = n, live = 0, own = 0;
+    bool stale = false;
+    for (size_t i = 0; tasks != NULL && i < n; i++) {
+        const struct task *task = (const struct task *)tasks[i];
+        if (task == NULL)
+            continue;
+        uint32_t word = load_acq(&task->word); /* E2, E4 */
+        if (state_in(word) == WEIR_IDLE)
+            return -EINVAL;
+        live++;
+        if (over(word) && found == n)
+            found = i;
+        else if (inherited(task))
+            stale = true;
+        else if (weir__inside_owner(owner_of(task, OWNER_TASK)))
+            own++;
+    }
+    int err = weir_context_err(ctx);
+    if (live == 0)
+        return -EINVAL;
+    if (err != 0)
+        return err;
+    if (found == n)
+        return stale ? -ESTALE : own == live ? -EDEADLK : -EAGAIN;
+    *ret_index = found;
+    return 0;
+}
+
+/* An index, which an int must hold, or an error. */
+static int any_result(int err, size_t index)
+{
+    return err != 0 ? err : (int)index;
+}
+
+int weir_wait_any_until(weir_task *const tasks[], size_t n, weir_context *ctx, int64_t deadline)
+{
+    struct task_wait wait = {.tasks = tasks, .n = n};
+    int err = n <= INT_MAX ? find_over(tasks, n, ctx, &wait.index) : -EINVAL;
+    if (err == -EAGAIN)
+        err = wait_for(&wait, &any_of_several, ctx, deadline);
+    return any_result(err, wait.index);
+}
+
+int weir_wait_any(weir_task *const tasks[], size_t n)
+{
+    return weir_wait_any_until(tasks, n, NULL, WEIR_FOREVER);
+}
+
+int weir_try_wait_any(weir_task *const tasks[], size_t n)
+{
+    size_t index = 0;
+    int err = n <= INT_MAX ? find_over(tasks, n, NULL, &index) : -EINVAL;
+    return any_result(err == -EDEADLK ? -EAGAIN : err, index);
 }
 
 int weir_task_cancel(weir_task *handle)

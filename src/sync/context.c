@@ -345,7 +345,7 @@ int weir__wait_until(const void *key, bool (*ready)(void *arg), void *arg, weir_
         return -ETIMEDOUT;
     int64_t until = earlier(deadline, weir_context_deadline(ctx));
     struct park *park = &this_thread()->park;
-    struct waiter object = {.key = key, .wake = weir__wake_thread, .park = park};
+    struct waiter object = {.key = key, .wake = weir__wake_thread, .park = park, .arg = arg};
     struct waiter watch = {.wake = weir__wake_thread, .park = park};
     if (key != NULL)
         weir__waiter_add(&object);

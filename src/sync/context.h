@@ -45,7 +45,8 @@ void weir__context_watch(struct waiter *waiter);
  * the deadline has passed. ready() looks in a sequentially consistent way; it may also take what it
  * finds, for once it has said yes it is not asked again. It is asked also when a context in
  * `also` (may be NULL, and so may its elements) is cancelled, which in itself ends nothing. A NULL
- * key: nobody wakes by address; whoever makes it ready, if anybody, wakes this thread's park. */
+ * key: nobody wakes by address; whoever makes it ready, if anybody, wakes this thread's park.
+ * weir__wake_matching finds `arg` in the waiter, so what it points to must stay meanwhile. */
 int weir__wait_until(const void *key, bool (*ready)(void *arg), void *arg, weir_context *ctx,
                      const weir_context *const also[2], int64_t deadline);
 

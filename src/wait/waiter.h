@@ -29,6 +29,7 @@ struct waiter {
     void (*wake)(struct waiter *); /* called under the bucket's lock, must not take another one */
     struct park *park;             /* for wake */
     const struct weir_context *contexts[3]; /* for who cancels a context; NULL where unused */
+    const void *arg;                        /* for who wakes by a match; or NULL */
     atomic(uint32_t) woken;                 /* WAITING, WOKEN or RELEASED */
 };
 

@@ -127,10 +127,35 @@ static void two_waiters(void)
     end_work(work);
 }
 
+/* Each task is freed as soon as a wait for any has named it, while the other one ends. */
+static void wait_for_any_against_two_ends(void)
+{
+    unsigned *runs = make(2 * sizeof *runs);
+    weir_task *tasks[2];
+    weir_pool *pool = new_pool(WEIR_POOL_OPTIONS(.workers = 2, .capacity = 2));
+    for (int i = 0; i < 2; i++)
+        tasks[i] = make(sizeof *tasks[i]);
+    explore_begin();
+    for (int i = 0; i < 2; i++) {
+        int err = weir_pool_submit_task(pool, tasks[i], count_run, &runs[i], NULL);
+        check(err == 0);
+    }
+    for (int i = 0; i < 2; i++) {
+        int index = weir_wait_any(tasks, 2);
+        check(index >= 0 && runs[index] == 1);
+        drop(tasks[index]);
+        tasks[index] = NULL;
+    }
+    explore_end();
+    end_pool(pool);
+    drop(runs);
+}
+
 const struct scenario task_scenarios[] = {
     {"a task is freed after its wait", task_is_freed_after_wait, false},
     {"cancel against start and wait", cancel_against_start_and_wait, false},
     {"cancel against a wait that may run the task", cancel_against_wait_that_may_run_it, false},
     {"two waiters", two_waiters, false},
+    {"a wait for any against two ends", wait_for_any_against_two_ends, false},
     {0},
 };
