@@ -7,6 +7,7 @@
 #include "weir/clock.h"
 #include "weir/context.h"
 #include "weir/errgroup.h"
+#include "weir/parallel.h"
 #include "weir/pool.h"
 #include "weir/retry.h"
 #include "weir/ring.h"

@@ -169,6 +169,7 @@ void weir__dropped(weir_pool *pool);
 /* What a group (of whatever kind) gets told of its members; its first field. */
 struct membership {
     void (*ended)(struct membership *self, weir_state end, int status);
+    bool internal; /* its members' functions are weir's own: on_drop is not told of them */
 };
 
 /* waitgroup_tasks.c: a task that was given to a waitgroup has ended. */

@@ -53,6 +53,15 @@ void weir__drop_context(weir_pool *pool, weir_context *context)
     weir_context_unref(context);
 }
 
+/* Told to on_drop: a task of the user's without a handle that never starts. */
+static bool dropped(const weir_pool *pool, const struct job *job, weir_state end)
+{
+    if (end <= WEIR_FAILED || pool->on_drop == NULL)
+        return false;
+    return (job->owner & OWNER_KIND) != OWNER_GROUP ||
+           !((const struct membership *)owner_object(job->owner))->internal;
+}
+
 static void end(weir_pool *pool, const struct job *job, weir_state end, int status)
 {
     COUNT(pool, ends[end - WEIR_DONE]);
@@ -60,7 +69,7 @@ static void end(weir_pool *pool, const struct job *job, weir_state end, int stat
     unsigned kind = job->owner & OWNER_KIND;
     if (kind == OWNER_TASK)
         weir__task_tell(object, end, status);
-    else if (end > WEIR_FAILED && pool->on_drop != NULL)
+    else if (dropped(pool, job, end))
         pool->on_drop(job->fn, job->arg, end, pool->user);
     weir__drop_context(pool, job->context);
     switch (kind) {

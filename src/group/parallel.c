@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+/* parallel.c - a for loop on the caller and on those workers that come free.
+ *
+ * The loop lives on its caller's stack. Chunks are numbered; who takes part takes the next number
+ * until there is none, or the loop's context is over. Helpers are tasks of the pool with the loop
+ * as their group; `active` counts them from before they are submitted until they have ended, and
+ * the loop ends when it is zero: that is a helper's last access to it (P1, sequentially consistent
+ * -> P2, the caller's load).
+ *
+ * At most one helper is in the queue, unstarted (`invited`). When it starts, and before each chunk,
+ * whoever takes part invites the next one while there are chunks left; so the workers join one
+ * after the other, and a full queue or a busy pool is tried again with each chunk. When the chunks
+ * are gone the caller takes the helper that has not started out of the queue, by running it (it
+ * finds nothing to do): it never waits for one that nobody has begun. Those that run are at a chunk
+ * of this loop, so all there is to wait for is `fn`.
+ *
+ * If fn ends the caller's thread, the unwinding of its stack waits for the helpers likewise.
+ */
+#include "weir/parallel.h"
+
+#include <errno.h>
+
+#include "base/unwind.h"
+#include "pool/pool.h"
+
+enum { CHUNKS_FOR_EACH = 8 }; /* of a grain that was not chosen by the caller */
+
+struct loop {
+    struct membership membership; /* first: the address is the owner of the helpers */
+    weir_pool *pool;
+    weir_context *parent; /* a reference, or NULL */
+    weir_context context; /* what fn sees */
+    weir_range_fn *fn;
+    void *arg;
+    size_t n, grain;
+    uint64_t chunks;
+    uint64_t first; /* queue position before which no helper is */
+    unsigned most;  /* helpers at once */
+    bool returned;  /* the caller's part did; if not, its thread is dying */
+    int over;       /* why the context was over at the end, or 0 */
+    _Alignas(CACHE_LINE)
+        atomic(uint64_t) next; /* the chunk to be taken next; above `chunks` once they are gone */
+    atomic(uint32_t) active;
+    atomic(uint32_t) invited;
+    atomic(int) error; /* the first */
+};
+
+static owner helpers(const struct loop *loop)
+{
+    return owner_of(loop, OWNER_GROUP);
+}
+
+static void record_error(struct loop *loop, int status)
+{
+    int none = 0;
+    if (cas_acqrel(&loop->error, &none, status))
+        weir_context_cancel(&loop->context, status);
+}
+
+static void leave(struct loop *loop)
+{
+    if (sub_seqcst(&loop->active, 1) == 1) /* P1: from here on only addresses */
+        wake_waiters(loop);
+}
+
+static void helper_ended(struct membership *membership, weir_state end, int status)
+{
+    struct loop *loop = (struct loop *)membership;
+    if (end == WEIR_FAILED) /* fn ended the thread */
+        record_error(loop, status);
+    else if (end != WEIR_DONE) /* it never started */
+        store_rel(&loop->invited, 0);
+    leave(loop);
+}
+
+static int help(weir_context *ctx, void *arg);
+
+/* Queues a helper if one can be of use. Never blocks; that there is no room is no error. */
+static void invite(struct loop *loop)
+{
+    weir_pool *pool = loop->pool;
+    if (load_rlx(&loop->next) + 1 >= loop->chunks || /* a hint; so are the next two: one */
+        load_rlx(&loop->active) >= loop->most ||     /* helper more or less is no harm */
+        load_rlx(&loop->invited) != 0 || ring_full(&pool->ring) || weir__refusal(pool) != 0)
+        return;
+    uint32_t none = 0;
+    if (!cas_acqrel(&loop->invited, &none, 1))
+        return;
+    add_seqcst(&loop->active, 1);
+    struct job job = {.fn = help, .arg = loop, .owner = helpers(loop), .start_by = WEIR_FOREVER};
+    if (weir__submit(pool, &job, SUBMIT_TRY, NULL, WEIR_FOREVER) == 0) {
+        weir__wake_all(helper_key(loop)); /* the caller, if it waits, may have to run it */
+        return;
+    }
+    store_rel(&loop->invited, 0);
+    leave(loop); /* not the last: who invites is the caller, or active */
+}
+
+/* Does chunks until there is nothing more to do. */
+static void take_part(struct loop *loop)
+{
+    int err = 0;
+    while (err == 0 && weir_context_err(&loop->context) == 0) {
+        invite(loop);
+        uint64_t chunk = add_rlx(&loop->next, 1); /* what is done is published by P1 */
+        if (chunk >= loop->chunks)
+            break;
+        size_t begin = (size_t)chunk * loop->grain;
+        size_t end = loop->n - begin > loop->grain ? begin + loop->grain : loop->n;
+        err = loop->fn(&loop->context, begin, end, loop->arg);
+    }
+    if (err != 0)
+        record_error(loop, err);
+}
+
+static int help(weir_context *ctx, void *arg)
+{
+    struct loop *loop = arg;
+    (void)ctx; /* over only if the loop's is: it has no parent but the pool's */
+    store_rel(&loop->invited, 0);
+    take_part(loop);
+    return 0;
+}
+
+static bool no_helpers(void *arg)
+{
+    return load_seqcst(&((struct loop *)arg)->active) == 0; /* P2 */
+}
+
+/* Waits for the helpers, and takes the one out of the queue that has not started. */
+static void end_loop(struct loop **guarded)
+{
+    struct loop *loop = *guarded;
+    if (!loop->returned)
+        record_error(loop, -ECANCELED);
+    (void)weir__wait_helping(loop->pool, helpers(loop), loop, loop->first, no_helpers, loop, NULL,
+                             NULL, WEIR_FOREVER);
+    loop->over = weir_context_err(&loop->context);
+    weir__context_end(&loop->context);
+    weir_context_unref(loop->parent);
+}
+
+static void run_loop(struct loop *loop)
+{
+    struct loop *guarded ON_LEAVE(end_loop) = loop;
+    take_part(guarded);
+    loop->returned = true;
+}
+
+/* All participants have left. */
+static int outcome(const struct loop *loop)
+{
+    int err = load_acq(&loop->error);
+    if (err == 0 && load_acq(&loop->next) < loop->chunks)
+        err = loop->over;
+    return err;
+}
+
+int weir_parallel_for_until(weir_pool *pool, size_t n, size_t grain, weir_range_fn *fn, void *arg,
+                            weir_context *ctx, int64_t deadline)
+{
+    if (pool == NULL || fn == NULL)
+        return -EINVAL;
+    if (pool_stale(pool))
+        return -ESTALE;
+    int err;
+    if ((err = weir_context_err(ctx)) != 0 || (err = weir__refusal(pool)) != 0 || n == 0)
+        return err;
+    weir_context *parent = weir_context_ref(ctx);
+    if (ctx != NULL && parent == NULL)
+        return -ENOMEM;
+    struct loop loop = {.membership = {.ended = helper_ended, .internal = true},
+                        .pool = pool,
+                        .parent = parent,
+                        .fn = fn,
+                        .arg = arg,
+                        .n = n};
+    loop.most = pool->worker_count - (own_worker(pool) != NULL ? 1 : 0);
+    loop.grain = grain != 0 ? grain : n / CHUNKS_FOR_EACH / ((size_t)loop.most + 1);
+    if (loop.grain == 0)
+        loop.grain = 1;
+    loop.chunks = (uint64_t)(n / loop.grain) + (n % loop.grain != 0 ? 1 : 0);
+    loop.first = load_acq(&pool->ring.tail); /* before any helper is pushed */
+    weir__context_begin(&loop.context, parent, pool->context, deadline, NULL);
+    run_loop(&loop);
+    return outcome(&loop);
+}
+
+int weir_parallel_for(weir_pool *pool, size_t n, size_t grain, weir_range_fn *fn, void *arg)
+{
+    return weir_parallel_for_until(pool, n, grain, fn, arg, NULL, WEIR_FOREVER);
+}
