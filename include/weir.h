@@ -5,6 +5,7 @@
 
 #include "weir/base.h"
 #include "weir/clock.h"
+#include "weir/completion.h"
 #include "weir/context.h"
 #include "weir/errgroup.h"
 #include "weir/parallel.h"

@@ -172,6 +172,13 @@ struct membership {
     bool internal; /* its members' functions are weir's own: on_drop is not told of them */
 };
 
+/* Where a task is reported besides to who waits for it; the first field of a weir_completion. */
+struct reports {
+    int (*reserve)(struct reports *self);    /* before a submit: 0, -EAGAIN (full), -ESTALE */
+    void (*give_back)(struct reports *self); /* it was refused */
+    void (*ended)(struct reports *self, void *task); /* only the address: the task may be gone */
+};
+
 /* waitgroup_tasks.c: a task that was given to a waitgroup has ended. */
 void weir__waitgroup_ended(void *object, weir_pool *pool);
 

@@ -40,6 +40,7 @@ struct __attribute__((may_alias)) task {
     weir_done_fn *on_done;
     void *arg;
     const char *name;
+    struct reports *reports; /* where it is reported, with a place reserved; or NULL */
 };
 
 _Static_assert(sizeof(struct task) <= sizeof(weir_task), "fits");
@@ -132,8 +133,11 @@ void weir__task_tell(void *object, weir_state end, int status)
 void weir__task_over(void *object, weir_state end)
 {
     struct task *task = object;
+    struct reports *reports = task->reports;
     (void)xchg_seqcst(&task->word, (uint32_t)end); /* E1 */
     wake_waiters_of(object);
+    if (reports != NULL)
+        reports->ended(reports, object);
 }
 
 void weir__task_queued(void *object, uint64_t claim)
@@ -198,6 +202,7 @@ static int submit_reserved(weir_pool *pool, struct task *task, weir_task_fn *fn,
     task->on_done = options->on_done;
     task->arg = arg;
     task->name = options->name;
+    task->reports = (struct reports *)options->completion;
     /* To wait for room beyond start_by is of no use. */
     int err = weir__submit(pool, &job, mode, ctx, earlier(deadline, job.start_by));
     if (err != 0)
@@ -230,7 +235,14 @@ static int submit_task(weir_pool *pool, weir_task *handle, weir_task_fn *fn, voi
         return err;
     }
     int status = load_rlx(&task->status);
-    err = submit_reserved(pool, task, fn, arg, &options, mode, ctx, deadline);
+    struct reports *reports = (struct reports *)options.completion;
+    if (reports != NULL && (err = reports->reserve(reports)) != 0) {
+        add_rlx(&pool->rejected, 1);
+    } else {
+        err = submit_reserved(pool, task, fn, arg, &options, mode, ctx, deadline);
+        if (err != 0 && reports != NULL)
+            reports->give_back(reports);
+    }
     if (err != 0) {
         store_rlx(&task->status, status);
         (void)xchg_seqcst(&task->word, task->before); /* for who met it while it was tried */

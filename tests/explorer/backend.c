@@ -10,6 +10,7 @@
 #include "os/alloc.h"
 #include "os/cpus.h"
 #include "os/lock.h"
+#include "os/notify.h"
 #include "scheduler.h"
 
 void virtual_lock_acquire(struct lock *lock, const char *site)
@@ -96,6 +97,40 @@ void weir__thread_yield(void)
 unsigned weir__usable_cpus(void)
 {
     return 0;
+}
+
+/* The one that was opened last. */
+static struct notify *notifier;
+
+int weir__notify_open(struct notify *notify)
+{
+    weir__park_init(&notify->level);
+    notifier = notify;
+    return 0;
+}
+
+void weir__notify_close(struct notify *notify)
+{
+    weir__park_destroy(&notify->level);
+}
+
+void weir__notify_raise(struct notify *notify)
+{
+    if (xchg_seqcst(&notify->level.word, 1) != 0)
+        fail("raised twice");
+    (void)weir__park_wake(&notify->level, PARK_ALL);
+}
+
+void weir__notify_lower(struct notify *notify)
+{
+    if (xchg_seqcst(&notify->level.word, 0) != 1)
+        fail("lowered twice");
+}
+
+void virtual_poll(void)
+{
+    while (load_seqcst(&notifier->level.word) == 0)
+        (void)weir__park_wait(&notifier->level, 0, INT64_MAX);
 }
 
 void *weir__alloc(size_t count, size_t size)

@@ -98,6 +98,16 @@ static void drop_group(struct fixture *fixture)
     weir_errgroup_free(fixture->made);
 }
 
+static int make_completion(struct fixture *fixture)
+{
+    return weir_completion_new((weir_completion **)&fixture->made, 100);
+}
+
+static void drop_completion(struct fixture *fixture)
+{
+    weir_completion_free(fixture->made);
+}
+
 static const struct trial trials[] = {
     {make_ring, drop_ring},
     {make_context, drop_context},
@@ -108,6 +118,7 @@ static const struct trial trials[] = {
     {make_default_pool, drop_pool},
     {make_group, drop_group},
     {make_group_under_context, drop_group},
+    {make_completion, drop_completion},
 };
 
 enum { TRIALS = sizeof trials / sizeof trials[0] };

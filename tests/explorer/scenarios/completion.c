@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/* completion.c - the end of tasks against the reaping of them, and memory freed right after. */
+#include "scenario.h"
+
+#include "os/notify.h"
+
+enum { N = 2 };
+
+struct loop {
+    weir_pool *pool;
+    weir_completion *completion;
+    weir_task *tasks[N];
+    unsigned runs[N];
+    unsigned reaped;
+};
+
+static struct loop *new_loop(unsigned workers, size_t places)
+{
+    struct loop *loop = make(sizeof *loop);
+    loop->pool = new_pool(WEIR_POOL_OPTIONS(.workers = workers, .capacity = N));
+    for (int i = 0; i < N; i++)
+        loop->tasks[i] = make(sizeof *loop->tasks[i]);
+    int err = weir_completion_new(&loop->completion, places);
+    check(err == 0);
+    return loop;
+}
+
+static int submit(struct loop *loop, int i)
+{
+    return weir_pool_submit_task(loop->pool, loop->tasks[i], count_run, &loop->runs[i],
+                                 WEIR_TASK_OPTIONS(.completion = loop->completion));
+}
+
+/* When told that there is something, takes some of it, and frees the tasks. */
+static void reap_some(struct loop *loop, size_t most)
+{
+    weir_task *over[N];
+    virtual_poll();
+    size_t n = weir_completion_reap(loop->completion, over, most);
+    check(n >= 1);
+    for (size_t i = 0; i < n; i++) {
+        int which = over[i] == loop->tasks[0] ? 0 : 1;
+        check(over[i] == loop->tasks[which] && loop->runs[which] == 1);
+        check(weir_task_state(over[i]) == WEIR_DONE);
+        drop(over[i]);
+        loop->tasks[which] = NULL;
+    }
+    loop->reaped += (unsigned)n;
+}
+
+static void reap_against_ends(size_t most)
+{
+    struct loop *loop = new_loop(2, N);
+    explore_begin();
+    for (int i = 0; i < N; i++) {
+        int err = submit(loop, i);
+        check(err == 0);
+    }
+    while (loop->reaped < N)
+        reap_some(loop, most);
+    check(weir_completion_fd(loop->completion) == 0);
+    weir_completion_free(loop->completion); /* the workers may still be on their way out of it */
+    explore_end();
+    end_pool(loop->pool);
+    drop(loop);
+}
+
+static void reap_all_against_ends(void)
+{
+    reap_against_ends(N);
+}
+
+static void reap_one_by_one_against_ends(void)
+{
+    reap_against_ends(1);
+}
+
+/* One place: each submit needs the reap of the one before. */
+static void reap_against_submit(void)
+{
+    struct loop *loop = new_loop(1, 1);
+    explore_begin();
+    for (int i = 0; i < N; i++) {
+        int err = submit(loop, i);
+        check(err == 0);
+        if (i + 1 < N)
+            check(submit(loop, i + 1) == -EAGAIN);
+        reap_some(loop, N);
+    }
+    weir_completion_free(loop->completion);
+    explore_end();
+    end_pool(loop->pool);
+    drop(loop);
+}
+
+static void reap_in_a_thread(void *arg)
+{
+    struct loop *loop = arg;
+    while (loop->reaped < N)
+        reap_some(loop, N);
+}
+
+static void cancel_against_the_end_and_the_reap(void)
+{
+    struct loop *loop = new_loop(1, N);
+    weir_task *over[N];
+    explore_begin();
+    for (int i = 0; i < N; i++) {
+        int err = submit(loop, i);
+        check(err == 0);
+    }
+    int cancelled = weir_task_cancel(loop->tasks[1]);
+    check(cancelled == 0 || cancelled == -EINPROGRESS || cancelled == -EALREADY);
+    size_t n = 0;
+    while (n < N) {
+        virtual_poll();
+        n += weir_completion_reap(loop->completion, over + n, N - n);
+    }
+    check(over[0] != over[1]);
+    check(loop->runs[1] == (cancelled == 0 ? 0 : 1));
+    explore_end();
+    end_pool(loop->pool);
+    weir_completion_free(loop->completion);
+    for (int i = 0; i < N; i++)
+        drop(loop->tasks[i]);
+    drop(loop);
+}
+
+/* The ends happen while another thread submits the second task. */
+static void reaper_against_submitter(void)
+{
+    struct loop *loop = new_loop(1, N);
+    explore_begin();
+    struct vthread *reaper = start(reap_in_a_thread, loop);
+    for (int i = 0; i < N; i++) {
+        int err = submit(loop, i);
+        check(err == 0);
+    }
+    finish(reaper);
+    weir_completion_free(loop->completion);
+    explore_end();
+    end_pool(loop->pool);
+    drop(loop);
+}
+
+const struct scenario completion_scenarios[] = {
+    {"reap all against ends", reap_all_against_ends, false},
+    {"reap one by one against ends", reap_one_by_one_against_ends, false},
+    {"reap against submit", reap_against_submit, false},
+    {"a cancel against the end and the reap", cancel_against_the_end_and_the_reap, false},
+    {"a reaper against a submitter", reaper_against_submitter, false},
+    {0},
+};
