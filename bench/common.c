@@ -7,10 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
-
-#include "wakes.h"
 
 enum { QUICK_DIVISOR = 100, QUICK_ROUNDS = 2 };
 
@@ -58,16 +55,11 @@ int bench_end(void)
     return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-static int64_t read_clock(clockid_t clock)
-{
-    struct timespec t;
-    (void)clock_gettime(clock, &t); /* cannot fail for the clocks below */
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
 int64_t bench_now(void)
 {
-    return read_clock(CLOCK_MONOTONIC);
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail */
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
 void bench_sleep_until(int64_t at)
@@ -75,23 +67,6 @@ void bench_sleep_until(int64_t at)
     struct timespec t = {.tv_sec = (time_t)(at / 1000000000), .tv_nsec = (long)(at % 1000000000)};
     while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL) == EINTR)
         ;
-}
-
-struct bench_usage bench_read_usage(void)
-{
-    /* What the caller does between the looks at itself and at the whole is the same each time, so
-     * it drops out of the difference of two calls. */
-    struct rusage self, all;
-    int64_t own = read_clock(CLOCK_THREAD_CPUTIME_ID);
-    int64_t cpu = read_clock(CLOCK_PROCESS_CPUTIME_ID) - own;
-    bench_require(getrusage(RUSAGE_THREAD, &self) == 0 && getrusage(RUSAGE_SELF, &all) == 0,
-                  "getrusage failed");
-    return (struct bench_usage){
-        .wakes = wakes_so_far(),
-        .switches = (uint64_t)all.ru_nvcsw,
-        .others_switches = (uint64_t)(all.ru_nvcsw - self.ru_nvcsw),
-        .others_cpu = cpu,
-    };
 }
 
 static int compare_doubles(const void *a, const void *b)

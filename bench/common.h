@@ -79,7 +79,8 @@ struct bench_usage {
     uint64_t wakes;           /* see wakes.h */
     uint64_t switches;        /* voluntary context switches of all threads */
     uint64_t others_switches; /* ... of all but the caller */
-    int64_t others_cpu;       /* ns of processor time of all threads but the caller */
+    int64_t cpu;              /* ns of processor time of all threads */
+    int64_t others_cpu;       /* ... of all but the caller */
 };
 
 struct bench_usage bench_read_usage(void);

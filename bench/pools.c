@@ -65,7 +65,7 @@ static int drain_mutex(void *pool)
 
 static int call_mutex(void *pool, weir_task_fn *fn, void *arg)
 {
-    mutex_pool_call(pool, fn, arg);
+    mutex_pool_call(pool, fn, &arg, 1);
     return 0;
 }
 

@@ -3,29 +3,39 @@
  *
  * Locks: `mutex` guards every field of the pool that changes; one acquisition a task on each side.
  * A condition is signalled only when a thread waits on it that no signal is on its way to, and
- * after the mutex was released, so that who wakes does not run into it.
+ * after the mutex was released, so that who wakes does not run into it. What kind of locks they are
+ * is decided by the folder in which the compiler finds lock.h.
  */
 #include "mutex_pool.h"
 
 #include <errno.h>
-#include <stddef.h>
+#include <pthread.h>
 #include <stdlib.h>
+
+#include "lock.h"
+
+/* Lives on the waiter's stack. */
+struct latch {
+    lock mutex;
+    condition over;
+    size_t left; /* under mutex */
+};
 
 struct job {
     weir_task_fn *fn;
     void *arg;
-    struct mutex_pool_task *task; /* NULL: nobody waits */
+    struct latch *latch; /* NULL: nobody waits */
 };
 
 /* A condition and how many threads wait for a signal. A wait that ends for no reason leaves the
  * number too high, which costs one needless signal. */
 struct gate {
-    pthread_cond_t cond;
+    condition cond;
     unsigned waiting;
 };
 
 struct mutex_pool {
-    pthread_mutex_t mutex;
+    lock mutex;
     struct gate not_empty, not_full, at_rest;
     size_t head, queued, capacity;
     unsigned running;
@@ -37,14 +47,14 @@ struct mutex_pool {
 
 static void gate_init(struct gate *gate)
 {
-    (void)pthread_cond_init(&gate->cond, NULL); /* a default condition: cannot fail */
+    condition_init(&gate->cond);
     gate->waiting = 0;
 }
 
-static void gate_wait(struct gate *gate, pthread_mutex_t *mutex)
+static void gate_wait(struct gate *gate, lock *mutex)
 {
     gate->waiting++;
-    (void)pthread_cond_wait(&gate->cond, mutex);
+    condition_wait(&gate->cond, mutex);
 }
 
 /* Takes one waiter off; true: the caller signals once it has released the mutex. */
@@ -56,18 +66,36 @@ static bool gate_open_locked(struct gate *gate)
     return true;
 }
 
-static void finish(struct mutex_pool_task *task)
+static void latch_init(struct latch *latch, size_t n)
 {
-    (void)pthread_mutex_lock(&task->mutex);
-    task->is_over = true;
-    (void)pthread_cond_signal(&task->over); /* under the mutex: the waiter frees both */
-    (void)pthread_mutex_unlock(&task->mutex);
+    lock_init(&latch->mutex);
+    condition_init(&latch->over);
+    latch->left = n;
+}
+
+static void latch_count_down(struct latch *latch)
+{
+    lock_acquire(&latch->mutex);
+    if (--latch->left == 0)
+        condition_signal(&latch->over); /* under the mutex: the waiter frees both */
+    lock_release(&latch->mutex);
+}
+
+/* Blocks until the count is zero, and ends the latch. */
+static void latch_wait(struct latch *latch)
+{
+    lock_acquire(&latch->mutex);
+    while (latch->left > 0)
+        condition_wait(&latch->over, &latch->mutex);
+    lock_release(&latch->mutex);
+    condition_destroy(&latch->over);
+    lock_destroy(&latch->mutex);
 }
 
 static void *work(void *arg)
 {
     struct mutex_pool *pool = arg;
-    (void)pthread_mutex_lock(&pool->mutex);
+    lock_acquire(&pool->mutex);
     for (;;) {
         while (pool->queued == 0 && !pool->closed)
             gate_wait(&pool->not_empty, &pool->mutex);
@@ -78,37 +106,43 @@ static void *work(void *arg)
         pool->queued--;
         pool->running++;
         bool wake = gate_open_locked(&pool->not_full);
-        (void)pthread_mutex_unlock(&pool->mutex);
+        lock_release(&pool->mutex);
         if (wake)
-            (void)pthread_cond_signal(&pool->not_full.cond);
+            condition_signal(&pool->not_full.cond);
 
         (void)job.fn(NULL, job.arg);
-        if (job.task != NULL)
-            finish(job.task);
+        if (job.latch != NULL)
+            latch_count_down(job.latch);
 
-        (void)pthread_mutex_lock(&pool->mutex);
+        lock_acquire(&pool->mutex);
         pool->running--;
         if (pool->running == 0 && pool->queued == 0 && pool->at_rest.waiting > 0) {
             pool->at_rest.waiting = 0;
-            (void)pthread_cond_broadcast(&pool->at_rest.cond);
+            condition_broadcast(&pool->at_rest.cond);
         }
     }
-    (void)pthread_mutex_unlock(&pool->mutex);
+    lock_release(&pool->mutex);
     return NULL;
 }
 
-static void submit(struct mutex_pool *pool, struct job job)
+/* Called with the mutex held and room in the pool; releases the mutex. */
+static void append_locked(struct mutex_pool *pool, struct job job)
 {
-    (void)pthread_mutex_lock(&pool->mutex);
-    while (pool->queued == pool->capacity)
-        gate_wait(&pool->not_full, &pool->mutex);
     size_t end = pool->head + pool->queued;
     pool->jobs[end < pool->capacity ? end : end - pool->capacity] = job;
     pool->queued++;
     bool wake = gate_open_locked(&pool->not_empty);
-    (void)pthread_mutex_unlock(&pool->mutex);
+    lock_release(&pool->mutex);
     if (wake)
-        (void)pthread_cond_signal(&pool->not_empty.cond);
+        condition_signal(&pool->not_empty.cond);
+}
+
+static void submit(struct mutex_pool *pool, struct job job)
+{
+    lock_acquire(&pool->mutex);
+    while (pool->queued == pool->capacity)
+        gate_wait(&pool->not_full, &pool->mutex);
+    append_locked(pool, job);
 }
 
 int mutex_pool_new(struct mutex_pool **ret, unsigned workers, unsigned capacity)
@@ -120,7 +154,7 @@ int mutex_pool_new(struct mutex_pool **ret, unsigned workers, unsigned capacity)
         free(threads);
         return -ENOMEM;
     }
-    (void)pthread_mutex_init(&pool->mutex, NULL); /* a default mutex: cannot fail */
+    lock_init(&pool->mutex);
     gate_init(&pool->not_empty);
     gate_init(&pool->not_full);
     gate_init(&pool->at_rest);
@@ -141,16 +175,16 @@ void mutex_pool_free(struct mutex_pool *pool)
 {
     if (pool == NULL)
         return;
-    (void)pthread_mutex_lock(&pool->mutex);
+    lock_acquire(&pool->mutex);
     pool->closed = true;
-    (void)pthread_cond_broadcast(&pool->not_empty.cond);
-    (void)pthread_mutex_unlock(&pool->mutex);
+    condition_broadcast(&pool->not_empty.cond);
+    lock_release(&pool->mutex);
     for (unsigned i = 0; i < pool->workers; i++)
         (void)pthread_join(pool->threads[i], NULL);
-    (void)pthread_cond_destroy(&pool->not_empty.cond);
-    (void)pthread_cond_destroy(&pool->not_full.cond);
-    (void)pthread_cond_destroy(&pool->at_rest.cond);
-    (void)pthread_mutex_destroy(&pool->mutex);
+    condition_destroy(&pool->not_empty.cond);
+    condition_destroy(&pool->not_full.cond);
+    condition_destroy(&pool->at_rest.cond);
+    lock_destroy(&pool->mutex);
     free(pool->threads);
     free(pool);
 }
@@ -160,22 +194,39 @@ void mutex_pool_submit(struct mutex_pool *pool, weir_task_fn *fn, void *arg)
     submit(pool, (struct job){fn, arg, NULL});
 }
 
-void mutex_pool_drain(struct mutex_pool *pool)
+bool mutex_pool_try_submit(struct mutex_pool *pool, weir_task_fn *fn, void *arg)
 {
-    (void)pthread_mutex_lock(&pool->mutex);
-    while (pool->queued > 0 || pool->running > 0)
-        gate_wait(&pool->at_rest, &pool->mutex);
-    (void)pthread_mutex_unlock(&pool->mutex);
+    lock_acquire(&pool->mutex);
+    if (pool->queued == pool->capacity) {
+        lock_release(&pool->mutex);
+        return false;
+    }
+    append_locked(pool, (struct job){fn, arg, NULL});
+    return true;
 }
 
-void mutex_pool_call(struct mutex_pool *pool, weir_task_fn *fn, void *arg)
+void mutex_pool_drain(struct mutex_pool *pool)
 {
-    struct mutex_pool_task task = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false};
-    submit(pool, (struct job){fn, arg, &task});
-    (void)pthread_mutex_lock(&task.mutex);
-    while (!task.is_over)
-        (void)pthread_cond_wait(&task.over, &task.mutex);
-    (void)pthread_mutex_unlock(&task.mutex);
-    (void)pthread_cond_destroy(&task.over);
-    (void)pthread_mutex_destroy(&task.mutex);
+    lock_acquire(&pool->mutex);
+    while (pool->queued > 0 || pool->running > 0)
+        gate_wait(&pool->at_rest, &pool->mutex);
+    lock_release(&pool->mutex);
+}
+
+void mutex_pool_call(struct mutex_pool *pool, weir_task_fn *fn, void *const args[], size_t n)
+{
+    struct latch latch;
+    latch_init(&latch, n);
+    for (size_t i = 0; i < n; i++)
+        submit(pool, (struct job){fn, args[i], &latch});
+    latch_wait(&latch);
+}
+
+void mutex_pool_fork(struct mutex_pool *pool, weir_task_fn *fn, void *forked, void *own)
+{
+    struct latch latch;
+    latch_init(&latch, 1);
+    submit(pool, (struct job){fn, forked, &latch});
+    (void)fn(NULL, own);
+    latch_wait(&latch);
 }
