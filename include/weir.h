@@ -9,6 +9,7 @@
 #include "weir/context.h"
 #include "weir/errgroup.h"
 #include "weir/parallel.h"
+#include "weir/limiter.h"
 #include "weir/pool.h"
 #include "weir/retry.h"
 #include "weir/ring.h"

@@ -1,0 +1,484 @@
+/* SPDX-License-Identifier: MIT */
+/* limiter.c - the token bucket, in one word.
+ *
+ * The bucket is kept as the time at which it is, or was, empty: `empty`. At time t it holds
+ * (t - empty) / token tokens, `token` being the time that one takes to flow in; never more than
+ * burst, so empty counts as at least t - depth, depth being burst * token. To take n tokens is to
+ * move empty n * token ahead. They are there if it is then at most t; if not, they will be at that
+ * time. Everything is a sum of integers, so nothing is rounded but `token`, once, upwards; to that
+ * end time is counted in units of which `per_ns` make a nanosecond, chosen for each rate such that
+ * `token` is a whole number of them wherever that is possible (3 a second: 3 units make a
+ * nanosecond, 1e9 a token).
+ *
+ * Why it is exact: let calls at times in [s, e] take tokens, in the order of their CAS. Before the
+ * first, empty counts as at least s - depth; after the last, it is at most e; it never moves back
+ * in between. So they took at most (e - s + depth) / token, whatever the order of their times.
+ *
+ * state: {era:3, empty:61}. `empty` is relative to a base, as 61 bits do not hold all of time.
+ * record[era & 1]: the base and the rate of that era; the other record is for the era to come. An
+ * era ends when the rate changes, or when time has gone far from its base:
+ *   1. propose: the other record's base, then its rate, by CAS from what the last era left there.
+ *      The base grows with each era and the rate carries the tag of its era (of which era is the
+ *      low bits), so that both are written once an era, whoever comes late.
+ *   2. flip: CAS state to the new era, with `empty` converted. Who finds a proposal completes it.
+ * All others take the state, then its record; their CAS fails if the era has ended meanwhile. So
+ * nobody ever waits for anybody.
+ *
+ * Invariants:
+ *   I1  depth <= 1e18 units, |now - base| counts as at most HORIZON, empty < FARTHEST: an offset
+ *       fits 61 bits, and every sum below fits 64.
+ *   I2  A record changes only while it is not the one of the current era.
+ *
+ * Edges: R1 flip -> A1 look: the record of the era. R2 the base -> A2 whoever sees the rate: a
+ * proposal is whole. A caller's data is none of the limiter's business.
+ */
+#include "weir/limiter.h"
+
+#include <errno.h>
+
+#include "base/assert.h"
+#include "base/atomic.h"
+
+#define DEPTH_MAX 1e18
+#define HORIZON (INT64_C(1) << 57)
+#define FARTHEST (INT64_C(1) << 60)
+#define LATEST (INT64_C(3) << 60) /* times beyond it, in either direction, count as it */
+#define NOMINAL_TOKEN (INT64_C(1) << 20)
+
+enum {
+    ERA_BITS = 3,
+    OFFSET_BITS = 61,
+    PER_NS_MAX = (1 << 14) - 1,
+    TAG_MASK = (1 << 12) - 1,
+    TAG_AT = 52,   /* a rate's word: {tag:12, slow:1, shift:5, ...} */
+    SLOW_AT = 51,  /* 1: {token >> shift:46}, and per_ns is 1 */
+    SHIFT_AT = 46, /* 0: {per_ns:14, token >> shift:32} */
+    PER_NS_AT = 32,
+};
+
+struct record {
+    atomic(int64_t) base;  /* ns */
+    atomic(uint64_t) rate; /* with the era's tag; see pack_rate */
+};
+
+struct __attribute__((may_alias)) limiter {
+    atomic(uint64_t) state;
+    struct record record[2];
+    uint32_t burst; /* constant */
+};
+
+_Static_assert(sizeof(struct limiter) <= sizeof(weir_limiter), "fits");
+_Static_assert(ERA_BITS + OFFSET_BITS == 64, "a word");
+
+struct rate {
+    uint32_t per_ns; /* units of time in a nanosecond; 0: the rate is 0, and time stands still */
+    int64_t token;   /* units that one token takes */
+};
+
+/* The limiter at one moment. */
+struct view {
+    uint64_t state;
+    uint32_t tag;
+    struct rate rate;
+    int64_t base;
+    int64_t empty;
+    int64_t depth;
+};
+
+/* Words. */
+
+static uint64_t low_bits(uint64_t word, unsigned n)
+{
+    return word & ((UINT64_C(1) << n) - 1);
+}
+
+static uint64_t pack_state(uint32_t tag, int64_t empty)
+{
+    weir_assert(empty >= -FARTHEST && empty < FARTHEST); /* I1 */
+    return (uint64_t)tag << OFFSET_BITS | (uint64_t)(empty + FARTHEST);
+}
+
+static int64_t empty_of(uint64_t state)
+{
+    return (int64_t)low_bits(state, OFFSET_BITS) - FARTHEST;
+}
+
+static uint64_t pack_rate(uint32_t tag, struct rate rate)
+{
+    uint64_t slow = rate.per_ns == 1;
+    uint64_t token = (uint64_t)rate.token;
+    uint64_t shift = 0;
+    for (; token >> (slow ? SHIFT_AT : PER_NS_AT) != 0; shift++)
+        token = (token + 1) >> 1; /* upwards; a round number loses nothing */
+    return (uint64_t)(tag & TAG_MASK) << TAG_AT | slow << SLOW_AT | shift << SHIFT_AT |
+           (slow ? 0 : (uint64_t)rate.per_ns << PER_NS_AT) | token;
+}
+
+static struct rate unpack_rate(uint64_t word)
+{
+    bool slow = (word >> SLOW_AT & 1) != 0;
+    unsigned shift = (unsigned)low_bits(word >> SHIFT_AT, SLOW_AT - SHIFT_AT);
+    return (struct rate){
+        .per_ns = slow ? 1 : (uint32_t)low_bits(word >> PER_NS_AT, SHIFT_AT - PER_NS_AT),
+        .token = (int64_t)(low_bits(word, slow ? SHIFT_AT : PER_NS_AT) << shift),
+    };
+}
+
+static uint32_t tag_of(uint64_t rate)
+{
+    return (uint32_t)(rate >> TAG_AT);
+}
+
+/* Rates. */
+
+/* For 0 <= x < 2^63; floor() and ceil() would need another library. */
+static double whole_part(double x)
+{
+    return (double)(int64_t)x;
+}
+
+/* The fraction with the least denominator, up to `most`, that is x to 1 part in 2^50: the
+ * convergents of its continued fraction are tried. */
+static bool as_fraction(double x, double most, double *ret_numerator, double *ret_denominator)
+{
+    double p1 = 1, p2 = 0, q1 = 0, q2 = 1;
+    for (double rest = x;;) {
+        double whole = whole_part(rest);
+        double p = whole * p1 + p2, q = whole * q1 + q2;
+        if (q > most)
+            return false;
+        if (x * q - p <= p * 0x1p-50 && p - x * q <= p * 0x1p-50) {
+            *ret_numerator = p;
+            *ret_denominator = q;
+            return true;
+        }
+        p2 = p1, p1 = p;
+        q2 = q1, q1 = q;
+        rest = 1 / (rest - whole); /* not a whole number, or the test above had held */
+    }
+}
+
+static int read_rate(double per_second, uint32_t burst, struct rate *ret)
+{
+    if (per_second == 0) {
+        *ret = (struct rate){0, NOMINAL_TOKEN};
+        return 0;
+    }
+    if (!(per_second >= 1e-9 && per_second <= 1e9)) /* NaN too */
+        return -EINVAL;
+    double ns = 1e9 / per_second;
+    double most = whole_part(DEPTH_MAX / (ns * (burst != 0 ? burst : 1)));
+    if (most < 1)
+        return -EINVAL;
+    if (most > PER_NS_MAX)
+        most = PER_NS_MAX;
+    double token, per_ns;
+    if (!as_fraction(ns, most, &token, &per_ns)) {
+        per_ns = most;
+        token = whole_part(ns * per_ns) + 1;
+    }
+    *ret = (struct rate){(uint32_t)per_ns, (int64_t)token};
+    return 0;
+}
+
+/* Time. */
+
+static int64_t clamp_time(int64_t now)
+{
+    return now > LATEST ? LATEST : now < -LATEST ? -LATEST : now;
+}
+
+/* `now` in units after the base, at most `most` from it. False: it is later than that. */
+static bool since_base(const struct view *view, int64_t now, int64_t most, int64_t *ret_units)
+{
+    uint64_t per_ns = view->rate.per_ns;
+    bool before = now < view->base;
+    uint64_t ns =
+        before ? (uint64_t)view->base - (uint64_t)now : (uint64_t)now - (uint64_t)view->base;
+    bool far = per_ns != 0 && ns > (uint64_t)most / per_ns;
+    int64_t units = far ? most : (int64_t)(ns * per_ns);
+    *ret_units = before ? -units : units;
+    return before || !far;
+}
+
+/* When the bucket counts as empty for who comes at `units`: it never holds more than the burst. */
+static int64_t count_empty(const struct view *view, int64_t units)
+{
+    int64_t full = units - view->depth;
+    return view->empty > full ? view->empty : full;
+}
+
+/* Eras. */
+
+static void set_record(const struct limiter *limiter, struct view *view, int64_t base,
+                       uint64_t rate)
+{
+    view->base = base;
+    view->tag = tag_of(rate);
+    view->rate = unpack_rate(rate);
+    view->depth = (int64_t)limiter->burst * view->rate.token;
+}
+
+static struct view look(struct limiter *limiter)
+{
+    struct view view;
+    uint32_t era;
+    do {
+        view.state = load_acq(&limiter->state); /* A1 <- R1 */
+        era = (uint32_t)(view.state >> OFFSET_BITS);
+        const struct record *record = &limiter->record[era & 1];
+        uint64_t rate = load_acq(&record->rate); /* both acquire: the state is looked at after */
+        set_record(limiter, &view, load_acq(&record->base), rate);
+        /* While it is still that era, the record was and is that of the era (I2). */
+    } while (load_acq(&limiter->state) >> OFFSET_BITS != era);
+    view.empty = empty_of(view.state);
+    return view;
+}
+
+static struct record *record_to_come(struct limiter *limiter, const struct view *view)
+{
+    return &limiter->record[(view->tag + 1) & 1];
+}
+
+/* Proposes an era that begins about `now`. False: another one was proposed, or has begun. */
+static bool propose(struct limiter *limiter, const struct view *view, struct rate rate, int64_t now)
+{
+    struct record *next = record_to_come(limiter, view);
+    int64_t base = load_acq(&next->base); /* A2 <- R2 */
+    if (base <= view->base)               /* R2; if it fails, somebody else's base is there */
+        (void)cas_acqrel(&next->base, &base, now > view->base ? now : view->base + 1);
+    uint64_t last = load_acq(&next->rate);
+    return tag_of(last) == ((view->tag - 1) & TAG_MASK) &&
+           cas_acqrel(&next->rate, &last, pack_rate(view->tag + 1, rate)); /* R2 */
+}
+
+/* a * b / c and whether something is left over, for a < c < 2^61: long division, bit by bit. */
+static uint64_t multiply_divide(uint64_t a, uint64_t b, uint64_t c, bool *ret_inexact)
+{
+    uint64_t quotient = 0, rest = 0;
+    for (int i = 63; i >= 0; i--) {
+        rest += rest;
+        quotient += quotient;
+        for (int part = 0; part < 2; part++) {
+            if (rest >= c) {
+                rest -= c;
+                quotient++;
+            }
+            if (part == 0 && (b >> i & 1) != 0)
+                rest += a;
+        }
+    }
+    *ret_inexact = rest != 0;
+    return quotient;
+}
+
+/* As many tokens as `level` (a debt if negative) in units of another rate, rounded down. */
+static int64_t convert(int64_t level, int64_t from, int64_t to)
+{
+    if (from == to)
+        return level;
+    bool debt = level < 0;
+    uint64_t units = debt ? (uint64_t)-level : (uint64_t)level;
+    uint64_t whole = units / (uint64_t)from;
+    bool inexact;
+    uint64_t part = multiply_divide(units % (uint64_t)from, (uint64_t)to, (uint64_t)from, &inexact);
+    if (debt && inexact)
+        part++;
+    uint64_t most = (uint64_t)FARTHEST * 2; /* what flip() takes as too large */
+    if (whole > (most - part) / (uint64_t)to)
+        return debt ? -(int64_t)most : (int64_t)most;
+    int64_t result = (int64_t)(whole * (uint64_t)to + part);
+    return debt ? -result : result;
+}
+
+/* Begins the era that was proposed, if `view` still holds. */
+static void flip(struct limiter *limiter, const struct view *view, int64_t now)
+{
+    const struct record *record = record_to_come(limiter, view);
+    uint64_t rate = load_acq(&record->rate); /* A2 <- R2 */
+    if (tag_of(rate) != ((view->tag + 1) & TAG_MASK))
+        return;
+    struct view next;
+    set_record(limiter, &next, load_acq(&record->base), rate);
+    /* The level is carried over at a moment that the new era can tell, which is now but for those
+     * who come very late. The base is not that moment: it may be some ns ahead. */
+    int64_t at = now, units;
+    int64_t reach = next.rate.per_ns != 0 ? HORIZON / next.rate.per_ns : INT64_MAX;
+    if (at - next.base > reach)
+        at = next.base + reach;
+    else if (next.base - at > reach)
+        at = next.base - reach;
+    (void)since_base(&next, at, HORIZON, &units);
+    int64_t before; /* later than 4 * FARTHEST after the base the bucket is full, as at that time */
+    (void)since_base(view, at, 4 * FARTHEST, &before);
+    int64_t level = before - count_empty(view, before);
+    int64_t empty = units - convert(level, view->rate.token, next.rate.token);
+    if (empty >= FARTHEST)
+        empty = FARTHEST - 1; /* a debt that is longer than time */
+    uint64_t state = view->state;
+    (void)cas_acqrel(&limiter->state, &state, pack_state(next.tag, empty)); /* R1 */
+}
+
+/* Taking. */
+
+/* What a reservation has done to the bucket. */
+struct taken {
+    uint32_t tag;
+    int64_t empty, units;
+};
+
+/* Takes n tokens if they are there within `most` ns. Returns the ns until then, or -EAGAIN: later;
+ * -EDEADLK: never; -EOVERFLOW; -EINVAL. On success *ret says what to give back. */
+static int64_t take(weir_limiter *handle, uint32_t n, int64_t now, int64_t most, struct taken *ret)
+{
+    struct limiter *limiter = (struct limiter *)handle;
+    if (limiter == NULL || n > limiter->burst)
+        return -EINVAL;
+    *ret = (struct taken){0, 0, 0};
+    if (n == 0)
+        return 0;
+    now = clamp_time(now);
+    for (;;) {
+        struct view view = look(limiter);
+        int64_t units;
+        if (!since_base(&view, now, HORIZON, &units)) {
+            (void)propose(limiter, &view, view.rate, now);
+            flip(limiter, &view, now);
+            continue;
+        }
+        int64_t cost = (int64_t)n * view.rate.token;
+        int64_t empty = count_empty(&view, units) + cost;
+        int64_t wait = 0;
+        if (empty > units) {
+            if (view.rate.per_ns == 0)
+                return -EDEADLK;
+            wait = (empty - units - 1) / view.rate.per_ns + 1;
+        }
+        if (wait > most)
+            return -EAGAIN;
+        if (empty >= FARTHEST)
+            return -EOVERFLOW;
+        uint64_t state = view.state; /* acquire and release only keep the eras in order */
+        if (cas_acqrel(&limiter->state, &state, pack_state(view.tag, empty))) {
+            *ret = (struct taken){view.tag, empty, cost};
+            return wait;
+        }
+    }
+}
+
+/* Undoes a reservation if it is still the last thing that happened. */
+static void give_back(weir_limiter *handle, const struct taken *taken)
+{
+    struct limiter *limiter = (struct limiter *)handle;
+    struct view view;
+    uint64_t state;
+    do {
+        view = look(limiter);
+        if (view.tag != taken->tag || view.empty != taken->empty)
+            return;
+        state = view.state;
+    } while (!cas_acqrel(&limiter->state, &state, pack_state(view.tag, view.empty - taken->units)));
+}
+
+int weir_limiter_allow_at(weir_limiter *limiter, uint32_t n, int64_t now)
+{
+    struct taken taken;
+    int64_t wait = take(limiter, n, now, 0, &taken);
+    return wait == -EDEADLK ? -EAGAIN : (int)wait;
+}
+
+int weir_limiter_allow(weir_limiter *limiter, uint32_t n)
+{
+    return weir_limiter_allow_at(limiter, n, weir_now());
+}
+
+int64_t weir_limiter_reserve_at(weir_limiter *limiter, uint32_t n, int64_t now)
+{
+    struct taken taken;
+    return take(limiter, n, now, INT64_MAX, &taken);
+}
+
+int64_t weir_limiter_reserve(weir_limiter *limiter, uint32_t n)
+{
+    return weir_limiter_reserve_at(limiter, n, weir_now());
+}
+
+int weir_limiter_wait_until(weir_limiter *limiter, uint32_t n, weir_context *ctx, int64_t deadline)
+{
+    int err = weir_context_err(ctx);
+    if (limiter == NULL || err != 0)
+        return limiter == NULL ? -EINVAL : err;
+    int64_t now = weir_now();
+    if (deadline > weir_context_deadline(ctx))
+        deadline = weir_context_deadline(ctx);
+    int64_t most = deadline == WEIR_FOREVER ? INT64_MAX : deadline > now ? deadline - now : 0;
+    struct taken taken;
+    int64_t wait = take(limiter, n, now, most, &taken);
+    if (wait == -EAGAIN || (wait == -EDEADLK && deadline != WEIR_FOREVER))
+        return -ETIMEDOUT;
+    if (wait <= 0)
+        return (int)wait;
+    int64_t due = wait < WEIR_FOREVER - now ? now + wait : WEIR_FOREVER;
+    if (weir_sleep_until(ctx, due) != -ECANCELED)
+        return 0; /* slept, or the context ended at that very time */
+    give_back(limiter, &taken);
+    return -ECANCELED;
+}
+
+int weir_limiter_wait(weir_limiter *limiter, uint32_t n)
+{
+    return weir_limiter_wait_until(limiter, n, NULL, WEIR_FOREVER);
+}
+
+/* Life and rate. */
+
+int weir_limiter_init(weir_limiter *handle, double tokens_per_second, uint32_t burst)
+{
+    struct rate rate;
+    if (handle == NULL || read_rate(tokens_per_second, burst, &rate) != 0)
+        return -EINVAL;
+    struct limiter *limiter = (struct limiter *)handle;
+    limiter->burst = burst;
+    uint64_t word = pack_rate(0, rate);
+    for (size_t i = 0; i < 2; i++) { /* nobody else knows the limiter yet */
+        store_rlx(&limiter->record[i].base, INT64_MIN);
+        store_rlx(&limiter->record[i].rate, i == 0 ? word : pack_rate(TAG_MASK, rate));
+    }
+    store_rlx(&limiter->state, pack_state(0, -(int64_t)burst * unpack_rate(word).token));
+    return 0;
+}
+
+/* The clock, if there is to be one, is read after the state that it is used on: then whatever led
+ * to that state happened earlier, and no time is paid for twice, at the old rate and at the new. */
+static int set_rate(weir_limiter *handle, double tokens_per_second, bool clock, int64_t now)
+{
+    struct limiter *limiter = (struct limiter *)handle;
+    struct rate rate;
+    if (limiter == NULL || read_rate(tokens_per_second, limiter->burst, &rate) != 0)
+        return -EINVAL;
+    bool proposed = false;
+    uint32_t tag = 0;
+    for (;;) {
+        struct view view = look(limiter);
+        if (proposed && view.tag != tag)
+            return 0; /* that era has begun */
+        if (clock)
+            now = weir_now();
+        now = clamp_time(now);
+        if (!proposed && propose(limiter, &view, rate, now)) {
+            proposed = true;
+            tag = view.tag;
+        }
+        flip(limiter, &view, now);
+    }
+}
+
+int weir_limiter_set_rate_at(weir_limiter *limiter, double tokens_per_second, int64_t now)
+{
+    return set_rate(limiter, tokens_per_second, false, now);
+}
+
+int weir_limiter_set_rate(weir_limiter *limiter, double tokens_per_second)
+{
+    return set_rate(limiter, tokens_per_second, true, 0);
+}

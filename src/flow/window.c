@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/* window.c - the sliding window: the times of the last grants.
+ *
+ * Grants are numbered in the order in which they were made. Number i may not come due before number
+ * i - max did plus the period; that is all, and it is exact, also if times go back: of any max + 1
+ * grants two have numbers that differ by a multiple of max, and so their times by a period.
+ *
+ * The log holds two rounds of max, so that the last grants can be taken back: those before them are
+ * then still there. Grants before the first count as made before all time.
+ *
+ * Lock: one, for all fields but the constants. Nothing is called under it.
+ */
+#include "weir/limiter.h"
+
+#include <errno.h>
+#include <stdbool.h>
+
+#include "os/alloc.h"
+#include "os/lock.h"
+
+struct weir_window {
+    int64_t period;
+    uint32_t max;
+    struct lock lock;
+    uint64_t granted; /* how many there were; taken back ones do not count */
+    int64_t due[];    /* number i is at i % (2 * max) */
+};
+
+int weir_window_new(weir_window **ret, uint32_t max, int64_t period)
+{
+    if (ret == NULL || max == 0 || period <= 0)
+        return -EINVAL;
+    const size_t round = 2 * sizeof(int64_t); /* bytes for each of max; the product may wrap */
+    weir_window *window = weir__alloc(max + sizeof *window / round + 1, round);
+    if (window == NULL)
+        return -ENOMEM;
+    window->period = period;
+    window->max = max;
+    lock_init(&window->lock);
+    *ret = window;
+    return 0;
+}
+
+void weir_window_free(weir_window *window)
+{
+    weir__free(window);
+}
+
+static int64_t *slot(weir_window *window, uint64_t number)
+{
+    return &window->due[number % ((uint64_t)window->max * 2)];
+}
+
+/* When the next n grants can come due, not before `now`. False: at no time that can be told. */
+static bool next_due_locked(weir_window *window, uint32_t n, int64_t now, int64_t *ret_due)
+{
+    int64_t due = now;
+    uint64_t number = window->granted < window->max ? window->max : window->granted;
+    for (; number < window->granted + n; number++) {
+        int64_t before = *slot(window, number - window->max);
+        if (before > INT64_MAX - window->period)
+            return false;
+        if (before + window->period > due)
+            due = before + window->period;
+    }
+    *ret_due = due;
+    return true;
+}
+
+/* Makes n grants if they come due within `most` ns. Returns the ns until then, or -EAGAIN: later;
+ * -EOVERFLOW; -EINVAL. *ret_after is how many grants there were then. */
+static int64_t grant(weir_window *window, uint32_t n, int64_t now, int64_t most,
+                     uint64_t *ret_after)
+{
+    if (window == NULL || n > window->max)
+        return -EINVAL;
+    int64_t due = now, result;
+    lock_acquire(&window->lock);
+    bool possible = next_due_locked(window, n, now, &due);
+    /* A wait is counted without a sign: `now` may be far before zero. */
+    uint64_t wait = (uint64_t)due - (uint64_t)now;
+    if (!possible || wait > INT64_MAX) {
+        result = most == INT64_MAX ? -EOVERFLOW : -EAGAIN;
+    } else if ((int64_t)wait > most) {
+        result = -EAGAIN;
+    } else {
+        for (uint32_t i = 0; i < n; i++)
+            *slot(window, window->granted++) = due;
+        result = (int64_t)wait;
+    }
+    *ret_after = window->granted;
+    lock_release(&window->lock);
+    return result;
+}
+
+/* Takes the last n grants back, if there were `after` when they were made and are now. */
+static void take_back(weir_window *window, uint32_t n, uint64_t after)
+{
+    lock_acquire(&window->lock);
+    if (window->granted == after)
+        window->granted -= n;
+    lock_release(&window->lock);
+}
+
+int weir_window_allow_at(weir_window *window, uint32_t n, int64_t now)
+{
+    uint64_t after;
+    return (int)grant(window, n, now, 0, &after);
+}
+
+int weir_window_allow(weir_window *window, uint32_t n)
+{
+    return weir_window_allow_at(window, n, weir_now());
+}
+
+int64_t weir_window_reserve_at(weir_window *window, uint32_t n, int64_t now)
+{
+    uint64_t after;
+    return grant(window, n, now, INT64_MAX, &after);
+}
+
+int64_t weir_window_reserve(weir_window *window, uint32_t n)
+{
+    return weir_window_reserve_at(window, n, weir_now());
+}
+
+int weir_window_wait_until(weir_window *window, uint32_t n, weir_context *ctx, int64_t deadline)
+{
+    int err = weir_context_err(ctx);
+    if (window == NULL || err != 0)
+        return window == NULL ? -EINVAL : err;
+    int64_t now = weir_now();
+    if (deadline > weir_context_deadline(ctx))
+        deadline = weir_context_deadline(ctx);
+    int64_t most = deadline == WEIR_FOREVER ? INT64_MAX : deadline > now ? deadline - now : 0;
+    uint64_t after;
+    int64_t wait = grant(window, n, now, most, &after);
+    if (wait <= 0)
+        return wait == -EAGAIN ? -ETIMEDOUT : (int)wait;
+    int64_t due = wait < WEIR_FOREVER - now ? now + wait : WEIR_FOREVER;
+    if (weir_sleep_until(ctx, due) != -ECANCELED)
+        return 0; /* slept, or the context ended at that very time */
+    take_back(window, n, after);
+    return -ECANCELED;
+}
+
+int weir_window_wait(weir_window *window, uint32_t n)
+{
+    return weir_window_wait_until(window, n, NULL, WEIR_FOREVER);
+}

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: MIT */
+/* window.c - the sliding window, on clocks that the tests set; and waiting for it. */
+#include "support/suite.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "support/threads.h"
+#include "weir.h"
+
+static uint64_t random_state = 1;
+
+static uint64_t random_below(uint64_t n)
+{
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return random_state % n;
+}
+
+static weir_window *new_window(uint32_t max, int64_t period)
+{
+    weir_window *window = NULL;
+    ck_assert_int_eq(weir_window_new(&window, max, period), 0);
+    return window;
+}
+
+START_TEST(a_grant_leaves_the_window_after_exactly_a_period)
+{
+    weir_window *window = new_window(3, 100);
+    ck_assert_int_eq(weir_window_allow_at(window, 1, 0), 0);
+    ck_assert_int_eq(weir_window_allow_at(window, 2, 50), 0);
+    ck_assert_int_eq(weir_window_allow_at(window, 1, 50), -EAGAIN);
+    ck_assert_int_eq(weir_window_allow_at(window, 1, 99), -EAGAIN);
+    ck_assert_int_eq(weir_window_allow_at(window, 2, 100), -EAGAIN);
+    ck_assert_int_eq(weir_window_allow_at(window, 1, 100), 0);
+    ck_assert_int_eq(weir_window_allow_at(window, 1, 149), -EAGAIN);
+    ck_assert_int_eq(weir_window_allow_at(window, 2, 150), 0);
+    ck_assert_int_eq(weir_window_allow_at(window, 3, 250), 0);
+    weir_window_free(window);
+}
+END_TEST
+
+START_TEST(reserve_tells_when)
+{
+    weir_window *window = new_window(2, 100);
+    ck_assert_int_eq(weir_window_reserve_at(window, 1, 0), 0);
+    ck_assert_int_eq(weir_window_reserve_at(window, 1, 30), 0);
+    ck_assert_int_eq(weir_window_reserve_at(window, 1, 40), 60);
+    ck_assert_int_eq(weir_window_reserve_at(window, 2, 40), 160);
+    ck_assert_int_eq(weir_window_reserve_at(window, 0, 40), 0);
+    ck_assert_int_eq(weir_window_allow_at(window, 1, 299), -EAGAIN);
+    ck_assert_int_eq(weir_window_allow_at(window, 2, 300), 0);
+    weir_window_free(window);
+}
+END_TEST
+
+/* Requests of random size at random times, some of them before the last, allowed or reserved. */
+START_TEST(no_window_of_any_trace_has_more_than_the_maximum)
+{
+    enum { TRACES = 2000, CALLS = 30 };
+    for (int trace = 0; trace < TRACES; trace++) {
+        uint32_t max = 1 + (uint32_t)random_below(6);
+        int64_t period = 1 + (int64_t)random_below(200), now = 0;
+        weir_window *window = new_window(max, period);
+        int64_t due[CALLS * 6];
+        int n = 0;
+        for (int i = 0; i < CALLS; i++) {
+            now += (int64_t)random_below(60);
+            int64_t at = random_below(5) == 0 ? now - (int64_t)random_below(20) : now;
+            uint32_t grants = 1 + (uint32_t)random_below(max);
+            int64_t wait = random_below(8) == 0 ? weir_window_reserve_at(window, grants, at)
+                                                : weir_window_allow_at(window, grants, at);
+            for (uint32_t k = 0; k < grants && wait >= 0; k++)
+                due[n++] = at + wait;
+        }
+        for (int i = 0; i < n; i++) {
+            uint32_t inside = 0;
+            for (int j = 0; j < n; j++)
+                inside += due[j] >= due[i] && due[j] - due[i] < period;
+            ck_assert_uint_le(inside, max);
+        }
+        weir_window_free(window);
+    }
+}
+END_TEST
+
+/* With one grant a call and time that does not go back, it gives all that the rule permits. */
+START_TEST(nothing_that_fits_is_refused)
+{
+    enum { CALLS = 5000 };
+    static int64_t granted[CALLS];
+    weir_window *window = new_window(5, 100);
+    int64_t now = -1000;
+    int n = 0;
+    for (int i = 0; i < CALLS; i++) {
+        now += (int64_t)random_below(30);
+        int inside = 0;
+        for (int j = n - 1; j >= 0 && now - granted[j] < 100; j--)
+            inside++;
+        int err = weir_window_allow_at(window, 1, now);
+        ck_assert_int_eq(err, inside < 5 ? 0 : -EAGAIN);
+        if (err == 0)
+            granted[n++] = now;
+    }
+    weir_window_free(window);
+}
+END_TEST
+
+START_TEST(the_ends_of_time_are_safe)
+{
+    weir_window *window = new_window(1, INT64_MAX);
+    ck_assert_int_eq(weir_window_allow_at(window, 1, INT64_MIN), 0);
+    ck_assert_int_eq(weir_window_allow_at(window, 1, -2), -EAGAIN);
+    ck_assert_int_eq(weir_window_allow_at(window, 1, -1), 0);
+    ck_assert_int_eq(weir_window_reserve_at(window, 1, 0), INT64_MAX - 1);
+    ck_assert_int_eq(weir_window_reserve_at(window, 1, 0), -EOVERFLOW);
+    ck_assert_int_eq(weir_window_allow_at(window, 1, INT64_MAX), -EAGAIN);
+    weir_window_free(window);
+}
+END_TEST
+
+START_TEST(bad_arguments_are_refused)
+{
+    weir_window *window = NULL;
+    ck_assert_int_eq(weir_window_new(NULL, 1, 1), -EINVAL);
+    ck_assert_int_eq(weir_window_new(&window, 0, 1), -EINVAL);
+    ck_assert_int_eq(weir_window_new(&window, 1, 0), -EINVAL);
+    ck_assert_int_eq(weir_window_new(&window, 1, -5), -EINVAL);
+    ck_assert_ptr_null(window);
+    weir_window_free(NULL);
+    ck_assert_int_eq(weir_window_allow(NULL, 0), -EINVAL);
+    ck_assert_int_eq(weir_window_allow_at(NULL, 1, 0), -EINVAL);
+    ck_assert_int_eq(weir_window_reserve(NULL, 1), -EINVAL);
+    ck_assert_int_eq(weir_window_reserve_at(NULL, 1, 0), -EINVAL);
+    ck_assert_int_eq(weir_window_wait(NULL, 1), -EINVAL);
+    ck_assert_int_eq(weir_window_wait_until(NULL, 1, NULL, 0), -EINVAL);
+    window = new_window(2, 10);
+    ck_assert_int_eq(weir_window_allow(window, 3), -EINVAL);
+    ck_assert_int_eq(weir_window_reserve(window, UINT32_MAX), -EINVAL);
+    ck_assert_int_eq(weir_window_wait(window, 3), -EINVAL);
+    ck_assert_int_eq(weir_window_allow(window, 0), 0);
+    ck_assert_int_eq(weir_window_wait(window, 0), 0);
+    weir_window_free(window);
+}
+END_TEST
+
+/* Threads and waiting. */
+
+enum { THREADS = 16 };
+
+struct crowd {
+    weir_window *window;
+    atomic_uint granted;
+};
+
+static int take_what_there_is(void *arg)
+{
+    struct crowd *crowd = arg;
+    for (int i = 0; i < 500; i++)
+        if (weir_window_allow_at(crowd->window, 1, 0) == 0)
+            atomic_fetch_add(&crowd->granted, 1);
+    return 0;
+}
+
+START_TEST(sixteen_threads_get_the_maximum_and_no_more)
+{
+    struct crowd crowd = {.window = new_window(3000, 1)};
+    caller callers[THREADS];
+    for (int i = 0; i < THREADS; i++)
+        caller_start(&callers[i], take_what_there_is, &crowd);
+    for (int i = 0; i < THREADS; i++)
+        ck_assert_int_eq(caller_join(&callers[i]), 0);
+    ck_assert_uint_eq(atomic_load(&crowd.granted), 3000);
+    weir_window_free(crowd.window);
+}
+END_TEST
+
+struct call {
+    weir_window *window;
+    uint32_t n;
+    weir_context *ctx;
+};
+
+static int wait_with_context(void *arg)
+{
+    struct call *call = arg;
+    return weir_window_wait_until(call->window, call->n, call->ctx, WEIR_FOREVER);
+}
+
+START_TEST(a_wait_ends_when_there_is_room)
+{
+    weir_window *window = new_window(1, WEIR_MS(5));
+    int64_t begin = weir_now();
+    for (int i = 0; i < 4; i++)
+        ck_assert_int_eq(weir_window_wait(window, 1), 0);
+    ck_assert_int_ge(weir_now() - begin, WEIR_MS(15));
+    weir_window_free(window);
+}
+END_TEST
+
+START_TEST(a_wait_that_cannot_be_in_time_fails_at_once_and_takes_nothing)
+{
+    weir_window *window = new_window(2, WEIR_S(1000));
+    weir_context *over;
+    ck_assert_int_eq(weir_context_new(&over, NULL, WEIR_FOREVER), 0);
+    weir_context_cancel(over, 0);
+    ck_assert_int_eq(weir_window_wait_until(window, 2, over, WEIR_FOREVER), -ECANCELED);
+    ck_assert_int_eq(weir_window_wait_until(window, 1, NULL, 0), 0);
+    ck_assert_int_eq(weir_window_wait_until(window, 2, NULL, weir_after(WEIR_S(600))), -ETIMEDOUT);
+    ck_assert_int_eq(weir_window_wait_until(window, 2, NULL, 0), -ETIMEDOUT);
+    ck_assert_int_eq(weir_window_allow(window, 1), 0);
+    ck_assert_int_eq(weir_window_allow(window, 1), -EAGAIN);
+    weir_context_unref(over);
+    weir_window_free(window);
+}
+END_TEST
+
+START_TEST(a_cancelled_wait_gives_its_grants_back)
+{
+    weir_window *window = new_window(3, WEIR_S(1000));
+    ck_assert_int_eq(weir_window_allow(window, 2), 0);
+    struct call call = {.window = window, .n = 3};
+    ck_assert_int_eq(weir_context_new(&call.ctx, NULL, WEIR_FOREVER), 0);
+    caller waiter;
+    caller_start(&waiter, wait_with_context, &call);
+    ck_assert(caller_await_asleep(&waiter));
+    ck_assert_int_eq(weir_window_allow(window, 1), -EAGAIN);
+    weir_context_cancel(call.ctx, 0);
+    ck_assert_int_eq(caller_join(&waiter), -ECANCELED);
+    ck_assert_int_eq(weir_window_allow(window, 1), 0);
+    ck_assert_int_eq(weir_window_allow(window, 1), -EAGAIN);
+    weir_context_unref(call.ctx);
+    weir_window_free(window);
+}
+END_TEST
+
+START_TEST(a_cancelled_wait_does_not_move_those_that_came_later)
+{
+    weir_window *window = new_window(1, WEIR_S(1000));
+    ck_assert_int_eq(weir_window_allow(window, 1), 0);
+    struct call call = {.window = window, .n = 1};
+    ck_assert_int_eq(weir_context_new(&call.ctx, NULL, WEIR_FOREVER), 0);
+    caller waiter;
+    caller_start(&waiter, wait_with_context, &call);
+    ck_assert(caller_await_asleep(&waiter));
+    int64_t later = weir_now() + weir_window_reserve(window, 1);
+    weir_context_cancel(call.ctx, 0);
+    ck_assert_int_eq(caller_join(&waiter), -ECANCELED);
+    ck_assert_int_ge(weir_now() + weir_window_reserve(window, 1) - later, WEIR_S(900));
+    weir_context_unref(call.ctx);
+    weir_window_free(window);
+}
+END_TEST
+
+Suite *weir_suite(void)
+{
+    Suite *suite = suite_create("window");
+    TCase *contract = add_group(suite, "contract");
+    tcase_add_test(contract, a_grant_leaves_the_window_after_exactly_a_period);
+    tcase_add_test(contract, reserve_tells_when);
+    tcase_add_test(contract, no_window_of_any_trace_has_more_than_the_maximum);
+    tcase_add_test(contract, nothing_that_fits_is_refused);
+    tcase_add_test(contract, the_ends_of_time_are_safe);
+    TCase *waiting = add_group(suite, "waiting");
+    tcase_add_test(waiting, sixteen_threads_get_the_maximum_and_no_more);
+    tcase_add_test(waiting, a_wait_ends_when_there_is_room);
+    tcase_add_test(waiting, a_wait_that_cannot_be_in_time_fails_at_once_and_takes_nothing);
+    tcase_add_test(waiting, a_cancelled_wait_gives_its_grants_back);
+    tcase_add_test(waiting, a_cancelled_wait_does_not_move_those_that_came_later);
+    TCase *misuse = add_group(suite, "misuse");
+    tcase_add_test(misuse, bad_arguments_are_refused);
+    return suite;
+}
