@@ -13,11 +13,20 @@ struct totals {
 };
 
 extern struct totals totals;
-extern bool explore_slowly;  /* wider bounds */
-extern bool explore_quietly; /* a few passes, and no word about them */
+extern bool explore_slowly; /* wider bounds */
 extern const char *explore_program;
 
 /* Explores until a run fails. */
 void explore_scenario(const struct scenario *scenario);
+
+/* A hunt for a bug that is known to be there goes through passes of its own, which take the longer
+ * the later they come; each does the same whatever was explored before it. */
+enum { HUNT_PASSES = 7 };
+
+const char *hunt_name(unsigned pass);
+/* Makes at most `most` runs (0: as many as the pass says). Returns NULL, or why a run failed; it
+ * writes how many runs there were. */
+const char *hunt(const struct scenario *scenario, unsigned pass, unsigned most,
+                 unsigned long *ret_runs);
 
 #endif

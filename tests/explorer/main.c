@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* main.c - runs every scenario within the bounds, replays one run, or weakens memory orders.
+/* main.c - runs every scenario within the bounds, replays one run, or hunts for a planted bug.
  *
  *     explorer                                   every scenario
  *     explorer SCENARIO                          this one
  *     explorer SCENARIO TRACE [POINT]            one run, told step by step; frozen at POINT
- *     explorer --weaken [FIRST [LAST]]           each memory order in turn is made weaker: which
- *                                                scenario notices?
+ *     explorer --hunt                            succeeds as soon as some run fails
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,53 +74,37 @@ static int replay(const struct scenario *scenario, const char *trace, const char
     return why != NULL ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-/* Weakening. */
+/* Hunting. */
 
-static bool visit_sites(const struct scenario *scenario, void *unused)
+struct trophy {
+    const char *why; /* NULL: nothing was found */
+    const char *scenario;
+    unsigned pass;
+    unsigned long runs; /* until it was found, or in all */
+};
+
+static bool hunt_here(const struct scenario *scenario, void *arg)
 {
-    (void)unused;
-    choices_start(PRIORITIES, (struct bounds){0, 0, 0, 0}, 1);
-    for (int i = 0; i < 20; i++) {
-        choices_begin_run(100);
-        (void)run_once(scenario->body, false);
+    struct trophy *trophy = arg;
+    unsigned long runs;
+    trophy->why = hunt(scenario, trophy->pass, 0, &runs);
+    trophy->runs += runs;
+    trophy->scenario = scenario->name;
+    return trophy->why == NULL;
+}
+
+/* Pass by pass through all scenarios, until one of them finds a bug. */
+static int hunt_everywhere(void)
+{
+    struct trophy trophy = {NULL, NULL, 0, 0};
+    for (; trophy.why == NULL && trophy.pass < HUNT_PASSES; trophy.pass++)
+        each_scenario(hunt_here, &trophy);
+    if (trophy.why == NULL) {
+        (void)printf("not found in %lu schedules\n", trophy.runs);
+        return EXIT_FAILURE;
     }
-    return true;
-}
-
-static bool explore_until_failure(const struct scenario *scenario, void *arg)
-{
-    explore_scenario(scenario);
-    if (totals.failures != 0)
-        *(const char **)arg = scenario->name;
-    return totals.failures == 0;
-}
-
-/* In a child process, because a library that is broken may not come to an end. */
-static void weaken(unsigned mutant)
-{
-    const char *description = model_weaken(mutant);
-    (void)fflush(stdout);
-    pid_t child = fork();
-    if (child == 0) {
-        const char *killer = NULL;
-        each_scenario(explore_until_failure, (void *)&killer);
-        (void)printf("%3u %-60s %s%s\n", mutant, description,
-                     killer != NULL ? "killed by: " : "SURVIVES", killer != NULL ? killer : "");
-        exit(EXIT_SUCCESS);
-    }
-    int status;
-    if (child < 0 || waitpid(child, &status, 0) < 0 || !WIFEXITED(status))
-        (void)printf("%3u %-60s killed by: a crash\n", mutant, description);
-}
-
-static int weaken_each(unsigned first, unsigned last)
-{
-    explore_quietly = true;
-    each_scenario(visit_sites, NULL);
-    unsigned mutants = model_mutants();
-    for (unsigned i = first; i < mutants && i <= last; i++)
-        weaken(i);
-    (void)printf("explorer: %u orders that can be weaker\n", mutants);
+    (void)printf("found after %lu schedules by \"%s\": %s\n", trophy.runs, trophy.scenario,
+                 trophy.why);
     return EXIT_SUCCESS;
 }
 
@@ -135,9 +118,8 @@ int main(int argc, char **argv)
         each_scenario(explore_one, NULL);
         return sum_up();
     }
-    if (strcmp(argv[1], "--weaken") == 0)
-        return weaken_each(argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 0,
-                           argc > 3 ? (unsigned)strtoul(argv[3], NULL, 10) : UINT32_MAX);
+    if (strcmp(argv[1], "--hunt") == 0)
+        return hunt_everywhere();
     struct request request = {argv[1], NULL};
     each_scenario(is_meant, &request);
     if (request.found == NULL) {

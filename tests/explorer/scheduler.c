@@ -44,7 +44,7 @@ struct shared {
 };
 
 static struct shared shared[MAX_SHARED];
-static bool learned;
+static bool learned, assumed;
 
 struct vthread *vthread_get(unsigned number)
 {
@@ -83,6 +83,11 @@ uint32_t next_step(void)
     if (++step > MAX_STEPS)
         fail("no end in sight after %d steps", (int)MAX_STEPS);
     return step;
+}
+
+const char *failure_of_run(void)
+{
+    return failure;
 }
 
 uint32_t run_steps(void)
@@ -130,7 +135,12 @@ static bool note(const void *address, bool writes)
         if (!word->active && conflicts(word))
             learned = true;
     }
-    return word->active;
+    return word->active || assumed;
+}
+
+void conflicts_assume(bool everywhere)
+{
+    assumed = everywhere;
 }
 
 void conflicts_forget(void)

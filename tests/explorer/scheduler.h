@@ -60,9 +60,14 @@ _Noreturn void fail(const char *format, ...) __attribute__((format(printf, 1, 2)
 /* One run of `body` as thread 0. Returns NULL, or why it failed. */
 const char *run_once(void (*body)(void), bool trace);
 
-/* What was learned about shared words: forget it; use it from now on, true if there is more. */
+/* Why the last run failed, if it did. */
+const char *failure_of_run(void);
+
+/* What was learned about shared words: forget it; use it from now on, true if there is more; take
+ * every word for a shared one. */
 void conflicts_forget(void);
 bool conflicts_use(void);
+void conflicts_assume(bool everywhere);
 
 /* Steps of the last run; points at which another thread could run. */
 uint32_t run_steps(void);
