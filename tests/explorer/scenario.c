@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "os/alloc.h"
-#include "pool/slab.h"
+#include "pool/pool.h"
 
 /* See small/pool/meson.build. */
 _Static_assert(CHAIN == 2 && MARGIN == 4,
@@ -45,6 +45,36 @@ weir_pool *new_pool(const weir_pool_options *options)
     return pool;
 }
 
+/* At rest each slot is in exactly one place: free and within reach, or the dead ticket of a submit
+ * that was refused by a closed pool is still in the ring. */
+
+enum { MAX_SLOTS = 64 };
+
+static void count_slots(const index_link *links, uint32_t first, unsigned seen[MAX_SLOTS])
+{
+    for (uint32_t link = first; link != LINK_NONE; link = links[link - 1]) {
+        check(link <= MAX_SLOTS);
+        check(++seen[link - 1] == 1); /* two owners of one slot */
+    }
+}
+
+static void check_slots(const weir_pool *pool)
+{
+    const struct slab *slab = &pool->slab;
+    unsigned seen[MAX_SLOTS] = {0};
+    for (unsigned i = 0; i < STRIPES; i++)
+        count_slots(slab->links, slab->stripes[i].stack & STACK_LINK_MASK, seen);
+    for (unsigned i = 0; i < pool->worker_count; i++)
+        count_slots(slab->links, pool->workers[i].free_slots.first, seen);
+    for (uint32_t chain = slab->chains.stack & STACK_LINK_MASK; chain != LINK_NONE;
+         chain = slab->chain_links[chain - 1])
+        count_slots(slab->links, chain, seen);
+    for (uint64_t p = ring_end(&pool->ring, 1); p != ring_end(&pool->ring, 0); p++)
+        check(++seen[word_item(ring_at(&pool->ring, p))] == 1);
+    for (uint32_t i = 0; i < slab->count; i++)
+        check(seen[i] == 1); /* a slot was lost */
+}
+
 void check_counts(const weir_pool *pool)
 {
     weir_pool_counts counts;
@@ -52,6 +82,7 @@ void check_counts(const weir_pool *pool)
     check(counts.submitted ==
           counts.done + counts.failed + counts.cancelled + counts.expired + counts.abandoned);
     check(counts.queued == 0 && counts.running == 0);
+    check_slots(pool);
 }
 
 void end_pool(weir_pool *pool)

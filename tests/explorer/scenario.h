@@ -40,9 +40,9 @@ void finish(struct vthread *thread);
 
 /* A pool whose workers are asleep. */
 weir_pool *new_pool(const weir_pool_options *options);
-/* Frees it, and checks that every task had one end. */
+/* Frees it, and checks it as check_counts does. */
 void end_pool(weir_pool *pool);
-/* Checks that every task had one end. */
+/* Of a pool that was shut down: checks that every task had one end, and that no slot is lost. */
 void check_counts(const weir_pool *pool);
 
 /* Memory that can be freed under the library's eyes. */

@@ -159,6 +159,34 @@ START_TEST(no_submitter_stays_asleep_while_there_is_room)
 }
 END_TEST
 
+START_TEST(whoever_is_woken_wakes_the_next_while_the_worker_is_held_up)
+{
+    enum { ROUNDS = 50 };
+    for (int round = 0; round < ROUNDS; round++) {
+        gate hold = GATE_INIT, hold_again = GATE_INIT;
+        counter ran = COUNTER_INIT;
+        struct submission blocked[2];
+        weir_pool *pool = new_pool(1, 2);
+        saturate(pool, &hold, 1);
+        ck_assert_int_eq(weir_pool_try_submit(pool, counter_task, &ran), 0);
+        ck_assert_int_eq(weir_pool_try_submit(pool, gate_task, &hold_again), 0);
+        for (int i = 0; i < 2; i++) {
+            blocked[i] = (struct submission){
+                .pool = pool, .fn = counter_task, .arg = &ran, .deadline = WEIR_FOREVER};
+            submit_elsewhere(&blocked[i]);
+            ck_assert(caller_await_asleep(&blocked[i].thread));
+        }
+        /* Both places become free at once; the worker, which is held again, wakes one of them. */
+        gate_open(&hold);
+        for (int i = 0; i < 2; i++)
+            ck_assert_int_eq(caller_join(&blocked[i].thread), 0);
+        gate_open(&hold_again);
+        finish_pool(pool);
+        ck_assert_uint_eq(counter_get(&ran), 3u);
+    }
+}
+END_TEST
+
 enum { PRODUCERS = 4, EACH = 500 };
 
 struct producer {
@@ -581,6 +609,7 @@ Suite *weir_suite(void)
     tcase_add_test(room, a_submit_blocks_while_the_pool_is_full_and_goes_on_when_there_is_room);
     tcase_add_loop_test(room, each_place_that_becomes_free_wakes_one_blocked_submitter, 0, 3);
     tcase_add_test(room, no_submitter_stays_asleep_while_there_is_room);
+    tcase_add_test(room, whoever_is_woken_wakes_the_next_while_the_worker_is_held_up);
     tcase_add_loop_test(room, many_producers_get_all_their_tasks_through_a_small_queue, 0, 3);
     tcase_add_test(room, a_task_that_is_cancelled_at_the_head_makes_room_for_a_blocked_submitter);
     tcase_add_test(room, a_start_by_that_passes_at_the_head_makes_room_for_a_blocked_submitter);

@@ -2,6 +2,8 @@
 /* group.c - waitgroups and errgroups. */
 #include "scenario.h"
 
+#include "os/lock.h"
+
 struct nest {
     weir_pool *pool;
     weir_waitgroup *wg; /* the inner one, on the stack of the task */
@@ -113,6 +115,71 @@ static void waitgroup_is_used_again(void)
     explore_end();
     drop(rounds->wg);
     drop(rounds);
+}
+
+/* While it waits, a worker must not run strangers: this one wants what the waiter's task holds, and
+ * would wait for ever above it on the same stack. */
+struct strangers {
+    weir_pool *pool;
+    struct lock lock;
+    unsigned members, strangers; /* runs; the latter under the lock */
+};
+
+static int take_lock(weir_context *ctx, void *arg)
+{
+    struct strangers *strangers = arg;
+    (void)ctx;
+    lock_acquire(&strangers->lock);
+    strangers->strangers++;
+    lock_release(&strangers->lock);
+    return 0;
+}
+
+static int wait_with_lock(weir_context *ctx, void *arg)
+{
+    struct strangers *strangers = arg;
+    (void)ctx;
+    weir_waitgroup wg = WEIR_WAITGROUP_INIT;
+    lock_acquire(&strangers->lock);
+    for (int lap = 0; lap < 2; lap++) {
+        int err = weir_waitgroup_go(&wg, strangers->pool, count_run, &strangers->members);
+        check(err == 0);
+        err = weir_waitgroup_wait(&wg);
+        check(err == 0);
+        check(strangers->members == (unsigned)lap + 1);
+    }
+    lock_release(&strangers->lock);
+    return 0;
+}
+
+static void help_beside_strangers(unsigned workers)
+{
+    struct strangers *strangers = make(sizeof *strangers);
+    lock_init(&strangers->lock);
+    strangers->pool = new_pool(WEIR_POOL_OPTIONS(.workers = workers, .capacity = 4));
+    explore_begin();
+    for (int i = 0; i < 2; i++) {
+        int err = weir_pool_submit(strangers->pool, i == 0 ? wait_with_lock : take_lock, strangers);
+        check(err == 0);
+    }
+    int err = weir_pool_submit(strangers->pool, take_lock, strangers);
+    check(err == 0);
+    err = weir_pool_drain(strangers->pool);
+    check(err == 0);
+    explore_end();
+    check(strangers->members == 2 && strangers->strangers == 2);
+    end_pool(strangers->pool);
+    drop(strangers);
+}
+
+static void help_beside_strangers_on_one_worker(void)
+{
+    help_beside_strangers(1);
+}
+
+static void help_beside_strangers_on_two_workers(void)
+{
+    help_beside_strangers(2);
 }
 
 /* A thread outside helps too, and the waitgroup is freed at once. */
@@ -249,6 +316,9 @@ const struct scenario group_scenarios[] = {
     {"a waitgroup's help on one worker", help_on_one_worker, false},
     {"a waitgroup's help against pop", help_against_pop, false},
     {"a waitgroup's help in a full pool", help_in_a_full_pool, false},
+    {"a waitgroup's help beside strangers, one worker", help_beside_strangers_on_one_worker, false},
+    {"a waitgroup's help beside strangers, two workers", help_beside_strangers_on_two_workers,
+     false},
     {"a waitgroup's help from outside", outside_waiter_helps, false},
     {"errgroup: error against go, limit 1", error_against_go_with_limit_one, false},
     {"errgroup: error against go, full pool", error_against_go_in_a_full_pool, false},

@@ -179,6 +179,76 @@ static void never_falsely_full(void)
     drop(crowd);
 }
 
+/* Two threads with one stripe of free slots between them take whole chains to it, again and again,
+ * while the worker gives them back. That none is lost is checked when the pool ends. */
+static void try_four(struct crowd *crowd, unsigned who)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        int err = weir_pool_try_submit(crowd->pool, count_run, &crowd->runs[who]);
+        check(err == 0 || err == -EAGAIN);
+        crowd->accepted[who] += err == 0;
+    }
+}
+
+static void try_four_second(void *arg)
+{
+    try_four(arg, 1);
+}
+
+static void free_slots_go_round(void)
+{
+    struct crowd *crowd = make(sizeof *crowd);
+    crowd->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 3));
+    explore_begin();
+    struct vthread *second = start(try_four_second, crowd);
+    try_four(crowd, 0);
+    finish(second);
+    explore_end();
+    end_pool(crowd->pool);
+    check(crowd->runs[0] == crowd->accepted[0] && crowd->runs[1] == crowd->accepted[1]);
+    drop(crowd);
+}
+
+/* Two blocked submitters, and room for both; but the worker is held up by the second task, until
+ * they have submitted. The one that is woken first wakes the other. */
+static void submit_first_of_crowd(void *arg)
+{
+    struct crowd *crowd = arg;
+    int err = weir_pool_submit(crowd->pool, count_run, &crowd->runs[0]);
+    check(err == 0);
+}
+
+static void submit_second_of_crowd(void *arg)
+{
+    struct crowd *crowd = arg;
+    int err = weir_pool_submit(crowd->pool, count_run, &crowd->runs[1]);
+    check(err == 0);
+}
+
+static void no_submitter_sleeps_while_there_is_room(void)
+{
+    struct crowd *crowd = new_crowd(2);
+    weir_waitgroup *held = make(sizeof *held);
+    weir_waitgroup_add(held, 1);
+    int err = weir_pool_submit(crowd->pool, count_run, &crowd->runs[2]);
+    check(err == 0);
+    err = weir_pool_submit(crowd->pool, pass_gate, held);
+    check(err == 0);
+    explore_begin();
+    struct vthread *first = start(submit_first_of_crowd, crowd);
+    struct vthread *second = start(submit_second_of_crowd, crowd);
+    settle();
+    weir_waitgroup_done(&crowd->gate);
+    finish(first);
+    finish(second);
+    explore_end();
+    weir_waitgroup_done(held);
+    end_pool(crowd->pool);
+    check(crowd->runs[0] == 1 && crowd->runs[1] == 1 && crowd->runs[2] == 1);
+    drop(held);
+    drop(crowd);
+}
+
 /* DROP_OLDEST. */
 
 struct eviction {
@@ -272,6 +342,8 @@ static void tasks_that_wait_for_each_other(void)
 const struct scenario pool_scenarios[] = {
     {"exactly as many as the capacity", exactly_as_many_as_the_capacity, false},
     {"never falsely full", never_falsely_full, false},
+    {"free slots go round", free_slots_go_round, false},
+    {"no submitter sleeps while there is room", no_submitter_sleeps_while_there_is_room, false},
     {"eviction against pop, one place", eviction_with_one_place, false},
     {"eviction against pop, two places", eviction_with_two_places, false},
     {"tasks that wait for each other", tasks_that_wait_for_each_other, false},

@@ -191,7 +191,61 @@ static void drain_against_cancel_of_a_refused_task(void)
     drop(late);
 }
 
+/* Submitters wait for room, and no task ends: only the close can wake them. */
+struct closing {
+    weir_pool *pool;
+    weir_waitgroup gate;
+    unsigned runs;
+    int errs[2];
+};
+
+static int pass_gate(weir_context *ctx, void *arg)
+{
+    (void)ctx;
+    return weir_waitgroup_wait(arg);
+}
+
+static void submit_first_until_closed(void *arg)
+{
+    struct closing *closing = arg;
+    closing->errs[0] = weir_pool_submit(closing->pool, count_run, &closing->runs);
+}
+
+static void submit_second_until_closed(void *arg)
+{
+    struct closing *closing = arg;
+    closing->errs[1] = weir_pool_submit(closing->pool, count_run, &closing->runs);
+}
+
+static void close_against_blocked_submitters(void)
+{
+    struct closing *closing = make(sizeof *closing);
+    closing->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 1));
+    weir_waitgroup_add(&closing->gate, 1);
+    int err = weir_pool_submit(closing->pool, pass_gate, &closing->gate);
+    check(err == 0);
+    settle();
+    explore_begin();
+    struct vthread *first = start(submit_first_until_closed, closing);
+    struct vthread *second = start(submit_second_until_closed, closing);
+    weir_pool_close(closing->pool);
+    finish(first);
+    finish(second);
+    explore_end();
+    unsigned accepted = 0;
+    for (int i = 0; i < 2; i++) {
+        check(closing->errs[i] == 0 || closing->errs[i] == -EPIPE);
+        accepted += closing->errs[i] == 0;
+    }
+    check(accepted <= 1);
+    weir_waitgroup_done(&closing->gate);
+    end_pool(closing->pool);
+    check(closing->runs == accepted);
+    drop(closing);
+}
+
 const struct scenario shutdown_scenarios[] = {
+    {"close against blocked submitters", close_against_blocked_submitters, false},
     {"two shutdowns", two_shutdowns, false},
     {"soft shutdown against a task that submits", soft_shutdown_against_a_task_that_submits, false},
     {"hard shutdown against a task that submits", hard_shutdown_against_a_task_that_submits, false},

@@ -151,7 +151,75 @@ static void wait_for_any_against_two_ends(void)
     drop(runs);
 }
 
+/* Lap after lap, so that slots, ring and handle are used again under the canceller's eyes. */
+static void cancel_lap_after_lap(void *arg)
+{
+    struct work *work = arg;
+    for (int lap = 0; lap < 3; lap++) {
+        int err = weir_task_cancel(work->task);
+        check(err == 0 || err == -EALREADY || err == -EINPROGRESS || err == -EINVAL);
+        work->cancelled += err == 0;
+    }
+}
+
+static void cancel_against_start_lap_after_lap(void)
+{
+    struct work *work = new_work(1, 1);
+    explore_begin();
+    struct vthread *canceller = start(cancel_lap_after_lap, work);
+    for (int lap = 0; lap < 4; lap++) {
+        submit(work);
+        wait(work);
+    }
+    finish(canceller);
+    explore_end();
+    check(work->ends == 4 && work->runs + (unsigned)work->cancelled == 4);
+    drop(work->task);
+    end_work(work);
+}
+
+/* A canceller looks at a queued task; then the task is cancelled by somebody else, its ticket is
+ * cleared from the head, and another task is in its slot: which the canceller must leave alone. */
+static int wait_at_gate(weir_context *ctx, void *arg)
+{
+    (void)ctx;
+    return weir_waitgroup_wait(arg);
+}
+
+static void cancel_against_a_slot_that_is_used_again(void)
+{
+    struct work *work = new_work(1, 1);
+    weir_waitgroup *gate = make(sizeof *gate);
+    weir_task *other = make(sizeof *other);
+    unsigned runs = 0;
+    weir_waitgroup_add(gate, 1);
+    int err = weir_pool_submit(work->pool, wait_at_gate, gate);
+    check(err == 0);
+    settle();
+    explore_begin();
+    submit(work);
+    struct vthread *canceller = start(cancel, work);
+    err = weir_task_cancel(work->task);
+    check(err == 0 || err == -EALREADY || err == -EINPROGRESS);
+    err = weir_pool_submit_task(work->pool, other, count_run, &runs, NULL); /* the gate is shut */
+    check(err == 0);
+    check(weir_task_state(other) == WEIR_QUEUED);
+    finish(canceller);
+    check(weir_task_state(other) == WEIR_QUEUED);
+    check(weir_task_state(work->task) == WEIR_CANCELLED && work->ends == 1);
+    explore_end();
+    weir_waitgroup_done(gate);
+    err = weir_task_wait(other);
+    check(err == 0 && runs == 1 && work->runs == 0);
+    drop(gate);
+    drop(other);
+    drop(work->task);
+    end_work(work);
+}
+
 const struct scenario task_scenarios[] = {
+    {"cancel against start, lap after lap", cancel_against_start_lap_after_lap, false},
+    {"cancel against a slot that is used again", cancel_against_a_slot_that_is_used_again, false},
     {"a task is freed after its wait", task_is_freed_after_wait, false},
     {"cancel against start and wait", cancel_against_start_and_wait, false},
     {"cancel against a wait that may run the task", cancel_against_wait_that_may_run_it, false},
