@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+/* windows.c - moments between two steps of the library that real threads meet once in a million
+ * times, held open: a call of the library's own is taken over at link time, or its fields are
+ * changed as another thread would change them.
+ */
+#include "support/suite.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "pool/pool.h"
+#include "support/covered.h"
+#include "support/gate.h"
+#include "support/pools.h"
+#include "support/threads.h"
+#include "weir.h"
+
+/* A submitter that has pushed a task and is about to wake a worker: what happens before it does.
+ * The worker must not take the task meanwhile, so the wake is made up for later. */
+static _Atomic(weir_pool *) closing;
+
+void __real_weir__eventcount_wake(struct eventcount *ec, uint64_t position);
+void __wrap_weir__eventcount_wake(struct eventcount *ec, uint64_t position);
+
+void __wrap_weir__eventcount_wake(struct eventcount *ec, uint64_t position)
+{
+    weir_pool *pool = atomic_load(&closing);
+    if (pool == NULL || ec != &pool->work) {
+        __real_weir__eventcount_wake(ec, position);
+        return;
+    }
+    atomic_store(&closing, NULL);
+    weir_pool_close(pool);
+}
+
+static void make_up_for_the_wake(weir_pool *pool)
+{
+    weir__eventcount_wake_another(&pool->work, 0);
+}
+
+/* How a task can come with a context. */
+
+static int submit_plain(weir_pool *pool, weir_context *ctx, counter *ran)
+{
+    return weir_pool_submit_until(pool, counter_task, ran, ctx, WEIR_FOREVER);
+}
+
+static int submit_task(weir_pool *pool, weir_context *ctx, counter *ran)
+{
+    static weir_task task = WEIR_TASK_INIT;
+    int err = weir_pool_submit_task_until(pool, &task, counter_task, ran, NULL, ctx, WEIR_FOREVER);
+    return weir_task_state(&task) == WEIR_IDLE ? err : -EPROTO;
+}
+
+static int submit_counted(weir_pool *pool, weir_context *ctx, counter *ran)
+{
+    weir_waitgroup wg = WEIR_WAITGROUP_INIT;
+    int err = weir_waitgroup_go_until(&wg, pool, counter_task, ran, ctx, WEIR_FOREVER);
+    return weir_waitgroup_try_wait(&wg) == 0 ? err : -EPROTO;
+}
+
+static int submit_member(weir_pool *pool, weir_context *ctx, counter *ran)
+{
+    weir_errgroup *group = NULL;
+    int err = weir_errgroup_new(&group, pool, ctx, NULL);
+    if (err == 0)
+        err = weir_errgroup_go(group, counter_task, ran);
+    weir_errgroup_free(group);
+    return err;
+}
+
+static int (*const submits[])(weir_pool *pool, weir_context *ctx, counter *ran) = {
+    submit_plain, submit_task, submit_counted, submit_member};
+enum { SUBMITS = sizeof submits / sizeof submits[0] };
+
+/* Until the worker is asleep, or about to be, so that a submit has somebody to wake. */
+static void await_idle_worker(weir_pool *pool)
+{
+    int64_t deadline = patience();
+    while (!eventcount_has_sleepers(&pool->work) && weir_now() < deadline)
+        (void)sched_yield();
+    ck_assert(eventcount_has_sleepers(&pool->work));
+}
+
+START_TEST(a_task_whose_pool_is_closed_right_after_the_push_is_refused_after_all)
+{
+    counter ran = COUNTER_INIT;
+    weir_context *ctx = NULL;
+    weir_pool *pool = new_pool(1, 4);
+    ck_assert_int_eq(weir_context_new(&ctx, NULL, WEIR_FOREVER), 0);
+    await_idle_worker(pool);
+    atomic_store(&closing, pool);
+    ck_assert_int_eq(submits[_i](pool, ctx, &ran), -EPIPE);
+    ck_assert_ptr_null(atomic_load(&closing));
+    make_up_for_the_wake(pool);
+    weir_pool_counts counts;
+    weir_pool_read_counts(pool, &counts);
+    ck_assert_uint_eq(counts.submitted, 0);
+    ck_assert_uint_eq(counts.rejected, 1);
+    ck_assert_int_eq(weir_pool_shutdown(pool, patience(), WEIR_FOREVER, NULL), 0);
+    ck_assert_uint_eq(counter_get(&ran), 0);
+    weir_pool_free(pool);
+    weir_context_unref(ctx);
+    covered("tasks retracted", 1);
+}
+END_TEST
+
+/* Another submitter is looking at the context of the task at the head. The reference of the task
+ * that is retracted must be left to it. */
+START_TEST(a_context_that_somebody_peeks_at_outlives_a_task_that_is_refused_after_all)
+{
+    counter ran = COUNTER_INIT;
+    weir_context *ctx = NULL;
+    weir_pool *pool = new_pool(1, 4);
+    ck_assert_int_eq(weir_context_new(&ctx, NULL, WEIR_FOREVER), 0);
+    await_idle_worker(pool);
+    atomic_store(&pool->peeked, (uintptr_t)ctx); /* as peek_context does */
+    atomic_store(&closing, pool);
+    ck_assert_int_eq(submits[_i](pool, ctx, &ran), -EPIPE);
+    ck_assert_ptr_null(atomic_load(&closing));
+    make_up_for_the_wake(pool);
+    uintptr_t left = atomic_exchange(&pool->peeked, 0);
+    ck_assert_uint_eq(left, (uintptr_t)ctx + 1);
+    weir_context_unref(ctx); /* the one that was left, and ours */
+    weir_context_unref(ctx);
+    weir_pool_free(pool);
+    covered("references left to who peeks", 1);
+}
+END_TEST
+
+static int submit_one(void *arg)
+{
+    static counter ran = COUNTER_INIT;
+    return weir_pool_try_submit(arg, counter_task, &ran);
+}
+
+/* All free slots of the pool, as if so many threads were in the middle of a call. */
+static uint32_t take_all_slots(weir_pool *pool, uint32_t taken[])
+{
+    uint32_t n = 0;
+    for (uint32_t link; (link = weir__slab_take_shared(&pool->slab)) != LINK_NONE;)
+        taken[n++] = link;
+    return n;
+}
+
+START_TEST(a_submit_that_finds_every_slot_in_somebodys_hands_waits_for_one)
+{
+    static uint32_t taken[2 * MARGIN];
+    gate hold = GATE_INIT;
+    weir_pool *pool = new_pool(1, 2);
+    saturate(pool, &hold, 1);
+    uint32_t n = take_all_slots(pool, taken);
+    ck_assert_uint_ge(n, MARGIN);
+    caller submitter;
+    caller_start(&submitter, submit_one, pool);
+    for (int i = 0; i < 1000; i++)
+        (void)sched_yield();
+    ck_assert(!caller_is_over(&submitter));
+    weir__slab_give_shared(&pool->slab, taken[--n]);
+    ck_assert_int_eq(caller_join(&submitter), 0);
+
+    /* With the queue full as well it need not wait to know that. */
+    weir__slab_give_shared(&pool->slab, taken[--n]);
+    ck_assert_int_eq(submit_one(pool), 0);
+    ck_assert_int_eq(submit_one(pool), -EAGAIN);
+    covered("slots held", n);
+    while (n > 0)
+        weir__slab_give_shared(&pool->slab, taken[--n]);
+    gate_open(&hold);
+    finish_pool(pool);
+}
+END_TEST
+
+struct hoarder {
+    weir_pool *pool;
+    unsigned room; /* so many fit into the queue */
+    counter *ran;
+};
+
+/* Fills the queue with tasks that are over, and clears them off again by a submit that finds it
+ * full: so their slots end up with this thread. What that submit queued is cancelled too. */
+static int hoard_slots(void *arg)
+{
+    struct hoarder *self = arg;
+    weir_context *ctx = NULL;
+    weir_task last = WEIR_TASK_INIT;
+    int err = weir_context_new(&ctx, NULL, WEIR_FOREVER);
+    for (unsigned i = 0; i < self->room && err == 0; i++)
+        err = weir_pool_submit_until(self->pool, counter_task, self->ran, ctx, 0);
+    weir_context_cancel(ctx, 0);
+    if (err == 0)
+        err = weir_pool_submit_task(self->pool, &last, counter_task, self->ran, NULL);
+    if (err == 0)
+        err = weir_task_cancel(&last);
+    weir_context_unref(ctx);
+    return err;
+}
+
+START_TEST(what_is_free_is_found_wherever_it_is)
+{
+    enum { CAPACITY = 4096, HOARDERS = 8 };
+    static uint32_t taken[CAPACITY + 2 * MARGIN];
+    gate hold = GATE_INIT;
+    counter ran = COUNTER_INIT;
+    weir_pool *pool = new_pool(1, CAPACITY);
+    saturate(pool, &hold, 1);
+    for (unsigned i = 0; i < HOARDERS; i++) {
+        /* The dead ticket of the one before takes a place. */
+        struct hoarder self = {pool, CAPACITY - (i > 0 ? 1 : 0), &ran};
+        caller hoarder;
+        caller_start(&hoarder, hoard_slots, &self);
+        ck_assert_int_eq(caller_join(&hoarder), 0);
+    }
+    uint32_t n = take_all_slots(pool, taken);
+    ck_assert_uint_ge(n, CAPACITY - 1 + MARGIN);
+    ck_assert_uint_lt(n, pool->slab.count);
+    covered("slots found", n);
+    while (n > 0)
+        weir__slab_give_shared(&pool->slab, taken[--n]);
+    gate_open(&hold);
+    ck_assert_int_eq(weir_pool_drain_until(pool, NULL, patience()), 0);
+    ck_assert_uint_eq(counter_get(&ran), 0);
+    weir_pool_free(pool);
+}
+END_TEST
+
+Suite *weir_suite(void)
+{
+    Suite *suite = suite_create("faults_windows");
+    TCase *retract = add_group(suite, "retract");
+    tcase_add_loop_test(
+        retract, a_task_whose_pool_is_closed_right_after_the_push_is_refused_after_all, 0, SUBMITS);
+    tcase_add_loop_test(retract,
+                        a_context_that_somebody_peeks_at_outlives_a_task_that_is_refused_after_all,
+                        0, SUBMITS - 1);
+    TCase *slots = add_group(suite, "slots");
+    tcase_add_test(slots, a_submit_that_finds_every_slot_in_somebodys_hands_waits_for_one);
+    tcase_add_test(slots, what_is_free_is_found_wherever_it_is);
+    return suite;
+}
