@@ -686,6 +686,25 @@ START_TEST(go_waits_at_the_limit_for_a_member_to_end)
 }
 END_TEST
 
+START_TEST(the_deadline_of_the_pools_context_wakes_who_waits_at_the_limit)
+{
+    weir_context *ctx = new_context(NULL, weir_after(WEIR_MS(100)));
+    weir_pool *pool = NULL;
+    ck_assert_int_eq(
+        weir_pool_new(&pool, WEIR_POOL_OPTIONS(.workers = 2, .capacity = 8, .context = ctx)), 0);
+    weir_errgroup *group = new_group(pool, NULL, 1, 0);
+    gate hold = GATE_INIT;
+    int first = weir_errgroup_go(group, gate_task, &hold);
+    ck_assert(first == 0 || first == -EPIPE); /* the latter if this took so long already */
+    ck_assert_int_eq(weir_errgroup_go(group, return_0, NULL), -EPIPE);
+    gate_open(&hold);
+    (void)weir_errgroup_stop(group);
+    weir_errgroup_free(group);
+    finish_pool(pool);
+    weir_context_unref(ctx);
+}
+END_TEST
+
 START_TEST(queued_members_count_against_the_limit)
 {
     weir_pool *pool = new_pool(1, 8);
@@ -1427,6 +1446,7 @@ Suite *weir_suite(void)
     tcase_add_test(limits, the_limit_holds_for_many_callers);
     tcase_add_test(limits, the_limit_holds_for_members_that_add_members);
     tcase_add_test(limits, go_waits_at_the_limit_for_a_member_to_end);
+    tcase_add_test(limits, the_deadline_of_the_pools_context_wakes_who_waits_at_the_limit);
     tcase_add_test(limits, queued_members_count_against_the_limit);
     tcase_add_test(limits, raising_the_limit_wakes_the_callers_that_now_have_room);
     tcase_add_test(limits, members_above_a_lowered_limit_go_on);
