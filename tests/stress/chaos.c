@@ -43,12 +43,14 @@ enum finish {
     CLOSE_MIDWAY, /* from here on while they are at it */
     SHUT_DOWN_MIDWAY,
     CANCEL_MIDWAY, /* the context above the pool */
+    EXPIRE_MIDWAY, /* the same, by its deadline */
     GRADUALLY,     /* shutdowns that time out, until one does not */
     FINISHES
 };
 
 static const char *const finish_names[] = {"drain",           "shutdown",      "close midway",
-                                           "shutdown midway", "cancel midway", "gradually"};
+                                           "shutdown midway", "cancel midway", "expire midway",
+                                           "gradually"};
 static const char *const policy_names[] = {"block", "reject", "caller runs", "drop oldest"};
 
 /* What a task does. */
@@ -214,7 +216,7 @@ static void submit_plain(dice *d, unsigned depth)
     }
 }
 
-static void submit_many(dice *d, unsigned depth)
+static void submit_many(dice *d, unsigned depth, weir_context *ctx)
 {
     entry *entries[HANDFUL];
     weir_job jobs[HANDFUL];
@@ -223,14 +225,26 @@ static void submit_many(dice *d, unsigned depth)
         jobs[n] = (weir_job){work, entries[n]};
         n++;
     }
-    bool try = dice_once_in(d, 2);
-    int64_t done = try ? weir_pool_try_submit_many(the.pool, jobs, n)
-                       : weir_pool_submit_many(the.pool, jobs, n);
+    int64_t done;
+    unsigned refusals = when_full();
+    switch (dice_below(d, 3)) {
+    case 0:
+        refusals = FULL;
+        done = weir_pool_try_submit_many(the.pool, jobs, n);
+        break;
+    case 1:
+        done = weir_pool_submit_many(the.pool, jobs, n);
+        break;
+    default:
+        refusals |= LATE | CANCELLED;
+        done = weir_pool_submit_many_until(the.pool, jobs, n, ctx,
+                                           weir_after((int64_t)dice_below(d, 100000)));
+    }
     for (size_t i = 0; i < n; i++) {
         if ((int64_t)i < done)
             submitted(entries[i], 0, 0);
         else if (i == 0)
-            submitted(entries[i], (int)done, try ? FULL : when_full());
+            submitted(entries[i], (int)done, refusals);
         else if ((int64_t)i == done)
             ledger_submitted(entries[i], -EAGAIN); /* refused; the call tells the number, not why */
     }
@@ -510,7 +524,7 @@ static void act(dice *d, unsigned depth, weir_context *ctx)
         submit_plain(d, depth);
         break;
     case 1:
-        submit_many(d, depth);
+        submit_many(d, depth, ctx);
         break;
     case 2:
         submit_with_context(d, depth, ctx);
@@ -743,6 +757,10 @@ static void finish_midway(dice *d)
     case CANCEL_MIDWAY:
         weir_context_cancel(the.above, -EINTR);
         break;
+    case EXPIRE_MIDWAY:
+        if (weir_context_wait_until(the.above, WEIR_FOREVER) != 0)
+            broken("a wait for a context that has a deadline did not return 0");
+        break;
     default:
         shut_down_gradually(d);
     }
@@ -763,9 +781,16 @@ static void worker_stops(unsigned index, void *user)
     atomic_fetch_add(&the.workers_stopped, 1);
 }
 
-static void make_pool(void)
+static void make_pool(dice *d)
 {
-    the.above = the.finish == CANCEL_MIDWAY ? new_context() : NULL;
+    the.above = NULL;
+    if (the.finish == CANCEL_MIDWAY) {
+        the.above = new_context();
+    } else if (the.finish == EXPIRE_MIDWAY) {
+        atomic_store(&the.closing, true); /* from when on is the clock's affair */
+        if (weir_context_new(&the.above, NULL, weir_after((int64_t)dice_below(d, 20000000))) != 0)
+            abort();
+    }
     int err = weir_pool_new(
         &the.pool, WEIR_POOL_OPTIONS(.workers = the.workers, .capacity = the.capacity,
                                      .name = "chaos", .overflow = the.overflow,
@@ -847,7 +872,7 @@ static void play_round(unsigned shape, dice *d)
     atomic_store(&the.workers_stopped, 0);
     ledger_clear();
     doing("making a pool");
-    make_pool();
+    make_pool(d);
     pthread_t producers[PRODUCERS];
     for (uintptr_t i = 0; i < PRODUCERS; i++)
         if (pthread_create(&producers[i], NULL, produce, (void *)i) != 0)
