@@ -25,7 +25,8 @@ struct scenario {
 /* The scenarios of one file, ended by one without a name. */
 extern const struct scenario pool_scenarios[], task_scenarios[], group_scenarios[],
     ring_scenarios[], shutdown_scenarios[], time_scenarios[], semaphore_scenarios[],
-    alarm_scenarios[], parallel_scenarios[], completion_scenarios[], freeze_scenarios[];
+    alarm_scenarios[], parallel_scenarios[], completion_scenarios[], channel_scenarios[],
+    freeze_scenarios[];
 
 #define SCENARIO_TEXT_(x) #x
 #define SCENARIO_TEXT(x) SCENARIO_TEXT_(x)

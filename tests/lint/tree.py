@@ -48,6 +48,10 @@ def tree_files(root):
                 yield path
 
 
+def indented_by_tabs(path):
+    return path.name == "Makefile" or path.suffix == ".go"
+
+
 def needs_licence_line(path):
     if path.name in WITHOUT_LICENCE_LINE or path.suffix in PROSE:
         return False
@@ -63,7 +67,7 @@ def check_text(path, text, root, myself):
     for number, line in enumerate(lines, 1):
         if len(line) > WIDTH and path.suffix not in AS_WIDE_AS_IT_IS:
             yield number, f"{len(line)} columns, more than {WIDTH}"
-        if line != line.rstrip() or "\t" in line and path.name != "Makefile":
+        if line != line.rstrip() or "\t" in line and not indented_by_tabs(path):
             yield number, "a tab, or blanks at the end of the line"
         if myself:
             continue

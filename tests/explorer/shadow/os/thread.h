@@ -12,6 +12,7 @@ struct self {
     struct park park;
     struct weir__frame *frame;
     struct weir__worker *worker;
+    uint64_t random;
 };
 
 struct self *virtual_self(void);

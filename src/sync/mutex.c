@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* mutex.c - the ways of a mutex that is held.
+ *
+ * A sleeper sets WANTED before it sleeps, and takes the lock as WANTED, since there may be others.
+ * An unlock wakes one of them; it may find that somebody else was faster, and sets WANTED again. */
+#include "sync/mutex.h"
+
+#include "os/thread.h"
+#include "sync/context.h"
+
+static bool take(void *arg)
+{
+    struct mutex *mutex = arg;
+    return xchg_seqcst(&mutex->state, MUTEX_WANTED) == MUTEX_FREE; /* A16; seq_cst: our look */
+}
+
+COLD void weir__mutex_lock_slowly(struct mutex *mutex)
+{
+    for (int round = 0; round < ROUNDS; round++) {
+        cpu_relax(PAUSES);
+        for (int look = 0; look < LOOKS; look++) {
+            if (load_rlx(&mutex->state) == MUTEX_FREE && mutex_try_lock(mutex)) /* a hint */
+                return;
+            cpu_relax(1);
+        }
+    }
+    (void)weir__wait_until(mutex, take, mutex, NULL, NULL, WEIR_FOREVER); /* ends only by take */
+}
+
+COLD void weir__mutex_wake(struct mutex *mutex)
+{
+    weir__wake_one(mutex); /* only the address */
+}

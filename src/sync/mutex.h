@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* mutex.h - a lock for a few instructions that many threads want all the time. All-zero is valid,
+ * nothing to destroy.
+ *
+ * States: FREE; HELD; WANTED: held, and somebody may sleep for it. Whoever sleeps is entered in the
+ * table of waiters under the lock's address: so the step that frees it is the last access to it,
+ * and the next holder may free its memory.
+ *
+ * It is not fair. Who finds it held leaves it alone for a while: the holder mostly wants it again
+ * soon, and does a hundred things while they are in its cache, which takes less time than handing
+ * the lock to and fro. Then it looks until the lock is free, a few times; then it sleeps.
+ */
+#ifndef WEIR_SYNC_MUTEX_H
+#define WEIR_SYNC_MUTEX_H
+
+#include "base/assert.h"
+#include "base/atomic.h"
+
+/* Before a sleep: so many rounds, each of so many pauses (some microseconds) and then looks. */
+enum { ROUNDS = 4, PAUSES = 128, LOOKS = 20 };
+
+enum { MUTEX_FREE, MUTEX_HELD, MUTEX_WANTED };
+
+struct mutex {
+    atomic(uint32_t) state;
+};
+
+void weir__mutex_lock_slowly(struct mutex *mutex);
+void weir__mutex_wake(struct mutex *mutex);
+
+static inline bool mutex_try_lock(struct mutex *mutex)
+{
+    uint32_t expected = MUTEX_FREE;
+    return cas_acqrel(&mutex->state, &expected, MUTEX_HELD); /* A16 <- R16 */
+}
+
+static inline void mutex_lock(struct mutex *mutex)
+{
+    if (unlikely(!mutex_try_lock(mutex)))
+        weir__mutex_lock_slowly(mutex);
+}
+
+static inline void mutex_unlock(struct mutex *mutex)
+{
+    /* R16; seq_cst: a waiter's look. The memory may be gone afterwards. */
+    if (unlikely(xchg_seqcst(&mutex->state, MUTEX_FREE) == MUTEX_WANTED))
+        weir__mutex_wake(mutex);
+}
+
+#endif
