@@ -5,6 +5,7 @@
 
 #include "weir/base.h"
 #include "weir/channel.h"
+#include "weir/breaker.h"
 #include "weir/clock.h"
 #include "weir/completion.h"
 #include "weir/context.h"
