@@ -11,6 +11,7 @@
 #include "weir/context.h"
 #include "weir/errgroup.h"
 #include "weir/parallel.h"
+#include "weir/lease.h"
 #include "weir/limiter.h"
 #include "weir/pool.h"
 #include "weir/retry.h"
