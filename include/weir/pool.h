@@ -81,6 +81,7 @@ typedef struct weir_pool_options {
     void *user;                         /* for the callbacks */
     unsigned char outside_waiters_help; /* 1: threads outside the pool that wait for its tasks run
                                            them if they have not started */
+    size_t timers; /* places for tasks that wait for their time, at most 2^22; 0: capacity */
 } weir_pool_options;
 
 /* A pointer to options with the fields named set and the others default (C only). */
@@ -142,8 +143,8 @@ WEIR_API WEIR_NODISCARD int weir_pool_drain_until(weir_pool *pool, weir_context 
                                                   int64_t deadline);
 
 /* No task is accepted from outside any more: -EPIPE, also for those that are blocked in a submit.
- * Tasks of the pool may still submit. Blocks for a short internal lock only. Idempotent. Nothing
- * for NULL or a stale pool. */
+ * Tasks of the pool may still submit. What waits for its time (timer.h) ends as CANCELLED, on this
+ * thread. Blocks for a short internal lock only. Idempotent. Nothing for NULL or a stale pool. */
 WEIR_API void weir_pool_close(weir_pool *pool);
 
 /* Since the pool was closed, over all calls. What was left undone = cancelled + running. */
@@ -164,7 +165,7 @@ WEIR_API WEIR_NODISCARD int weir_pool_shutdown(weir_pool *pool, int64_t soft_dea
                                                int64_t hard_deadline,
                                                weir_shutdown_report *ret_report);
 
-/* Observers: never block. Of NULL: 0. `queued` is exact while nobody submits or starts a task. */
+/* Never block. Of NULL: 0. `queued` is exact while nobody submits or starts a task. */
 WEIR_API unsigned weir_pool_workers(const weir_pool *pool);
 WEIR_API unsigned weir_pool_capacity(const weir_pool *pool);
 WEIR_API size_t weir_pool_queued(const weir_pool *pool);
@@ -173,16 +174,15 @@ WEIR_API size_t weir_pool_queued(const weir_pool *pool);
 WEIR_API weir_pool *weir_pool_current(void);
 WEIR_API int weir_pool_worker_index(void);
 
-/* At rest: submitted = done + failed + cancelled + expired + abandoned. */
+/* At rest: submitted = done + failed + cancelled + expired + abandoned. rejected: full, closed,
+ * over, in use, no end in sight. delayed: before their time, between runs, due but no room. */
 typedef struct weir_pool_counts {
-    uint64_t submitted,
-        rejected; /* accepted; refused: full, closed, over, in use, no end in sight */
-    uint64_t done, failed, cancelled, expired, abandoned;
-    uint64_t queued, running, peak_queued;
+    uint64_t submitted, rejected, done, failed, cancelled, expired, abandoned;
+    uint64_t queued, running, peak_queued, delayed;
 } weir_pool_counts;
 
-/* Each count is exact at rest; while tasks move, they are read one after the other. Zeroes for
- * NULL. Never blocks. */
+/* Exact at rest; while tasks move, the counts are read one after the other. Zeroes for NULL. Never
+ * blocks. */
 WEIR_API void weir_pool_read_counts(const weir_pool *pool, weir_pool_counts *ret);
 
 WEIR_END_DECLS

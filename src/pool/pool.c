@@ -12,11 +12,12 @@
 enum {
     MAX_WORKERS = 1024,
     MAX_CAPACITY = 1 << 22,
+    MAX_TIMERS = 1 << 22,
     DEFAULT_CAPACITY = 1024,
     SPINS = 4, /* yields before a busy worker parks, if there are CPUs to spare */
 };
 
-_Static_assert(MAX_CAPACITY + MAX_WORKERS * CHAIN + MARGIN <= STACK_LINK_MASK,
+_Static_assert(MAX_CAPACITY + MAX_TIMERS + MAX_WORKERS * CHAIN + MARGIN <= STACK_LINK_MASK,
                "an index has 24 bits");
 
 /* Queue positions of the n-th pool of a process start at n * 2^32: see waitgroup_tasks.c. */
@@ -33,7 +34,7 @@ static int settle(weir_pool_options *options)
 {
     if (options->workers > MAX_WORKERS || options->capacity > MAX_CAPACITY ||
         (unsigned)options->overflow > WEIR_OVERFLOW_DROP_OLDEST ||
-        options->outside_waiters_help > 1)
+        options->outside_waiters_help > 1 || options->timers > MAX_TIMERS)
         return -EINVAL;
     if (options->stack_size != 0 && options->stack_size < weir__stack_minimum())
         return -EINVAL;
@@ -44,6 +45,8 @@ static int settle(weir_pool_options *options)
     }
     if (options->capacity == 0)
         options->capacity = DEFAULT_CAPACITY;
+    if (options->timers == 0)
+        options->timers = options->capacity;
     if (options->name == NULL)
         options->name = "weir";
     return 0;
@@ -62,7 +65,9 @@ static weir_pool *alloc(const weir_pool_options *options)
     weir__eventcount_init(&pool->room);
     lock_init(&pool->lock);
     if (words == NULL || pool->workers == NULL ||
-        weir__slab_init(&pool->slab, options->capacity, options->workers) != 0 ||
+        weir__slab_init(&pool->slab, options->capacity + (uint32_t)options->timers,
+                        options->workers) != 0 ||
+        weir__timers_init(pool, (uint32_t)options->timers) != 0 ||
         weir_context_new(&pool->context, options->context, WEIR_FOREVER) != 0) {
         weir__pool_release(pool);
         return NULL;
@@ -122,6 +127,7 @@ int weir_pool_new(weir_pool **ret, const weir_pool_options *given)
     pool->overflow = options.overflow;
     pool->outside_waiters_help = options.outside_waiters_help != 0;
     pool->has_parent_context = options.context != NULL;
+    pool->timers.clock.watched = options.context != NULL ? pool->context : NULL;
     pool->spins = options.workers <= weir__usable_cpus() ? SPINS : 0;
     pool->on_worker_start = options.on_worker_start;
     pool->on_worker_stop = options.on_worker_stop;

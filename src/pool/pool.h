@@ -5,7 +5,7 @@
  *   worker.c    the threads                      run.c       running a task, and its one end
  *   task.c      handles: wait and cancel         help.c      waiting inside tasks without deadlock
  *   shutdown.c  close, drain, shutdown, free     stats.c     counts
- *   slab.c      the slots of queued tasks
+ *   slab.c      the slots of queued tasks       timers.c    tasks that wait for their time
  *
  * States: OPEN -> CLOSED -> CANCELLED -> STOPPING -> STOPPED, never back; CANCELLED is left out
  * when all tasks ended by themselves. Changed under `lock` only, read without.
@@ -17,17 +17,23 @@
  * the dead tickets that came out, and the tries that failed. quiet() in shutdown.c adds the
  * difference to what is accepted: so it never sees a pool as quiet too early, whatever it reads in
  * between.
+ *
+ * A task that waits in a timer is accepted without a push. When it leaves the timer it is pushed,
+ * or taken there, which counts as off_ring; so each time it leaves (`left` in timers.h) one entry
+ * too many is counted, which is subtracted where tasks are counted. Where quiet is looked for, each
+ * entry counts by itself, and so does what is due and has not left.
  */
 #ifndef WEIR_POOL_POOL_H
 #define WEIR_POOL_POOL_H
 
-#include "weir/pool.h"
+#include "weir/task.h"
 
 #include "base/assert.h"
 #include "os/fork.h"
 #include "os/lock.h"
 #include "os/thread.h"
 #include "pool/slab.h"
+#include "pool/timers.h"
 #include "sync/context.h"
 #include "wait/eventcount.h"
 
@@ -99,6 +105,8 @@ struct weir_pool {
     atomic(uint64_t) retracted;
     struct counters outside;
 
+    struct timers timers;
+
     struct lock lock; /* state changes, the snapshot at close, joining */
     uint64_t ran_before_close, unstarted_before_close;
     atomic(unsigned) started; /* workers whose on_worker_start has returned */
@@ -148,6 +156,15 @@ int weir__submit(weir_pool *pool, const struct job *job, enum submit_mode mode, 
                  int64_t deadline);
 /* Is this pool closed to the calling thread? 0 or -EPIPE. */
 int weir__refusal(weir_pool *pool);
+/* Queues the task of a slot that is filled, and wakes a worker. False: full. */
+bool weir__push(weir_pool *pool, uint32_t index);
+/* Takes tickets off the head whose tasks have been taken, or are over. True: there was one. If not,
+ * `*ret_until` is when the task at the head will have expired. `passed` is a time that has passed,
+ * even if the clock does not say so. */
+bool weir__clear_head(weir_pool *pool, int64_t passed, int64_t *ret_until);
+/* For a waiter whose park is room.park: wakes all submitters, one of which has a context that is
+ * over. */
+void weir__wake_submitters(struct waiter *waiter);
 /* Runs a task on this thread that is not in the queue: 0 or -EDEADLK, then it was not accepted. */
 int weir__run_in_place(weir_pool *pool, const struct job *job);
 
@@ -189,9 +206,24 @@ int64_t weir__task_timeout(const void *task);
 /* on_done; then the change of state that lets the waiter go. */
 void weir__task_tell(void *task, weir_state end, int status);
 void weir__task_over(void *task, weir_state end);
+/* Wakes who waits for the task: only the address. */
+void weir__task_wake(const void *task);
 /* Before a try to queue the task, and after it was refused. */
 void weir__task_queued(void *task, uint64_t claim);
 void weir__task_refused(void *task);
+
+/* Of a task that waits in a timer. waits: from now on it is queued under the claim, for a run at
+ * `at`. keeps: it repeats, and has this place to its end. repeats: is a run that came back with
+ * `status` not the last one? next_time: when its next run is to be. */
+void weir__task_waits(void *task, uint64_t claim, int64_t at);
+void weir__task_keeps(void *task, uint32_t place);
+uint32_t weir__task_place(const void *task); /* 0: none */
+bool weir__task_repeats(const void *task, int status);
+bool weir__task_cancelled(void *task);
+int64_t weir__task_next_time(void *task);
+/* Submits a task that is not to start before `at`, and then every `period` ns (0: once). */
+int weir__submit_task_at(weir_pool *pool, weir_task *task, weir_task_fn *fn, void *arg,
+                         const weir_task_options *options, int64_t at, int64_t period);
 
 /* help.c */
 /* Blocks until over(arg), running queued tasks of `o` meanwhile if `helped` (a pool) is not NULL;
@@ -206,7 +238,8 @@ weir_pool *weir__helped(weir_pool *pool);
 void weir__pool_release(weir_pool *pool); /* frees a pool without threads */
 void weir__task_finished_outside(weir_pool *pool);
 struct totals {
-    uint64_t submitted, dead_tickets, queued, finished, ends[ENDS];
+    uint64_t submitted, dead_tickets, queued, delayed, finished, ends[ENDS];
+    uint64_t entered; /* into the queue, or due: a task that repeats each time */
 };
 void weir__read_totals(const weir_pool *pool, struct totals *ret);
 

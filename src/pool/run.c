@@ -62,11 +62,22 @@ static bool dropped(const weir_pool *pool, const struct job *job, weir_state end
            !((const struct membership *)owner_object(job->owner))->internal;
 }
 
+static void count_finished(weir_pool *pool)
+{
+    if (likely(own_worker(pool) != NULL)) {
+        COUNT(pool, finished); /* who waits for quiet is woken when the worker goes idle */
+    } else {
+        weir__task_finished_outside(pool);
+    }
+}
+
 static void end(weir_pool *pool, const struct job *job, weir_state end, int status)
 {
     COUNT(pool, ends[end - WEIR_DONE]);
     void *object = owner_object(job->owner);
     unsigned kind = job->owner & OWNER_KIND;
+    if (kind == OWNER_TASK && unlikely(weir__task_place(object) != 0))
+        weir__timer_give(pool, weir__task_place(object));
     if (kind == OWNER_TASK)
         weir__task_tell(object, end, status);
     else if (dropped(pool, job, end))
@@ -85,11 +96,7 @@ static void end(weir_pool *pool, const struct job *job, weir_state end, int stat
     default:
         break;
     }
-    if (likely(own_worker(pool) != NULL)) {
-        COUNT(pool, finished); /* who waits for quiet is woken when the worker goes idle */
-    } else {
-        weir__task_finished_outside(pool);
-    }
+    count_finished(pool);
 }
 
 void weir__end_unstarted(weir_pool *pool, const struct job *job, weir_state why)
@@ -105,6 +112,10 @@ bool weir__take_out_of_turn(weir_pool *pool, struct slot *slot, uint64_t claim)
         weir__dropped(pool);
         return false;
     }
+    if (load_rlx(&slot->timer) != 0 && weir__timer_left(pool, slot)) { /* A11, by the claim */
+        weir__dropped(pool);                                           /* there is no ticket */
+        return true;
+    }
     /* Its ticket may be at the head: then a blocked submitter can clear it. */
     eventcount_notify(&pool->room, load_rlx(&pool->ring.head));
     return true;
@@ -117,12 +128,27 @@ void weir__dropped(weir_pool *pool)
         weir__wake_all(&pool->outside); /* a worker does that when it goes idle */
 }
 
-/* Pops the frame and ends its task. */
+/* After a run: back into the timer. Then somebody else may have the task, and end it. */
+static COLD void repeat(weir_pool *pool, const struct job *job)
+{
+    if (weir__timer_repeat(pool, job))
+        count_finished(pool);
+    else
+        end(pool, job, WEIR_CANCELLED, -ECANCELED);
+}
+
+/* Pops the frame and ends its task, or this run of it. */
 static void leave(struct weir__frame *frame, int status)
 {
     this_thread()->frame = frame->below;
     weir__context_end(&frame->context);
-    end(frame->pool, &frame->job, status == 0 ? WEIR_DONE : WEIR_FAILED, status);
+    const struct job *job = &frame->job;
+    if ((job->owner & OWNER_KIND) == OWNER_TASK &&
+        unlikely(weir__task_repeats(owner_object(job->owner), status))) {
+        repeat(frame->pool, job);
+        return;
+    }
+    end(frame->pool, job, status == 0 ? WEIR_DONE : WEIR_FAILED, status);
 }
 
 static void check_fork(const weir_pool *pool)

@@ -26,7 +26,7 @@ static bool quiet(void *arg)
     add_seqcst(&pool->work.sleepers, 0); /* against a worker that is about to park */
     struct totals totals;
     weir__read_totals(pool, &totals);
-    return totals.finished == totals.submitted + totals.dead_tickets;
+    return totals.finished == totals.entered + totals.dead_tickets;
 }
 
 /* Waiters for quiet are entered under the address of the outside counters. */
@@ -88,6 +88,7 @@ void weir_pool_close(weir_pool *pool)
     advance(pool, POOL_CLOSED);
     weir__eventcount_wake_all(&pool->room);
     weir__context_wake_everybody(); /* also who waits for a place in a group */
+    weir__timers_close(pool, false);
 }
 
 /* Ends what is queued, and makes what runs see that it should end. */
@@ -96,6 +97,7 @@ static void cancel_tasks(weir_pool *pool)
     advance(pool, POOL_CANCELLED);
     weir_context_cancel(pool->context, 0);
     weir__eventcount_wake_all(&pool->room);
+    weir__timers_close(pool, true);
     uint64_t position;
     uint32_t index;
     while (ring_pop(&pool->ring, &position, &index)) {
@@ -121,6 +123,7 @@ static int stop_workers(weir_pool *pool, int64_t deadline)
     if (load_rlx(&pool->state) != POOL_STOPPED) { /* changed under the lock */
         for (unsigned i = 0; i < pool->worker_count; i++)
             (void)pthread_join(pool->workers[i].thread, NULL);
+        weir__timers_join(pool);
         (void)xchg_seqcst(&pool->state, POOL_STOPPED);
     }
     lock_release(&pool->lock);
@@ -190,6 +193,7 @@ void weir__pool_release(weir_pool *pool)
         weir__eventcount_destroy(&pool->work);
         weir__eventcount_destroy(&pool->room);
     }
+    weir__timers_release(pool);
     weir__slab_destroy(&pool->slab);
     weir__free(pool->ring.words);
     weir__free(pool->workers);

@@ -14,9 +14,9 @@
 #include "os/alloc.h"
 #include "os/thread.h"
 
-int weir__slab_init(struct slab *slab, uint32_t capacity, uint32_t workers)
+int weir__slab_init(struct slab *slab, uint32_t waiting, uint32_t workers)
 {
-    slab->count = capacity + workers * CHAIN + MARGIN;
+    slab->count = waiting + workers * CHAIN + MARGIN;
     slab->slots = weir__alloc(slab->count, sizeof *slab->slots);
     slab->links = weir__alloc(slab->count, sizeof *slab->links);
     slab->chain_links = weir__alloc(slab->count, sizeof *slab->chain_links);

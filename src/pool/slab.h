@@ -55,6 +55,7 @@ struct slot {
     atomic(weir_context *) context;
     atomic(int64_t) start_by;
     atomic(owner) owner;
+    atomic(uint32_t) timer; /* index+1 of the timer that the task waits in; 0: none */
 };
 
 enum {
@@ -85,9 +86,9 @@ struct chain {
     uint32_t length;
 };
 
-/* Makes a slab for `capacity` queued tasks and `workers`. 0, or -ENOMEM; to be destroyed either
- * way. */
-int weir__slab_init(struct slab *slab, uint32_t capacity, uint32_t workers);
+/* Makes a slab for `waiting` tasks, queued or in timers, and `workers`. 0, or -ENOMEM; to be
+ * destroyed either way. */
+int weir__slab_init(struct slab *slab, uint32_t waiting, uint32_t workers);
 void weir__slab_destroy(struct slab *slab);
 
 /* Takes a free slot (as index+1) or LINK_NONE. `own`: the calling worker's chain, or NULL. */

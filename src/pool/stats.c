@@ -19,6 +19,7 @@ void weir__read_totals(const weir_pool *pool, struct totals *ret)
     struct totals sum;
     memset(&sum, 0, sizeof sum);
     uint64_t retracted = load_seqcst(&pool->retracted), dropped = 0, off_ring = 0, taken = 0;
+    uint64_t due_out = load_seqcst(&pool->timers.due_out), left = load_seqcst(&pool->timers.left);
     EACH_COUNTERS(pool, c) dropped += load_seqcst(&c->dropped);
     EACH_COUNTERS(pool, c)
     {
@@ -32,7 +33,10 @@ void weir__read_totals(const weir_pool *pool, struct totals *ret)
         off_ring += load_seqcst(&c->off_ring);
         taken += load_seqcst(&c->taken);
     }
-    sum.submitted = tail - pool->first_position + off_ring - retracted;
+    uint64_t entered = tail - pool->first_position + off_ring - retracted;
+    sum.entered = entered + load_seqcst(&pool->timers.due_in) - due_out;
+    sum.submitted = entered + load_seqcst(&pool->timers.accepted) - left;
+    sum.delayed = load_seqcst(&pool->timers.delayed);
     sum.dead_tickets = taken - dropped;
     uint64_t queued = tail - head;
     if (queued > pool->ring.capacity)
@@ -58,7 +62,8 @@ void weir_pool_read_counts(const weir_pool *pool, weir_pool_counts *ret)
     ret->expired = totals.ends[WEIR_EXPIRED - WEIR_DONE];
     ret->abandoned = totals.ends[WEIR_ABANDONED - WEIR_DONE];
     ret->queued = totals.queued;
-    uint64_t past = totals.queued;
+    ret->delayed = totals.delayed;
+    uint64_t past = totals.queued + totals.delayed;
     for (unsigned i = 0; i < ENDS; i++)
         past += totals.ends[i];
     ret->running = totals.submitted > past ? totals.submitted - past : 0;

@@ -64,6 +64,29 @@ static bool retract(weir_pool *pool, uint64_t position, struct slot *slot, uint6
     return true;
 }
 
+static inline bool push(weir_pool *pool, uint32_t index, uint64_t *ret_position)
+{
+    uint64_t position;
+    if (unlikely(!ring_push(&pool->ring, index, &position))) {
+        /* Full beside an idle worker: whoever was to wake it is held up. */
+        if (unlikely(eventcount_has_sleepers(&pool->work)))
+            weir__eventcount_wake_another(&pool->work, load_rlx(&pool->ring.tail));
+        return false;
+    }
+    eventcount_notify(&pool->work, position);
+    int64_t queued = (int64_t)(position + 1 - load_rlx(&pool->head_seen));
+    if (unlikely(queued > (int64_t)load_rlx(&pool->peak)))
+        note_peak(pool, position);
+    *ret_position = position;
+    return true;
+}
+
+bool weir__push(weir_pool *pool, uint32_t index)
+{
+    uint64_t position;
+    return push(pool, index, &position);
+}
+
 /* One try to queue a task: 0, -EAGAIN (full) or -EPIPE. */
 static int enqueue(weir_pool *pool, const struct job *job)
 {
@@ -80,11 +103,8 @@ static int enqueue(weir_pool *pool, const struct job *job)
     if (task != NULL)
         weir__task_queued(task, claim);
     uint64_t position;
-    if (unlikely(!ring_push(&pool->ring, link - 1, &position))) {
+    if (unlikely(!push(pool, link - 1, &position))) {
         bool ours = slot_claim(slot, claim);
-        /* Full beside an idle worker: whoever was to wake it is held up. */
-        if (unlikely(eventcount_has_sleepers(&pool->work)))
-            weir__eventcount_wake_another(&pool->work, load_rlx(&pool->ring.tail));
         slab_give(&pool->slab, own, link);
         if (ours) {
             if (task != NULL)
@@ -96,10 +116,6 @@ static int enqueue(weir_pool *pool, const struct job *job)
         weir__dropped(pool);
         return 0;
     }
-    eventcount_notify(&pool->work, position);
-    int64_t queued = (int64_t)(position + 1 - load_rlx(&pool->head_seen));
-    if (unlikely(queued > (int64_t)load_rlx(&pool->peak)))
-        note_peak(pool, position);
     if (unlikely(load_seqcst(&pool->state) != POOL_OPEN) && !weir__inside(pool) &&
         retract(pool, position, slot, claim)) {
         if (task != NULL)
@@ -129,10 +145,7 @@ static int peek_context(weir_pool *pool, uint64_t position, struct slot *slot, u
     return err;
 }
 
-/* Takes tickets off the head whose tasks have been taken, or are over. True: there was one. If not,
- * `*ret_until` is when the task at the head will have expired. `passed` is a time that has passed,
- * even if the clock does not say so. */
-static bool clear_head(weir_pool *pool, int64_t passed, int64_t *ret_until)
+bool weir__clear_head(weir_pool *pool, int64_t passed, int64_t *ret_until)
 {
     bool cleared = false;
     uint64_t position;
@@ -196,8 +209,7 @@ int weir__run_in_place(weir_pool *pool, const struct job *job)
     return 0;
 }
 
-/* Wakes all submitters: one of them has a context that is over. */
-static void wake_submitters(struct waiter *waiter)
+void weir__wake_submitters(struct waiter *waiter)
 {
     weir__eventcount_wake_all(container_of(waiter->park, struct eventcount, park));
 }
@@ -216,8 +228,9 @@ static int wait_for_room(weir_pool *pool, const struct job *job, weir_context *c
     /* Besides the caller's context, that of the group or the pool may end the wait. */
     const weir_context *of_group = (job->owner & OWNER_KIND) == OWNER_GROUP ? job->context : NULL;
     const weir_context *of_pool = pool->has_parent_context ? pool->context : NULL;
-    struct waiter watch = {
-        .wake = wake_submitters, .park = &pool->room.park, .contexts = {ctx, of_group, of_pool}};
+    struct waiter watch = {.wake = weir__wake_submitters,
+                           .park = &pool->room.park,
+                           .contexts = {ctx, of_group, of_pool}};
     bool watching = ctx != NULL || of_group != NULL || of_pool != NULL;
     bool woken = false;
     int64_t passed = INT64_MIN; /* says the timer: the clock may stand still, or lag behind it */
@@ -232,7 +245,7 @@ static int wait_for_room(weir_pool *pool, const struct job *job, weir_context *c
         if ((err = weir__refusal(pool)) != 0 || (err = weir_context_err(ctx)) != 0 ||
             (err = weir_context_err(of_group)) != 0 || (err = enqueue(pool, job)) != -EAGAIN)
             break;
-        bool again = clear_head(pool, passed, &until);
+        bool again = weir__clear_head(pool, passed, &until);
         if (watching && waiter_woken(&watch)) {
             weir__waiter_add(&watch);
             again = true;
@@ -269,7 +282,7 @@ int weir__submit(weir_pool *pool, const struct job *job, enum submit_mode mode, 
         err = enqueue(pool, job);
         if (likely(err != -EAGAIN))
             break;
-        if (clear_head(pool, INT64_MIN, &until)) {
+        if (weir__clear_head(pool, INT64_MIN, &until)) {
             err = 0;
             continue;
         }

@@ -14,8 +14,15 @@
  * `cancelled` is the flag of the context that the task sees. A canceller first tries to claim the
  * task; if somebody else has it, it raises the flag.
  *
+ * A delayed task is QUEUED from the start. Who runs it without a ticket keeps to `not_before`, and
+ * who ends it as expired to `start_by`: both are read after the claim that they belong to (E5). One
+ * that repeats goes from RUNNING back to QUEUED, by who ran it, under the timers' lock and only if
+ * it was not cancelled. A canceller raises the flag, then takes that lock: either its flag was
+ * seen, or it sees the task queued and can claim it.
+ *
  * Edges: E1 change to an end (seq_cst) -> E2 a wait's or an observer's load: what the task did, and
- * its status. E3 QUEUED (release) -> E4 load: where the task is queued.
+ * its status. E3 QUEUED (release) -> E4 load: where the task is queued. E5 claim (release) -> E6
+ * load: not_before and start_by.
  */
 #include "weir/task.h"
 
@@ -33,6 +40,7 @@ struct __attribute__((may_alias)) task {
     atomic(int) status;
     uint32_t before;        /* of the submitter: the word to go back to if the task is refused */
     atomic(uint32_t) fork;  /* fork_count() at the last submit */
+    atomic(uint32_t) place; /* of one that repeats: its timer, to the end; else 0 */
     atomic(uint64_t) claim; /* while queued: takes it; it names the slot too */
     atomic(weir_pool *) pool;
     atomic(int64_t) start_by; /* the earlier of the option and the context's deadline */
@@ -40,7 +48,9 @@ struct __attribute__((may_alias)) task {
     weir_done_fn *on_done;
     void *arg;
     const char *name;
-    struct reports *reports; /* where it is reported, with a place reserved; or NULL */
+    struct reports *reports;    /* where it is reported, with a place reserved; or NULL */
+    atomic(int64_t) not_before; /* time of the next run; 0: at once */
+    int64_t period;             /* of one that repeats */
 };
 
 _Static_assert(sizeof(struct task) <= sizeof(weir_task), "fits");
@@ -83,7 +93,9 @@ struct task_wait {
     weir_task *const *tasks; /* NULL elements are left out */
     size_t n;
     bool helps;      /* this thread may run a task that has not started */
-    size_t index;    /* of the task that is over or refused, or that was claimed */
+    int64_t event;   /* when the next one can be run here, or expires */
+    int64_t passed;  /* the last such time, says the timer; the clock may lag behind it */
+    size_t index;    /* of the task that is over or refused, or that was claimed; or n */
     weir_pool *pool; /* of the claimed one, or NULL */
     struct job job;
 };
@@ -98,7 +110,7 @@ static bool is_among(const struct waiter *waiter, const void *task)
 }
 
 /* Only the address: the task may be gone. */
-static void wake_waiters_of(const void *task)
+void weir__task_wake(const void *task)
 {
     weir__wake_all(task);
     weir__wake_matching(&any_of_several, is_among, task);
@@ -135,7 +147,7 @@ void weir__task_over(void *object, weir_state end)
     struct task *task = object;
     struct reports *reports = task->reports;
     (void)xchg_seqcst(&task->word, (uint32_t)end); /* E1 */
-    wake_waiters_of(object);
+    weir__task_wake(object);
     if (reports != NULL)
         reports->ended(reports, object);
 }
@@ -143,8 +155,48 @@ void weir__task_over(void *object, weir_state end)
 void weir__task_queued(void *object, uint64_t claim)
 {
     struct task *task = object;
-    store_rlx(&task->claim, claim);
+    store_rel(&task->claim, claim);      /* E5 */
     store_rel(&task->word, WEIR_QUEUED); /* E3 */
+}
+
+void weir__task_waits(void *object, uint64_t claim, int64_t at)
+{
+    struct task *task = object;
+    store_rlx(&task->not_before, at); /* published by E5 */
+    store_rel(&task->claim, claim);   /* E5 */
+    /* E3; seq_cst: of who waits for it and who wakes it up to run it, one sees the other. */
+    (void)xchg_seqcst(&task->word, WEIR_QUEUED);
+}
+
+void weir__task_keeps(void *object, uint32_t place)
+{
+    store_rlx(&((struct task *)object)->place, place); /* published by E3 */
+}
+
+uint32_t weir__task_place(const void *object)
+{
+    return load_rlx(&((const struct task *)object)->place); /* constant while the task is live */
+}
+
+bool weir__task_repeats(const void *object, int status)
+{
+    return weir__task_place(object) != 0 && status == 0;
+}
+
+bool weir__task_cancelled(void *object)
+{
+    return load_acq(&((struct task *)object)->cancelled) != 0; /* the lock orders it */
+}
+
+/* The first multiple of the period that is still to come, from when the last run was due. */
+int64_t weir__task_next_time(void *object)
+{
+    struct task *task = object;
+    int64_t now = weir_now();
+    uint64_t late = (uint64_t)now - (uint64_t)load_rlx(&task->not_before); /* ours */
+    int64_t last = now - (int64_t)(late % (uint64_t)task->period);
+    store_rlx(&task->start_by, WEIR_FOREVER); /* it has started; published by E5 */
+    return task->period < WEIR_FOREVER - last ? last + task->period : WEIR_FOREVER;
 }
 
 void weir__task_refused(void *object)
@@ -178,41 +230,70 @@ static int64_t earlier(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+/* How a task enters the pool. */
+struct entry {
+    enum submit_mode mode;
+    weir_context *ctx;
+    int64_t deadline;
+    bool timed; /* then from here on, else from above */
+    int64_t at, period;
+};
+
+/* Can the task start in time? */
+static bool too_late(const struct entry *entry, int64_t start_by)
+{
+    return start_by != WEIR_FOREVER &&
+           (start_by <= weir_now() || (entry->timed && start_by <= entry->at));
+}
+
+static int enter(weir_pool *pool, const struct job *job, const struct entry *entry)
+{
+    if (!entry->timed) /* to wait for room beyond start_by is of no use */
+        return weir__submit(pool, job, entry->mode, entry->ctx,
+                            earlier(entry->deadline, job->start_by));
+    int err = weir__refusal(pool);
+    if (err == 0)
+        err = weir__timer_add(pool, job, entry->at, entry->period != 0);
+    if (err != 0)
+        add_rlx(&pool->rejected, 1); /* a count, read at rest */
+    return err;
+}
+
 static int submit_reserved(weir_pool *pool, struct task *task, weir_task_fn *fn, void *arg,
-                           const weir_task_options *options, enum submit_mode mode,
-                           weir_context *ctx, int64_t deadline)
+                           const weir_task_options *options, const struct entry *entry)
 {
     struct job job = {.fn = fn, .arg = arg, .owner = owner_of(task, OWNER_TASK)};
     job.start_by = options->start_by != 0 ? options->start_by : WEIR_FOREVER;
-    if (job.start_by != WEIR_FOREVER && job.start_by <= weir_now()) {
+    if (too_late(entry, job.start_by)) {
         add_rlx(&pool->rejected, 1);
         return -ETIMEDOUT;
     }
-    if (ctx != NULL) {
-        job.context = weir_context_ref(ctx);
+    if (entry->ctx != NULL) {
+        job.context = weir_context_ref(entry->ctx);
         if (job.context == NULL)
             return -ENOMEM;
-        job.start_by = earlier(job.start_by, weir_context_deadline(ctx));
+        job.start_by = earlier(job.start_by, weir_context_deadline(entry->ctx));
     }
-    store_rlx(&task->cancelled, 0); /* these are published by E3 */
+    store_rlx(&task->cancelled, 0); /* these are published by E3, and the times by E5 */
     store_rlx(&task->pool, pool);
     store_rlx(&task->fork, fork_count());
+    store_rlx(&task->place, 0);
     store_rlx(&task->start_by, job.start_by);
+    store_rlx(&task->not_before, 0);
     task->timeout = options->timeout;
     task->on_done = options->on_done;
     task->arg = arg;
     task->name = options->name;
     task->reports = (struct reports *)options->completion;
-    /* To wait for room beyond start_by is of no use. */
-    int err = weir__submit(pool, &job, mode, ctx, earlier(deadline, job.start_by));
+    task->period = entry->period;
+    int err = enter(pool, &job, entry);
     if (err != 0)
         weir__drop_context(pool, job.context); /* the task may have been in the queue */
     return err;
 }
 
 static int submit_task(weir_pool *pool, weir_task *handle, weir_task_fn *fn, void *arg,
-                       const weir_task_options *given, enum submit_mode mode, weir_context *ctx,
-                       int64_t deadline)
+                       const weir_task_options *given, const struct entry *entry)
 {
     if (pool == NULL || handle == NULL || fn == NULL)
         return -EINVAL;
@@ -225,7 +306,7 @@ static int submit_task(weir_pool *pool, weir_task *handle, weir_task_fn *fn, voi
         return err;
     if (options.start_by < 0 || options.timeout < 0)
         return -EINVAL;
-    if ((err = weir_context_err(ctx)) != 0) {
+    if ((err = weir_context_err(entry->ctx)) != 0) {
         add_rlx(&pool->rejected, 1);
         return err;
     }
@@ -239,14 +320,14 @@ static int submit_task(weir_pool *pool, weir_task *handle, weir_task_fn *fn, voi
     if (reports != NULL && (err = reports->reserve(reports)) != 0) {
         add_rlx(&pool->rejected, 1);
     } else {
-        err = submit_reserved(pool, task, fn, arg, &options, mode, ctx, deadline);
+        err = submit_reserved(pool, task, fn, arg, &options, entry);
         if (err != 0 && reports != NULL)
             reports->give_back(reports);
     }
     if (err != 0) {
         store_rlx(&task->status, status);
         (void)xchg_seqcst(&task->word, task->before); /* for who met it while it was tried */
-        wake_waiters_of(task);
+        weir__task_wake(task);
     }
     return err;
 }
@@ -254,32 +335,58 @@ static int submit_task(weir_pool *pool, weir_task *handle, weir_task_fn *fn, voi
 int weir_pool_submit_task(weir_pool *pool, weir_task *task, weir_task_fn *fn, void *arg,
                           const weir_task_options *options)
 {
-    return submit_task(pool, task, fn, arg, options, SUBMIT_POLICY, NULL, WEIR_FOREVER);
+    struct entry entry = {.mode = SUBMIT_POLICY, .deadline = WEIR_FOREVER};
+    return submit_task(pool, task, fn, arg, options, &entry);
 }
 
 int weir_pool_try_submit_task(weir_pool *pool, weir_task *task, weir_task_fn *fn, void *arg,
                               const weir_task_options *options)
 {
-    return submit_task(pool, task, fn, arg, options, SUBMIT_TRY, NULL, WEIR_FOREVER);
+    struct entry entry = {.mode = SUBMIT_TRY, .deadline = WEIR_FOREVER};
+    return submit_task(pool, task, fn, arg, options, &entry);
 }
 
 int weir_pool_submit_task_until(weir_pool *pool, weir_task *task, weir_task_fn *fn, void *arg,
                                 const weir_task_options *options, weir_context *ctx,
                                 int64_t deadline)
 {
-    return submit_task(pool, task, fn, arg, options, SUBMIT_POLICY, ctx, deadline);
+    struct entry entry = {.mode = SUBMIT_POLICY, .ctx = ctx, .deadline = deadline};
+    return submit_task(pool, task, fn, arg, options, &entry);
+}
+
+int weir__submit_task_at(weir_pool *pool, weir_task *task, weir_task_fn *fn, void *arg,
+                         const weir_task_options *options, int64_t at, int64_t period)
+{
+    struct entry entry = {.timed = true, .at = at, .period = period};
+    return submit_task(pool, task, fn, arg, options, &entry);
 }
 
 /* Waiting and cancelling. */
 
-/* Takes a queued task out of turn. False: it is not queued, or somebody else has it. */
-static bool claim(weir_pool *pool, struct task *task, struct job *ret)
+/* What a task is taken for, and when it may be. */
+enum purpose { TO_CANCEL, TO_RUN, TO_EXPIRE };
+
+/* `passed` is a time that has passed, even if the clock does not say so. */
+static bool may_take(const struct task *task, enum purpose purpose, int64_t passed)
+{
+    int64_t from = 0;
+    if (purpose == TO_RUN)
+        from = load_rlx(&task->not_before);
+    else if (purpose == TO_EXPIRE)
+        from = load_rlx(&task->start_by);
+    return from <= 0 || from <= passed || from <= weir_now();
+}
+
+/* Takes a queued task out of turn. False: it is not queued, it is not time, or somebody else has
+ * it. */
+static bool claim(weir_pool *pool, struct task *task, enum purpose purpose, int64_t passed,
+                  struct job *ret)
 {
     if (load_seqcst(&task->word) != WEIR_QUEUED) /* E4 */
         return false;
     /* If the handle is submitted again meanwhile, to whatever pool, this claim takes nothing. */
-    uint64_t queued = load_rlx(&task->claim);
-    if (claim_index(queued) >= pool->slab.count)
+    uint64_t queued = load_acq(&task->claim); /* E6 */
+    if (claim_index(queued) >= pool->slab.count || !may_take(task, purpose, passed))
         return false;
     struct slot *slot = &pool->slab.slots[claim_index(queued)];
     slot_read(slot, ret);
@@ -292,78 +399,87 @@ static struct task *waited_for(const struct task_wait *wait, size_t i)
     return (struct task *)wait->tasks[i];
 }
 
+/* When the next of the queued tasks can be run here, or expires, after what has passed. */
+static int64_t next_event(const struct task_wait *wait)
+{
+    int64_t next = WEIR_FOREVER;
+    for (size_t i = 0; i < wait->n; i++) {
+        const struct task *task = waited_for(wait, i);
+        if (task == NULL || load_seqcst(&task->word) != WEIR_QUEUED) /* E4 */
+            continue;
+        int64_t start_by = load_rlx(&task->start_by); /* hints: claim() looks again */
+        int64_t not_before = load_rlx(&task->not_before);
+        if (start_by > wait->passed)
+            next = earlier(next, start_by);
+        if (wait->helps && not_before > wait->passed && not_before != 0 &&
+            weir__helped(load_rlx(&task->pool)) != NULL)
+            next = earlier(next, not_before);
+    }
+    return next;
+}
+
+static bool ended(const struct task *task)
+{
+    uint32_t word = load_seqcst(&task->word); /* E2 */
+    return over(word) || word == WEIR_IDLE;   /* the latter: its submit was refused */
+}
+
 static bool over_or_claimed(void *arg)
 {
     struct task_wait *wait = arg;
-    for (wait->index = 0; wait->index < wait->n; wait->index++) {
-        const struct task *task = waited_for(wait, wait->index);
-        uint32_t word = task != NULL ? load_seqcst(&task->word) : WEIR_QUEUED; /* E2 */
-        if (over(word) || word == WEIR_IDLE) /* the latter: its submit was refused */
+    for (wait->index = 0; wait->index < wait->n; wait->index++)
+        if (waited_for(wait, wait->index) != NULL && ended(waited_for(wait, wait->index)))
             return true;
-    }
     for (wait->index = 0; wait->helps && wait->index < wait->n; wait->index++) {
         struct task *task = waited_for(wait, wait->index);
         if (task == NULL || load_seqcst(&task->word) != WEIR_QUEUED) /* E4 */
             continue;
         weir_pool *helped = weir__helped(load_rlx(&task->pool));
-        if (helped != NULL && claim(helped, task, &wait->job)) {
+        if (helped != NULL && claim(helped, task, TO_RUN, wait->passed, &wait->job)) {
             wait->pool = helped;
             return true;
         }
     }
-    return false;
-}
-
-/* The first time after `after` at which one of the queued tasks expires. */
-static int64_t next_expiry(const struct task_wait *wait, int64_t after)
-{
-    int64_t first = WEIR_FOREVER;
-    for (size_t i = 0; i < wait->n; i++) {
-        const struct task *task = waited_for(wait, i);
-        if (task == NULL || load_seqcst(&task->word) != WEIR_QUEUED) /* E4 */
-            continue;
-        int64_t start_by = load_rlx(&task->start_by);
-        if (start_by > after)
-            first = earlier(first, start_by);
-    }
-    return first;
+    wait->index = wait->n;
+    return next_event(wait) < wait->event; /* a task that repeats has got another time */
 }
 
 /* Ends those that are still queued at their `start_by`. */
-static void expire(struct task_wait *wait, int64_t now)
+static void expire(struct task_wait *wait)
 {
     for (size_t i = 0; i < wait->n; i++) {
         struct task *task = waited_for(wait, i);
-        if (task == NULL || load_seqcst(&task->word) != WEIR_QUEUED || /* E4 */
-            load_rlx(&task->start_by) > now)
+        if (task == NULL || load_rlx(&task->start_by) > wait->passed) /* claim() looks again */
             continue;
         weir_pool *pool = load_rlx(&task->pool);
-        if (claim(pool, task, &wait->job))
+        if (claim(pool, task, TO_EXPIRE, wait->passed, &wait->job))
             weir__end_unstarted(pool, &wait->job, WEIR_EXPIRED);
     }
 }
 
-/* Until one of the tasks is over: runs one that is queued if this thread may; ends those that
- * expire. Each time of expiry is seen once: what is queued after it, somebody else has. */
+/* Until one of the tasks is over: runs one that is queued if this thread may and it is time; ends
+ * those that expire. Each event is seen once: what is queued after it, somebody else has. */
 static int wait_for(struct task_wait *wait, const void *key, weir_context *ctx, int64_t deadline)
 {
-    int64_t expired = INT64_MIN;
+    int64_t end = earlier(deadline, weir_context_deadline(ctx));
+    wait->passed = INT64_MIN;
     for (;;) {
         /* Not when the deadline has passed: a task may take long. */
         wait->helps = deadline == WEIR_FOREVER || deadline > weir_now();
         wait->pool = NULL;
-        int64_t start_by = next_expiry(wait, expired);
+        wait->event = next_event(wait);
         int err =
-            weir__wait_until(key, over_or_claimed, wait, ctx, NULL, earlier(deadline, start_by));
+            weir__wait_until(key, over_or_claimed, wait, ctx, NULL, earlier(deadline, wait->event));
         if (wait->pool != NULL) {
             weir__run(wait->pool, &wait->job, 0);
-        } else if (err == -ETIMEDOUT && start_by < deadline && weir_context_err(ctx) == 0) {
-            expire(wait, start_by);
-            expired = start_by;
-        } else {
-            return err == 0 && load_seqcst(&waited_for(wait, wait->index)->word) == WEIR_IDLE
-                       ? -EINVAL
-                       : err;
+        } else if (err == -ETIMEDOUT && wait->event < end && weir_context_err(ctx) == 0) {
+            wait->passed = wait->event;
+            expire(wait);
+        } else if (err != 0) {
+            return err;
+        } else if (wait->index < wait->n) {
+            uint32_t word = load_rlx(&waited_for(wait, wait->index)->word); /* E2 was before */
+            return over(word) ? 0 : -EINVAL;
         }
     }
 }
@@ -474,13 +590,20 @@ int weir_task_cancel(weir_task *handle)
     if (inherited(task))
         return -ESTALE;
     struct job job;
-    if (claim(pool, task, &job)) {
+    if (claim(pool, task, TO_CANCEL, INT64_MIN, &job)) {
         weir__end_unstarted(pool, &job, WEIR_CANCELLED);
         return 0;
     }
     if (over(load_seqcst(&task->word)))
         return -EALREADY;
     (void)or_seqcst(&task->cancelled, 1);
+    if (weir__task_place(task) != 0) {
+        weir__timer_fence(pool); /* it does not repeat from now on, or is queued already */
+        if (claim(pool, task, TO_CANCEL, INT64_MIN, &job)) {
+            weir__end_unstarted(pool, &job, WEIR_CANCELLED);
+            return 0;
+        }
+    }
     weir__context_task_cancelled(&task->cancelled);
     return -EINPROGRESS;
 }

@@ -54,9 +54,10 @@ static void leave_locked(struct alarm_clock *clock)
 }
 
 /* The alarm that is due, no longer set, or NULL. */
-static struct alarm *take_due_locked(struct alarm_clock *clock)
+static struct alarm *take_due_locked(struct alarm_clock *clock, int64_t *ret_next)
 {
     struct heap_node *first = clock->alarms.first;
+    *ret_next = first != NULL ? first->key : WEIR_FOREVER;
     if (first == NULL || first->key > weir_now())
         return NULL;
     heap_remove(&clock->alarms, first);
@@ -81,10 +82,9 @@ static void *clock_main(void *arg)
             lock_release(&clock->lock);
             return NULL;
         }
-        struct alarm *due = take_due_locked(clock);
+        int64_t until;
+        struct alarm *due = take_due_locked(clock, &until);
         struct look look = {clock, load_rlx(&clock->changes)}; /* changed under the lock */
-        const struct heap_node *first = clock->alarms.first;
-        int64_t until = first != NULL ? first->key : WEIR_FOREVER;
         lock_release(&clock->lock);
         if (due != NULL)
             due->ring(due);
@@ -175,13 +175,12 @@ bool weir__alarm_stop(struct alarm_clock *clock, struct alarm *alarm)
     return stopped;
 }
 
-int64_t weir__alarm_next(struct alarm_clock *clock)
+struct alarm *weir__alarm_take_due(struct alarm_clock *clock, int64_t *ret_next)
 {
     lock_acquire(&clock->lock);
-    const struct heap_node *first = clock->alarms.first;
-    int64_t at = first != NULL ? first->key : WEIR_FOREVER;
+    struct alarm *alarm = take_due_locked(clock, ret_next);
     lock_release(&clock->lock);
-    return at;
+    return alarm;
 }
 
 int weir__alarm_clock_hold(struct alarm_clock *clock)

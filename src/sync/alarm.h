@@ -62,8 +62,9 @@ int weir__alarm_set(struct alarm_clock *clock, struct alarm *alarm, int64_t at);
  * set. Callable from a ring. */
 bool weir__alarm_stop(struct alarm_clock *clock, struct alarm *alarm);
 
-/* When the next alarm is due, or WEIR_FOREVER. */
-int64_t weir__alarm_next(struct alarm_clock *clock);
+/* For a ring that takes its time: takes the next alarm that is due instead of having it ring, or
+ * returns NULL and when the next one will be (WEIR_FOREVER: none). On the clock's thread only. */
+struct alarm *weir__alarm_take_due(struct alarm_clock *clock, int64_t *ret_next);
 
 /* Keeps the thread, starting it if need be, until as many releases. Returns as weir__alarm_set. */
 int weir__alarm_clock_hold(struct alarm_clock *clock);

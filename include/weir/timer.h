@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/* weir/timer.h - tasks that start at a time, and tasks that run again and again.
+ *
+ *     err = weir_pool_submit_task_at(pool, &task, fn, arg, NULL, weir_after(WEIR_S(5)));
+ *     err = weir_pool_submit_every(pool, &ticker, tick, arg, NULL, weir_now(), WEIR_MS(100));
+ *     ...
+ *     weir_task_cancel(&ticker);
+ *
+ * While it waits for its time a task is QUEUED, but in a place of its own: the pool has as many as
+ * its option `timers` says, whatever its `capacity`. weir_task_cancel ends it at once and gives the
+ * place back. When it is due it waits for room in the queue like a blocked submitter (whatever the
+ * pool's overflow policy), and takes its turn; those that are due at the same time in the order in
+ * which they were submitted. A worker that waits for a task which is due runs it itself.
+ *
+ * The pool has one more thread, which sleeps until the next task is due, while and only while a
+ * place is in use. It runs no tasks, but it may tell the end of one (on_done, on_drop).
+ *
+ * Closing and shutdown: what waits for its time, or between two runs, ends as CANCELLED when the
+ * pool is closed or its context is over, and counts as ended unstarted in the shutdown report. What
+ * is due by then is queued: it runs until the pool's own cancellation. weir_pool_drain waits for
+ * what is due, not for what waits for its time.
+ *
+ * Thread-safety: every call may be made by any number of threads at once, from tasks too.
+ * After fork(), in the child: -ESTALE.
+ */
+#ifndef WEIR_TIMER_H
+#define WEIR_TIMER_H
+
+#include "task.h"
+
+WEIR_BEGIN_DECLS
+
+/* Submits a task that does not start before `start_at`, an absolute time as in clock.h; one that
+ * has passed means at once. Blocks for a short internal lock and the start of the thread at most.
+ * Returns 0: accepted. -EAGAIN (all places are in use); -EPIPE (closed, or the pool's context is
+ * over; for a task of the pool too); -ETIMEDOUT (the option `start_by` has passed, or will have
+ * passed at `start_at`); -EBUSY, -EINVAL, -E2BIG, -ESTALE as weir_pool_submit_task; what
+ * pthread_create said, negated. After an error the task is as it was.
+ * Ownership and ordering: as weir_pool_submit_task. */
+WEIR_API WEIR_NODISCARD int weir_pool_submit_task_at(weir_pool *pool, weir_task *task,
+                                                     weir_task_fn *fn, void *arg,
+                                                     const weir_task_options *options,
+                                                     int64_t start_at);
+
+/* Submits a task that runs at `first` and then every `period` ns: at first + n * period. It never
+ * overlaps itself: a time that passes while it runs or waits for its turn is left out. It is one
+ * task, with one end, and keeps its place until then: FAILED when fn returns something else than 0,
+ * with that status; CANCELLED after weir_task_cancel (which returns 0 between two runs; during one
+ * -EINPROGRESS, and that run is the last) or once the pool is closed; ABANDONED if it is evicted
+ * from a full queue. Between two runs it is QUEUED again. `timeout` holds for each run, `start_by`
+ * for the start of the first; on_done is called at the end. A worker that waits for it runs it
+ * whenever it is due.
+ * Blocks, returns: as weir_pool_submit_task_at; -EINVAL also for `period` <= 0. Ordering: one run
+ * happens-before the next. */
+WEIR_API WEIR_NODISCARD int weir_pool_submit_every(weir_pool *pool, weir_task *task,
+                                                   weir_task_fn *fn, void *arg,
+                                                   const weir_task_options *options, int64_t first,
+                                                   int64_t period);
+
+WEIR_END_DECLS
+
+#endif

@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: MIT */
+/* timer.c - delayed and periodic tasks: becoming due against cancel, run, wait, close and a full
+ * queue. Time jumps to SOON at any moment, or goes on when nobody can run. */
+#include "scenario.h"
+
+enum { SOON = 2000, LATER = 3000, PERIOD = 500 };
+
+struct work {
+    weir_pool *pool;
+    weir_task *task, *second;
+    unsigned runs, ends, other_runs;
+    weir_state end;
+    int cancelled; /* what the canceller got */
+};
+
+static void told(void *arg, weir_state end, int status)
+{
+    struct work *work = arg;
+    (void)status;
+    work->ends++;
+    work->end = end;
+}
+
+static int run(weir_context *ctx, void *arg)
+{
+    struct work *work = arg;
+    (void)weir_context_err(ctx);
+    work->runs++;
+    return 0;
+}
+
+static struct work *new_work(unsigned capacity)
+{
+    struct work *work = make(sizeof *work);
+    work->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = capacity, .timers = 1));
+    work->task = make(sizeof *work->task);
+    work->second = make(sizeof *work->second);
+    return work;
+}
+
+static void end_work(struct work *work)
+{
+    end_pool(work->pool);
+    drop(work->task);
+    drop(work->second);
+    drop(work);
+}
+
+static void submit_at(struct work *work, int64_t at)
+{
+    int err = weir_pool_submit_task_at(work->pool, work->task, run, work,
+                                       WEIR_TASK_OPTIONS(.on_done = told), at);
+    check(err == 0);
+}
+
+static void cancel(void *arg)
+{
+    struct work *work = arg;
+    work->cancelled = weir_task_cancel(work->task);
+}
+
+static void wait(void *arg)
+{
+    struct work *work = arg;
+    int err = weir_task_wait(work->task);
+    check(err == 0);
+}
+
+static void cancel_against_due_and_run(void)
+{
+    struct work *work = new_work(1);
+    explore_begin();
+    instant(SOON);
+    submit_at(work, SOON);
+    struct vthread *canceller = start(cancel, work);
+    wait(work);
+    weir_state state = weir_task_state(work->task);
+    check(work->ends == 1 && work->end == state);
+    finish(canceller);
+    explore_end();
+    check(state == (work->cancelled == 0 ? WEIR_CANCELLED : WEIR_DONE));
+    check(work->runs == (state == WEIR_DONE ? 1 : 0));
+    end_work(work);
+}
+
+/* The place of a task that was cancelled is free, and so is its memory. */
+static void cancel_gives_the_place_back(void)
+{
+    struct work *work = new_work(1);
+    explore_begin();
+    instant(SOON);
+    for (int lap = 0; lap < 3; lap++) {
+        submit_at(work, SOON);
+        finish(start(cancel, work));
+        check(work->cancelled != 0 || weir_task_state(work->task) == WEIR_CANCELLED);
+        wait(work);
+        drop(work->task);
+        work->task = make(sizeof *work->task);
+    }
+    explore_end();
+    check(work->ends == 3);
+    end_work(work);
+}
+
+/* The task is due while the queue is full and the worker about to make room. */
+static void due_against_a_full_queue_and_cancel(void)
+{
+    struct work *work = new_work(1);
+    explore_begin();
+    submit_at(work, 0);
+    for (int i = 0; i < 2; i++) {
+        int err = weir_pool_submit(work->pool, count_run, &work->other_runs);
+        check(err == 0);
+    }
+    struct vthread *canceller = start(cancel, work);
+    wait(work);
+    finish(canceller);
+    int err = weir_pool_drain(work->pool);
+    check(err == 0);
+    explore_end();
+    check(work->other_runs == 2 && work->ends == 1);
+    check(work->runs == (work->cancelled == 0 ? 0 : 1));
+    end_work(work);
+}
+
+static void due_against_a_full_queue(void)
+{
+    struct work *work = new_work(1);
+    explore_begin();
+    for (int lap = 0; lap < 2; lap++) {
+        submit_at(work, 0);
+        for (int i = 0; i < 2; i++) {
+            int err = weir_pool_submit(work->pool, count_run, &work->other_runs);
+            check(err == 0);
+        }
+        wait(work);
+    }
+    explore_end();
+    check(work->runs == 2);
+    end_work(work);
+}
+
+static void close_pool(void *arg)
+{
+    weir_pool_close(((struct work *)arg)->pool);
+}
+
+static void close_against_due(void)
+{
+    struct work *work = new_work(1);
+    explore_begin();
+    instant(SOON);
+    submit_at(work, SOON);
+    struct vthread *closer = start(close_pool, work);
+    int err = weir_pool_shutdown(work->pool, WEIR_FOREVER, WEIR_FOREVER, NULL);
+    check(err == 0);
+    check(work->ends == 1);
+    finish(closer);
+    explore_end();
+    check(work->end == (work->runs == 1 ? WEIR_DONE : WEIR_CANCELLED));
+    end_work(work);
+}
+
+static void hard_shutdown_against_due(void)
+{
+    struct work *work = new_work(1);
+    int err = weir_pool_submit(work->pool, count_run, &work->other_runs);
+    check(err == 0);
+    explore_begin();
+    instant(SOON);
+    submit_at(work, SOON);
+    weir_shutdown_report report;
+    err = weir_pool_shutdown(work->pool, 0, WEIR_FOREVER, &report);
+    check(err == 0 && report.running == 0);
+    check(work->ends == 1);
+    explore_end();
+    check(work->end == (work->runs == 1 ? WEIR_DONE : WEIR_CANCELLED));
+    end_work(work);
+}
+
+static void add_against_close(void)
+{
+    struct work *work = new_work(1);
+    explore_begin();
+    struct vthread *closer = start(close_pool, work);
+    int err = weir_pool_submit_task_at(work->pool, work->task, run, work,
+                                       WEIR_TASK_OPTIONS(.on_done = told), WEIR_FOREVER);
+    check(err == 0 || err == -EPIPE);
+    finish(closer);
+    explore_end();
+    check(work->ends == (err == 0 ? 1 : 0) && work->runs == 0);
+    end_work(work);
+}
+
+/* Periodic: the runs are counted by a plain variable, so two at once are a race. */
+
+static int run_thrice(weir_context *ctx, void *arg)
+{
+    (void)run(ctx, arg);
+    return ((struct work *)arg)->runs == 3 ? -EIO : 0;
+}
+
+static void submit_every(struct work *work, weir_task_fn *fn)
+{
+    int err = weir_pool_submit_every(work->pool, work->task, fn, work,
+                                     WEIR_TASK_OPTIONS(.on_done = told), 0, PERIOD);
+    check(err == 0);
+}
+
+static void every_ends_by_itself(void)
+{
+    struct work *work = new_work(1);
+    explore_begin();
+    for (int lap = 0; lap < 2; lap++) {
+        work->runs = 0;
+        submit_every(work, run_thrice);
+        wait(work);
+        check(work->runs == 3 && weir_task_status(work->task) == -EIO);
+        drop(work->task);
+        work->task = make(sizeof *work->task);
+    }
+    explore_end();
+    check(work->ends == 2);
+    end_work(work);
+}
+
+static void every_against_cancel(void)
+{
+    struct work *work = new_work(1);
+    explore_begin();
+    submit_every(work, run);
+    struct vthread *canceller = start(cancel, work);
+    wait(work);
+    unsigned runs = work->runs;
+    check(work->ends == 1 && work->end == WEIR_CANCELLED);
+    finish(canceller);
+    check(work->cancelled == 0 || work->cancelled == -EINPROGRESS);
+    submit_at(work, 0); /* the place is free */
+    wait(work);
+    explore_end();
+    check(work->runs == runs + 1);
+    end_work(work);
+}
+
+/* Cancelled during a run, it does not run again. */
+static int cancel_itself(weir_context *ctx, void *arg)
+{
+    struct work *work = arg;
+    (void)run(ctx, arg);
+    cancel(arg);
+    check(work->cancelled == -EINPROGRESS);
+    return 0;
+}
+
+static void every_cancelled_from_inside(void)
+{
+    struct work *work = new_work(1);
+    explore_begin();
+    submit_every(work, cancel_itself);
+    struct vthread *other = start(wait, work);
+    wait(work);
+    finish(other);
+    explore_end();
+    check(work->runs == 1 && work->end == WEIR_CANCELLED);
+    end_work(work);
+}
+
+static void every_against_close(void)
+{
+    struct work *work = new_work(1);
+    explore_begin();
+    submit_every(work, run);
+    int err = weir_pool_shutdown(work->pool, WEIR_FOREVER, WEIR_FOREVER, NULL);
+    check(err == 0);
+    check(work->ends == 1 && work->end == WEIR_CANCELLED);
+    explore_end();
+    end_work(work);
+}
+
+/* The only worker waits for a task that nobody else could run. */
+
+static int wait_inside(weir_context *ctx, void *arg)
+{
+    (void)ctx;
+    wait(arg);
+    return 0;
+}
+
+static void wait_on_a_worker(struct work *work)
+{
+    int err = weir_pool_submit_task(work->pool, work->second, wait_inside, work, NULL);
+    check(err == 0);
+    err = weir_task_wait(work->second);
+    check(err == 0);
+}
+
+static void a_worker_waits_for_a_delayed_task(void)
+{
+    struct work *work = new_work(1);
+    explore_begin();
+    submit_at(work, SOON);
+    wait_on_a_worker(work);
+    explore_end();
+    check(work->runs == 1 && work->ends == 1);
+    end_work(work);
+}
+
+static void a_worker_waits_for_a_delayed_task_and_cancel(void)
+{
+    struct work *work = new_work(1);
+    explore_begin();
+    instant(SOON);
+    submit_at(work, SOON);
+    struct vthread *canceller = start(cancel, work);
+    wait_on_a_worker(work);
+    finish(canceller);
+    explore_end();
+    check(work->ends == 1 && work->runs == (work->cancelled == 0 ? 0 : 1));
+    end_work(work);
+}
+
+static void a_worker_waits_for_a_periodic_task(void)
+{
+    struct work *work = new_work(1);
+    explore_begin();
+    submit_every(work, run_thrice);
+    wait_on_a_worker(work);
+    explore_end();
+    check(work->runs == 3 && work->ends == 1);
+    end_work(work);
+}
+
+/* It is told to expire while the queue is full, or runs. */
+static void expiry_against_due(void)
+{
+    struct work *work = new_work(1);
+    explore_begin();
+    instant(LATER);
+    int err = weir_pool_submit_task_at(work->pool, work->task, run, work,
+                                       WEIR_TASK_OPTIONS(.on_done = told, .start_by = LATER), SOON);
+    check(err == 0 || err == -ETIMEDOUT);
+    if (err == 0)
+        wait(work);
+    explore_end();
+    check(work->ends == (err == 0 ? 1 : 0));
+    check(err != 0 || work->end == (work->runs == 1 ? WEIR_DONE : WEIR_EXPIRED));
+    end_work(work);
+}
+
+static void cancel_pool_context(void *arg)
+{
+    weir_context_cancel(arg, 0);
+}
+
+static void pool_context_against_due(void)
+{
+    struct work *work = make(sizeof *work);
+    weir_context *ctx;
+    int err = weir_context_new(&ctx, NULL, WEIR_FOREVER);
+    check(err == 0);
+    work->pool =
+        new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 1, .timers = 1, .context = ctx));
+    work->task = make(sizeof *work->task);
+    work->second = make(sizeof *work->second);
+    explore_begin();
+    submit_at(work, WEIR_FOREVER);
+    struct vthread *canceller = start(cancel_pool_context, ctx);
+    wait(work);
+    finish(canceller);
+    explore_end();
+    check(work->ends == 1 && work->end == WEIR_CANCELLED);
+    weir_context_unref(ctx);
+    end_work(work);
+}
+
+const struct scenario timer_scenarios[] = {
+    {"cancel against due and run", cancel_against_due_and_run, false},
+    {"cancel gives the place back", cancel_gives_the_place_back, false},
+    {"due against a full queue", due_against_a_full_queue, false},
+    {"due against a full queue and cancel", due_against_a_full_queue_and_cancel, false},
+    {"close against due", close_against_due, false},
+    {"hard shutdown against due", hard_shutdown_against_due, false},
+    {"a delayed submit against close", add_against_close, false},
+    {"every ends by itself", every_ends_by_itself, false},
+    {"every against cancel", every_against_cancel, false},
+    {"every cancelled from inside", every_cancelled_from_inside, false},
+    {"every against close", every_against_close, false},
+    {"a worker waits for a delayed task", a_worker_waits_for_a_delayed_task, false},
+    {"a worker waits for a delayed task and cancel", a_worker_waits_for_a_delayed_task_and_cancel,
+     false},
+    {"a worker waits for a periodic task", a_worker_waits_for_a_periodic_task, false},
+    {"expiry against due", expiry_against_due, false},
+    {"the pool's context against a delayed task", pool_context_against_due, false},
+    {0},
+};
