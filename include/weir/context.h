@@ -76,6 +76,38 @@ WEIR_API WEIR_NODISCARD int weir_context_wait_until(weir_context *ctx, int64_t d
  * weir_context_err(ctx) says. A task that sleeps keeps its worker. */
 WEIR_API WEIR_NODISCARD int weir_sleep_until(weir_context *ctx, int64_t deadline);
 
+/* A function that is called once a context is over. The caller's memory, all-zero is valid, nothing
+ * to destroy once it was stopped or has run. */
+typedef struct weir_context_hook {
+    uint64_t words_[16];
+} weir_context_hook;
+
+#define WEIR_CONTEXT_HOOK_INIT                                                                     \
+    {                                                                                              \
+        {                                                                                          \
+            0                                                                                      \
+        }                                                                                          \
+    }
+
+/* Has fn(arg) called once when `ctx` is over: on the thread that cancels, after the blocked threads
+ * were woken; at the deadline on a thread of weir's, which exists only while such hooks are set; at
+ * once, on the caller, if it is over already. Not at all if `ctx` is NULL. No lock is held during
+ * the call. `fn` must not block for long, nor end its thread; it may set the hook again, or free it
+ * if nobody else will stop it.
+ * Never blocks, but for the call of `fn`. Returns 0; -EINVAL (`hook` or `fn` is NULL); -EBUSY (it
+ * is set); -ENOMEM (`ctx` is a task's own, see weir_context_ref); what pthread_create said.
+ * Ownership: until it has run or was stopped the hook is weir's, and holds a reference on `ctx`.
+ * Ordering: what came before the cancellation happens-before the call of `fn`. */
+WEIR_API WEIR_NODISCARD int weir_context_on_done(weir_context *ctx, weir_context_hook *hook,
+                                                 void (*fn)(void *arg), void *arg);
+
+/* Takes the hook back. Returns 0: `fn` will not be called, or the hook was never set; -EALREADY: it
+ * has been; while it runs on another thread, blocks until it has returned. -EDEADLK: from within
+ * its own `fn`; -EBUSY: another thread is just setting it; -EINVAL (NULL); -ESTALE (set before a
+ * fork, by the parent process: it never runs in the child).
+ * Ordering: what `fn` did happens-before a return of -EALREADY. */
+WEIR_API int weir_context_hook_stop(weir_context_hook *hook);
+
 WEIR_END_DECLS
 
 #endif

@@ -31,6 +31,7 @@
 #include "base/assert.h"
 #include "os/alloc.h"
 #include "os/thread.h"
+#include "sync/hook.h"
 
 #define CAUSE_SET (UINT64_C(1) << 32)
 #define NEVER INT64_MAX
@@ -156,7 +157,11 @@ void weir_context_cancel(weir_context *ctx, int cause)
     struct twin *twin = load_seqcst(&ctx->twin); /* A8; seq_cst: hold_twin looks at cause */
     if (twin != NULL)                            /* what it was cancelled with, by whomever */
         write_cancellation(&twin->context, load_seqcst(&ctx->cause));
+    bool hooked = load_seqcst(&ctx->hooks) != 0 || /* H4 in hook.c; H3 is R7 */
+                  (twin != NULL && load_seqcst(&twin->context.hooks) != 0);
     weir__wake_matching(&every_context, is_over, NULL);
+    if (hooked)
+        weir__hooks_run();
 }
 
 static void cancel_twin(struct waiter *waiter)
@@ -186,6 +191,7 @@ void weir__context_task_cancelled(const atomic(uint32_t) *task_flag)
 {
     weir__wake_matching(&every_context, is_twin, (const void *)task_flag);
     weir__wake_matching(&every_context, is_over, NULL);
+    weir__hooks_run(); /* the twin, which may have some, may be gone */
 }
 
 /* Making and freeing. */
@@ -206,6 +212,7 @@ static void init(weir_context *ctx, weir_context *parent, weir_context *also, in
     store_rlx(&ctx->cancelled_at, 0);
     store_rlx(&ctx->twin, NULL);
     store_rlx(&ctx->refs, 0);
+    store_rlx(&ctx->hooks, 0);
 }
 
 static bool on_stack(const weir_context *ctx)

@@ -18,6 +18,7 @@ struct weir_context {
     atomic(int64_t) cancelled_at; /* 0, or the time of the first cancellation */
     atomic(struct twin *) twin;   /* a task's own: what outlives it, if somebody asked; else NULL */
     atomic(uint32_t) refs;        /* 0: a task's own, which lives on a stack */
+    atomic(uint32_t) hooks;       /* set on it or on its descendants */
 };
 
 /* The context of a task that is about to run: `parent` (may be NULL) and `pool` must outlive it.

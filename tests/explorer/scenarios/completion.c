@@ -93,6 +93,26 @@ static void reap_against_submit(void)
     drop(loop);
 }
 
+/* Who waits for a task may free it before it is reported; then the report is an address. */
+static void free_against_report(void)
+{
+    struct loop *loop = new_loop(1, N);
+    weir_task *over[N];
+    explore_begin();
+    int err = submit(loop, 0);
+    check(err == 0);
+    err = weir_task_wait(loop->tasks[0]);
+    check(err == 0 && loop->runs[0] == 1);
+    drop(loop->tasks[0]);
+    virtual_poll();
+    check(weir_completion_reap(loop->completion, over, N) == 1 && over[0] == loop->tasks[0]);
+    weir_completion_free(loop->completion);
+    explore_end();
+    end_pool(loop->pool);
+    drop(loop->tasks[1]);
+    drop(loop);
+}
+
 static void reap_in_a_thread(void *arg)
 {
     struct loop *loop = arg;
@@ -147,6 +167,7 @@ const struct scenario completion_scenarios[] = {
     {"reap all against ends", reap_all_against_ends, false},
     {"reap one by one against ends", reap_one_by_one_against_ends, false},
     {"reap against submit", reap_against_submit, false},
+    {"a free against the report", free_against_report, false},
     {"a cancel against the end and the reap", cancel_against_the_end_and_the_reap, false},
     {"a reaper against a submitter", reaper_against_submitter, false},
     {0},

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: MIT */
+/* hook.c - functions that are called once a context is over.
+ *
+ * States: UNSET -> SETTING -> SET -> UNSET (stopped) or BEGUN (its function is or was called). A
+ * hook that is UNSET or BEGUN can be set, also again.
+ *
+ * A hook that is SET is in the list `hooks`, or in that of a thread that is about to run it. Who
+ * takes it out of there, under the lock, decides what becomes of it: who cancels, the alarm of its
+ * context's deadline, who sets it and finds the context over, or who stops it. So it is called once
+ * or never, and what was stopped is not called. One without a context is in no list.
+ *
+ * Called with no lock held. While its function is called nothing of the hook is touched: so the
+ * function may free it or set it again. That a call is under way is noted in `runs`, by the hook's
+ * address, until the caller takes its note out and wakes who waits for that under the address.
+ *
+ * Lock: `lock` guards the lists, and `state` and `rung` of all hooks. No other is taken under it.
+ *
+ * The alarm is set before the hook is, so that nobody can take the hook while the alarm is being
+ * set. Who takes a hook stops its alarm before it goes on; if that has begun to ring, it waits
+ * until the ring is through with the hook (`rung`), which needs nothing but the lock.
+ *
+ * Lost calls: who sets a hook counts it in the context and its ancestors (H1), then looks whether
+ * the context is over (H2). Who cancels writes that (H3), then looks at the count (H4). All are
+ * sequentially consistent: one of the two sees the other. A context without hooks below it is
+ * cancelled without a look at the list.
+ *
+ * fork: a child has neither the lists nor the clock's thread; hooks of the parent are not called
+ * there.
+ *
+ * Recursion: over `also` only, as in context.c.
+ */
+#include "sync/hook.h"
+
+#include <errno.h>
+
+#include "base/assert.h"
+#include "os/fork.h"
+#include "sync/alarm.h"
+
+enum state { UNSET, SETTING, SET, BEGUN };
+
+struct __attribute__((may_alias)) hook {
+    struct list link;
+    struct alarm alarm; /* of the context's deadline */
+    weir_context *ctx;  /* a reference, or NULL */
+    void (*fn)(void *arg);
+    void *arg;
+    uint32_t fork;    /* fork_count() when it was set; 0: never */
+    bool alarmed;     /* the alarm was set */
+    enum state state; /* under the lock, as is the next one */
+    bool rung;        /* the alarm found the hook taken by somebody else */
+};
+
+_Static_assert(sizeof(struct hook) <= sizeof(weir_context_hook), "fits");
+
+/* A call under way. */
+struct run {
+    struct list link;
+    const struct hook *hook; /* compared only: it may be gone */
+    const struct self *thread;
+    weir_context *ctx; /* the hook's reference */
+};
+
+static struct lock lock = LOCK_INIT;
+static struct list hooks = {&hooks, &hooks};
+static struct list runs = {&runs, &runs};
+static struct alarm_clock deadlines = ALARM_CLOCK_FOR_EVER("weir");
+
+static void reset_after_fork(void)
+{
+    lock_init(&lock);
+    list_init(&hooks);
+    list_init(&runs);
+    weir__alarm_clock_init(&deadlines, "weir", true);
+}
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+    (void)weir__at_fork_child(reset_after_fork); /* fails only if memory ends while loading */
+}
+
+/* Counts a hook in, or out of, the context and all whose cancellation ends it. */
+static void count(weir_context *ctx, bool in)
+{
+    for (; ctx != NULL; ctx = ctx->parent) {
+        if (in)
+            add_seqcst(&ctx->hooks, 1); /* H1 */
+        else
+            sub_seqcst(&ctx->hooks, 1);
+        if (ctx->also != NULL)
+            count(ctx->also, in);
+    }
+}
+
+/* The alarm of a hook that this thread took. */
+
+static bool has_rung(void *arg)
+{
+    const struct hook *hook = arg;
+    lock_acquire(&lock);
+    bool rung = hook->rung;
+    lock_release(&lock);
+    return rung;
+}
+
+static void stop_alarm(struct hook *hook)
+{
+    if (hook->alarmed && !weir__alarm_stop(&deadlines, &hook->alarm))
+        (void)weir__wait_until(&hook->alarm, has_rung, hook, NULL, NULL, WEIR_FOREVER);
+}
+
+/* Calling. */
+
+static void begin_locked(struct hook *hook, struct run *run)
+{
+    weir_assert(hook->state == SET);
+    list_remove(&hook->link);
+    hook->state = BEGUN;
+    *run = (struct run){.hook = hook, .thread = this_thread(), .ctx = hook->ctx};
+    list_append(&runs, &run->link);
+}
+
+/* Calls the hook's function; from then on the hook may be gone. */
+static void call(struct hook *hook, struct run *run)
+{
+    hook->fn(hook->arg);
+    lock_acquire(&lock);
+    list_remove(&run->link);
+    lock_release(&lock);
+    weir__wake_all(run->hook); /* only the address */
+    count(run->ctx, false);
+    weir_context_unref(run->ctx);
+}
+
+/* Runs the first of a list of this thread's. False: there is none left. */
+static bool run_next(struct list *due)
+{
+    struct run run;
+    lock_acquire(&lock);
+    bool any = !list_empty(due);
+    struct hook *hook = container_of(due->next, struct hook, link);
+    if (any)
+        begin_locked(hook, &run);
+    lock_release(&lock);
+    if (any) {
+        stop_alarm(hook);
+        call(hook, &run);
+    }
+    return any;
+}
+
+void weir__hooks_run(void)
+{
+    struct list due, *next;
+    list_init(&due);
+    lock_acquire(&lock);
+    for (struct list *at = hooks.next; at != &hooks; at = next) {
+        next = at->next;
+        if (weir_context_err(container_of(at, struct hook, link)->ctx) == 0)
+            continue;
+        list_remove(at); /* a stop still finds it, in `due` */
+        list_append(&due, at);
+    }
+    lock_release(&lock);
+    while (run_next(&due))
+        continue;
+}
+
+/* The deadline has come. */
+static void ring(struct alarm *alarm)
+{
+    struct hook *hook = container_of(alarm, struct hook, alarm);
+    struct run run;
+    lock_acquire(&lock);
+    bool ours = hook->state == SET;
+    if (ours)
+        begin_locked(hook, &run);
+    else
+        hook->rung = true; /* from here on it may be gone */
+    lock_release(&lock);
+    if (ours)
+        call(hook, &run);
+    else
+        weir__wake_all(alarm); /* only the address */
+}
+
+/* Setting and stopping. */
+
+/* Takes the hook for this call, unless it is set already. */
+static bool begin_setting(struct hook *hook)
+{
+    lock_acquire(&lock);
+    bool set = hook->fork == fork_count() && (hook->state == SET || hook->state == SETTING);
+    if (!set) {
+        hook->state = SETTING;
+        hook->fork = fork_count();
+    }
+    lock_release(&lock);
+    return !set;
+}
+
+/* Makes it SET, and begins the call if the context is over already; true then. Under one lock: as
+ * soon as somebody else can take the hook, it may be gone. */
+static bool enter(struct hook *hook, struct run *run)
+{
+    lock_acquire(&lock);
+    if (hook->ctx != NULL)
+        list_append(&hooks, &hook->link);
+    else
+        list_init(&hook->link);
+    hook->state = SET;
+    bool over = weir_context_err(hook->ctx) != 0; /* H2 */
+    if (over)
+        begin_locked(hook, run);
+    lock_release(&lock);
+    return over;
+}
+
+/* It was not set after all. */
+static int give_up(struct hook *hook, int err)
+{
+    lock_acquire(&lock);
+    hook->state = UNSET;
+    lock_release(&lock);
+    return err;
+}
+
+int weir_context_on_done(weir_context *ctx, weir_context_hook *handle, void (*fn)(void *arg),
+                         void *arg)
+{
+    struct hook *hook = (struct hook *)handle;
+    if (hook == NULL || fn == NULL)
+        return -EINVAL;
+    if (!begin_setting(hook))
+        return -EBUSY;
+    weir_context *held = weir_context_ref(ctx);
+    if (ctx != NULL && held == NULL)
+        return give_up(hook, -ENOMEM);
+    hook->ctx = held;
+    hook->fn = fn;
+    hook->arg = arg;
+    hook->rung = false;
+    hook->alarm = (struct alarm){.ring = ring};
+    hook->alarmed = weir_context_deadline(held) != WEIR_FOREVER && weir_context_err(held) == 0;
+    if (hook->alarmed) {
+        int err = weir__alarm_set(&deadlines, &hook->alarm, weir_context_deadline(held));
+        if (err != 0) {
+            weir_context_unref(held);
+            return give_up(hook, err);
+        }
+    }
+    count(held, true);
+    struct run run;
+    if (enter(hook, &run)) {
+        stop_alarm(hook);
+        call(hook, &run);
+    }
+    return 0;
+}
+
+/* Is its function being called? *ret_own: on this thread. */
+static bool running_locked(const struct hook *hook, bool *ret_own)
+{
+    bool running = false;
+    for (const struct list *at = runs.next; at != &runs; at = at->next) {
+        const struct run *run = container_of(at, const struct run, link);
+        if (run->hook != hook)
+            continue;
+        running = true;
+        if (run->thread == this_thread())
+            *ret_own = true;
+    }
+    return running;
+}
+
+static bool not_running(void *hook)
+{
+    bool own = false;
+    lock_acquire(&lock);
+    bool running = running_locked(hook, &own);
+    lock_release(&lock);
+    return !running;
+}
+
+/* The hook was set in the parent process: all there is to do is to give its reference back. */
+static int leave_to_parent(struct hook *hook)
+{
+    if (hook->state == SET)
+        weir_context_unref(hook->ctx);
+    hook->state = UNSET;
+    return -ESTALE;
+}
+
+int weir_context_hook_stop(weir_context_hook *handle)
+{
+    struct hook *hook = (struct hook *)handle;
+    if (hook == NULL)
+        return -EINVAL;
+    lock_acquire(&lock);
+    if (hook->fork != 0 && hook->fork != fork_count()) {
+        lock_release(&lock);
+        return leave_to_parent(hook);
+    }
+    enum state state = hook->state;
+    bool own = false, running = running_locked(hook, &own);
+    if (state == SET) {
+        list_remove(&hook->link);
+        hook->state = UNSET;
+    }
+    lock_release(&lock);
+    if (state == SETTING)
+        return -EBUSY;
+    if (state == SET) {
+        stop_alarm(hook);
+        count(hook->ctx, false);
+        weir_context_unref(hook->ctx);
+    }
+    if (own)
+        return state == BEGUN ? -EDEADLK : 0;
+    if (running)
+        (void)weir__wait_until(hook, not_running, hook, NULL, NULL, WEIR_FOREVER);
+    return state == BEGUN ? -EALREADY : 0;
+}
