@@ -236,9 +236,37 @@ static int group_under_context(weir_context *ctx, struct inside *inside)
     return 0;
 }
 
+static int count_range(weir_context *ctx, size_t begin, size_t end, void *arg)
+{
+    (void)ctx;
+    counter_add(arg, end - begin);
+    return 0;
+}
+
+static int loop_under_context(weir_context *ctx, struct inside *inside)
+{
+    counter ran = COUNTER_INIT;
+    int err = weir_parallel_for_until(inside->pool, 10, 1, count_range, &ran, ctx, WEIR_FOREVER);
+    return counter_get(&ran) == (err == 0 ? 10 : 0) ? err : -EPROTO;
+}
+
+static void never_called(void *arg)
+{
+    counter_add(arg, 100);
+}
+
+static int hook_under_context(weir_context *ctx, struct inside *inside)
+{
+    weir_context_hook hook = WEIR_CONTEXT_HOOK_INIT;
+    int err = weir_context_on_done(ctx, &hook, never_called, &inside->ran);
+    int stopped = weir_context_hook_stop(&hook);
+    return err != 0 ? err : stopped;
+}
+
 static int (*const attempts[])(weir_context *ctx, struct inside *inside) = {
-    ref_context,        child_of_context,    value_under_context, submit_under_context,
-    task_under_context, count_under_context, group_under_context,
+    ref_context,          child_of_context,   value_under_context,
+    submit_under_context, task_under_context, count_under_context,
+    group_under_context,  loop_under_context, hook_under_context,
 };
 
 enum { ATTEMPTS = sizeof attempts / sizeof attempts[0] };
@@ -430,9 +458,31 @@ static void use_groups(weir_pool *pool, weir_errgroup *group, weir_context *ctx)
     EXPECT(weir_errgroup_stop(group) == -EIO);
 }
 
+static void use_many_at_once(weir_pool *pool, weir_completion *completion, weir_context *ctx)
+{
+    counter ran = COUNTER_INIT;
+    weir_task tasks[3] = {WEIR_TASK_INIT, WEIR_TASK_INIT, WEIR_TASK_INIT}, *over[3];
+    weir_task *all[] = {&tasks[0], &tasks[1], &tasks[2]};
+    weir_context_hook hook = WEIR_CONTEXT_HOOK_INIT;
+    for (size_t i = 0; i < 3; i++)
+        EXPECT(weir_pool_submit_task(pool, all[i], counter_task, &ran,
+                                     WEIR_TASK_OPTIONS(.completion = completion)) == 0);
+    EXPECT(weir_pool_submit_task(pool, &tasks[0], counter_task, &ran,
+                                 WEIR_TASK_OPTIONS(.completion = completion)) != 0);
+    EXPECT(weir_wait_any_until(all, 3, ctx, patience()) >= 0);
+    EXPECT(weir_parallel_for_until(pool, 100, 1, count_range, &ran, ctx, patience()) == 0);
+    EXPECT(weir_pool_drain(pool) == 0);
+    EXPECT(weir_completion_reap(completion, over, 3) == 3);
+    EXPECT(counter_get(&ran) == 103);
+    EXPECT(weir_context_on_done(ctx, &hook, never_called, &ran) == 0);
+    EXPECT(weir_context_hook_stop(&hook) == 0);
+}
+
 START_TEST(nothing_is_allocated_after_creation)
 {
     weir_pool *pool = new_pool(2, 4);
+    weir_completion *completion;
+    ck_assert_int_eq(weir_completion_new(&completion, 3), 0);
     weir_context *ctx;
     weir_errgroup *group;
     ck_assert_int_eq(weir_context_new(&ctx, NULL, WEIR_FOREVER), 0);
@@ -443,6 +493,7 @@ START_TEST(nothing_is_allocated_after_creation)
     use_handles(pool, ctx);
     use_a_full_pool(pool, ctx);
     use_groups(pool, group, ctx);
+    use_many_at_once(pool, completion, ctx);
     weir_context_cancel(ctx, 0);
     EXPECT(weir_pool_submit_until(pool, return_error, NULL, ctx, 0) == -ECANCELED);
     EXPECT(weir_pool_shutdown(pool, patience(), WEIR_FOREVER, NULL) == 0);
@@ -455,6 +506,7 @@ START_TEST(nothing_is_allocated_after_creation)
     covered("tasks handed over without an allocation", (unsigned long)counts.submitted);
 
     weir_errgroup_free(group);
+    weir_completion_free(completion);
     weir_context_unref(ctx);
     weir_pool_free(pool);
 }

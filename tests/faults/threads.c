@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* threads.c - threads that cannot be made, and workers that cannot start: a pool is made with all
- * of its workers, or not at all.
+ * of its workers, or not at all, and a hook is set or not.
  */
 #include "support/suite.h"
 
@@ -222,6 +222,30 @@ static int end_thread(weir_context *ctx, void *arg)
     pthread_exit(NULL);
 }
 
+static void never_called(void *arg)
+{
+    counter_add(arg, 1);
+}
+
+START_TEST(a_hook_whose_deadline_nobody_can_watch_is_not_set)
+{
+    counter calls = COUNTER_INIT;
+    weir_context *ctx;
+    weir_context_hook hook = WEIR_CONTEXT_HOOK_INIT;
+    ck_assert_int_eq(weir_context_new(&ctx, NULL, weir_after(WEIR_S(1000))), 0);
+    faults_begin(FAULT_THREAD, 1);
+    int err = weir_context_on_done(ctx, &hook, never_called, &calls);
+    (void)faults_end();
+    ck_assert_int_eq(err, -EAGAIN);
+    ck_assert_int_eq(weir_context_hook_stop(&hook), 0);
+    ck_assert_int_eq(weir_context_on_done(ctx, &hook, never_called, &calls), 0);
+    ck_assert_int_eq(weir_context_hook_stop(&hook), 0);
+    weir_context_cancel(ctx, 0);
+    ck_assert_uint_eq(counter_get(&calls), 0);
+    weir_context_unref(ctx);
+}
+END_TEST
+
 /* Submits a task that ends its thread, to a pool whose workers are all free, and waits for it. */
 static void kill_a_worker(weir_pool *pool, counter *begun)
 {
@@ -385,6 +409,7 @@ Suite *weir_suite(void)
     tcase_add_test(lifecycle, of_many_workers_that_refuse_one_is_told);
     tcase_add_test(lifecycle, a_thread_that_cannot_be_made_and_a_worker_that_refuses_fail_it_too);
     tcase_add_test(lifecycle, a_pool_that_starts_tells_every_start_and_every_stop);
+    tcase_add_test(lifecycle, a_hook_whose_deadline_nobody_can_watch_is_not_set);
     TCase *death = add_group(suite, "death");
     tcase_add_test(death, a_worker_that_dies_and_cannot_be_replaced_loses_no_task);
     tcase_add_test(death, each_death_is_survived_whether_or_not_the_worker_can_be_replaced);

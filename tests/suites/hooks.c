@@ -89,21 +89,27 @@ START_TEST(a_cancel_of_an_ancestor_calls_those_below_it_and_no_others)
 }
 END_TEST
 
+/* A hook that is set too late is called by who sets it: so the tests with a deadline try again with
+ * more time, until it was called by another thread. */
+
 START_TEST(a_deadline_calls_it_though_nobody_waits)
 {
-    weir_context *parent = new_context(NULL, weir_after(WEIR_MS(20)));
-    weir_context *ctx = new_context(parent, WEIR_FOREVER);
-    struct call call = CALL_INIT(ctx);
-    weir_context_hook hook = WEIR_CONTEXT_HOOK_INIT;
-    ck_assert_int_eq(weir_context_on_done(ctx, &hook, note, &call), 0);
-    counter_await(&call.calls, 1);
-    ck_assert_int_eq(weir_context_hook_stop(&hook), -EALREADY);
-    ck_assert_int_eq(call.err, -ETIMEDOUT);
-    ck_assert_int_ne(call.tid, thread_id());
-    weir_context_cancel(ctx, 0);
-    ck_assert_uint_eq(counter_get(&call.calls), 1);
-    weir_context_unref(parent);
-    weir_context_unref(ctx);
+    struct call call;
+    int64_t time = WEIR_MS(5);
+    do {
+        weir_context *parent = new_context(NULL, weir_after(time *= 2));
+        weir_context *ctx = new_context(parent, WEIR_FOREVER);
+        weir_context_hook hook = WEIR_CONTEXT_HOOK_INIT;
+        call = (struct call)CALL_INIT(ctx);
+        ck_assert_int_eq(weir_context_on_done(ctx, &hook, note, &call), 0);
+        counter_await(&call.calls, 1);
+        ck_assert_int_eq(weir_context_hook_stop(&hook), -EALREADY);
+        ck_assert_int_eq(call.err, -ETIMEDOUT);
+        weir_context_cancel(ctx, 0);
+        ck_assert_uint_eq(counter_get(&call.calls), 1);
+        weir_context_unref(parent);
+        weir_context_unref(ctx);
+    } while (call.tid == thread_id());
 }
 END_TEST
 
@@ -188,12 +194,18 @@ struct slow {
     weir_context_hook hook;
     weir_context *ctx;
     gate door;
+    pid_t setter;
+    atomic_bool too_late;
     int stopped;
 };
 
 static void wait_at_the_gate(void *arg)
 {
-    gate_wait(&((struct slow *)arg)->door);
+    struct slow *slow = arg;
+    if (thread_id() == slow->setter)
+        atomic_store(&slow->too_late, true);
+    else
+        gate_wait(&slow->door);
 }
 
 static int cancel_it(void *arg)
@@ -207,24 +219,42 @@ static int stop_it(void *arg)
     return weir_context_hook_stop(&((struct slow *)arg)->hook);
 }
 
+/* The hook is being called by another thread. */
+static void assert_stop_waits(struct slow *slow)
+{
+    caller stopper;
+    gate_await(&slow->door, 1);
+    caller_start(&stopper, stop_it, slow);
+    ck_assert(caller_await_asleep(&stopper));
+    gate_open(&slow->door);
+    ck_assert_int_eq(caller_join(&stopper), -EALREADY);
+}
+
 START_TEST(a_stop_waits_until_the_function_has_returned)
 {
-    for (int timed = 0; timed < 2; timed++) {
-        struct slow slow = {.door = GATE_INIT};
-        slow.ctx = new_context(NULL, timed ? weir_after(WEIR_MS(10)) : WEIR_FOREVER);
-        ck_assert_int_eq(weir_context_on_done(slow.ctx, &slow.hook, wait_at_the_gate, &slow), 0);
-        caller canceller, stopper;
-        if (!timed)
-            caller_start(&canceller, cancel_it, &slow);
-        gate_await(&slow.door, 1);
-        caller_start(&stopper, stop_it, &slow);
-        ck_assert(caller_await_asleep(&stopper));
-        gate_open(&slow.door);
-        ck_assert_int_eq(caller_join(&stopper), -EALREADY);
-        if (!timed)
-            ck_assert_int_eq(caller_join(&canceller), 0);
+    struct slow slow = {.door = GATE_INIT, .setter = thread_id()};
+    slow.ctx = new_context(NULL, WEIR_FOREVER);
+    ck_assert_int_eq(weir_context_on_done(slow.ctx, &slow.hook, wait_at_the_gate, &slow), 0);
+    caller canceller;
+    caller_start(&canceller, cancel_it, &slow);
+    assert_stop_waits(&slow);
+    ck_assert_int_eq(caller_join(&canceller), 0);
+    weir_context_unref(slow.ctx);
+}
+END_TEST
+
+START_TEST(a_stop_waits_while_the_deadlines_thread_is_at_it)
+{
+    struct slow slow = {.door = GATE_INIT, .setter = thread_id()};
+    int64_t time = WEIR_MS(5);
+    do {
         weir_context_unref(slow.ctx);
-    }
+        atomic_store(&slow.too_late, false);
+        slow.ctx = new_context(NULL, weir_after(time *= 2));
+        ck_assert_int_eq(weir_context_on_done(slow.ctx, &slow.hook, wait_at_the_gate, &slow), 0);
+    } while (atomic_load(&slow.too_late));
+    assert_stop_waits(&slow);
+    weir_context_unref(slow.ctx);
 }
 END_TEST
 
@@ -528,7 +558,7 @@ START_TEST(there_is_a_thread_only_while_a_deadline_is_awaited)
 }
 END_TEST
 
-static int check_in_child(weir_context *ctx, weir_context_hook *inherited)
+static int check_in_child(weir_context *ctx, weir_context *timed, weir_context_hook *inherited)
 {
     weir_context_hook hook = WEIR_CONTEXT_HOOK_INIT;
     atomic_int calls = 0;
@@ -543,6 +573,8 @@ static int check_in_child(weir_context *ctx, weir_context_hook *inherited)
         return 4;
     if (weir_context_on_done(ctx, &inherited[0], count_call, &calls) != 0 || calls != 2)
         return 5;
+    weir_context_unref(ctx);
+    weir_context_unref(timed);
     return 0;
 }
 
@@ -563,7 +595,7 @@ START_TEST(a_child_process_runs_its_own_hooks_and_none_of_its_parent)
     pid_t child = fork();
     ck_assert_int_ge(child, 0);
     if (child == 0)
-        _exit(check_in_child(ctx, hooks));
+        _exit(check_in_child(ctx, timed, hooks));
     int status = 0;
     ck_assert_int_eq(waitpid(child, &status, 0), child);
     ck_assert(WIFEXITED(status));
@@ -588,6 +620,7 @@ Suite *weir_suite(void)
     tcase_add_test(contract, a_hook_holds_its_context);
     TCase *calls = add_group(suite, "calls");
     tcase_add_test(calls, a_stop_waits_until_the_function_has_returned);
+    tcase_add_test(calls, a_stop_waits_while_the_deadlines_thread_is_at_it);
     tcase_add_test(calls, a_stop_from_within_itself_is_a_deadlock);
     tcase_add_test(calls, a_hook_can_stop_one_that_the_same_cancel_has_not_come_to_yet);
     tcase_add_test(calls, the_function_may_free_the_hook);
