@@ -47,9 +47,10 @@ WEIR_API WEIR_NODISCARD weir_context *weir_context_ref(weir_context *ctx);
  * Misuse that aborts: unref of the context that a task was given. */
 WEIR_API void weir_context_unref(weir_context *ctx);
 
-/* Cancels `ctx` and so all its descendants, and wakes whoever is blocked on one of them. The first
- * cause wins; 0 means -ECANCELED. Cancelling NULL or a context that is over does nothing.
- * Blocks for a short internal lock only. Not for a signal handler.
+/* Cancels `ctx` and so all its descendants, wakes whoever is blocked on one of them, and calls
+ * their hooks (below). The first cause wins; 0 means -ECANCELED. Cancelling NULL or a context that
+ * is over does nothing. Blocks for a short internal lock only, apart from the hooks. Not for a
+ * signal handler.
  * Ordering: what came before the call happens-before whatever sees the context as cancelled. */
 WEIR_API void weir_context_cancel(weir_context *ctx, int cause);
 
@@ -92,8 +93,8 @@ typedef struct weir_context_hook {
 /* Has fn(arg) called once when `ctx` is over: on the thread that cancels, after the blocked threads
  * were woken; at the deadline on a thread of weir's, which exists only while such hooks are set; at
  * once, on the caller, if it is over already. Not at all if `ctx` is NULL. No lock is held during
- * the call. `fn` must not block for long, nor end its thread; it may set the hook again, or free it
- * if nobody else will stop it.
+ * the call. `fn` must not block, nor end its thread; it may set the hook again, or free it if
+ * nobody else will stop it.
  * Never blocks, but for the call of `fn`. Returns 0; -EINVAL (`hook` or `fn` is NULL); -EBUSY (it
  * is set); -ENOMEM (`ctx` is a task's own, see weir_context_ref); what pthread_create said.
  * Ownership: until it has run or was stopped the hook is weir's, and holds a reference on `ctx`.

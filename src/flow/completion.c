@@ -81,7 +81,7 @@ int weir_completion_new(weir_completion **ret, size_t capacity)
     if (capacity > SIZE_MAX / 2 / sizeof(weir_task *))
         return -ENOMEM;
     weir_completion *completion =
-        weir__alloc(1, sizeof *completion + capacity * sizeof completion->over[0]);
+        weir__alloc(1, sizeof *completion + capacity * sizeof(weir_task *));
     if (completion == NULL)
         return -ENOMEM;
     int err = weir__notify_open(&completion->notify);
