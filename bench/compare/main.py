@@ -195,7 +195,7 @@ def write(run, folder, skipped, rounds, instructions, load):
         if part:
             run.results.write_csv(folder / f"{name}.csv", part)
     text = report.render(run.results, run.chosen, skipped, rounds, instructions, load)
-    (folder / "table.md").write_text(text, encoding="utf-8")
+    (folder / "table").with_suffix(".md").write_text(text, encoding="utf-8")
     return text
 
 

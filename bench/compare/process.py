@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 LOOK_S = 2
 STUCK_LOOKS = 5  # so many looks in a row at which it had used no processor time
-IDLE_SHARE = 0.01  # of a processor, which a runtime may use that only waits
+IDLE_SHARE = 0.05  # of a processor, which a program may use that only waits
 CANNOT = 3
 
 

@@ -23,6 +23,7 @@ COUNT_WAKES = [
     "-Wl,--wrap=pthread_cond_broadcast",
     "-Wl,--wrap=pthread_mutex_unlock",
 ]
+MUTEX_POOL = ["peers/mutex.c", "baseline/mutex_pool.c"]
 WAKES = ["wakes.c", "peers/with_wakes.c"]
 NO_WAKES = ["peers/no_wakes.c"]
 
@@ -49,13 +50,9 @@ NSYNC_LOCKS = ["-I", str(BENCH / "baseline/nsync")]
 NATIVE = {
     "weir": native("peers/weir.c", *NO_WAKES, *POOL, weir=True),
     "weir-wakes": native("peers/weir.c", *WAKES, *POOL, libs=COUNT_WAKES, weir=True),
-    "mutex": native("peers/mutex.c", "baseline/mutex_pool.c", *NO_WAKES, *POOL, flags=PTHREAD_LOCKS),
-    "mutex-wakes": native(
-        "peers/mutex.c", "baseline/mutex_pool.c", *WAKES, *POOL, flags=PTHREAD_LOCKS, libs=COUNT_WAKES
-    ),
-    "nsync": native(
-        "peers/mutex.c", "baseline/mutex_pool.c", *NO_WAKES, *POOL, flags=NSYNC_LOCKS, libs=["-lnsync"]
-    ),
+    "mutex": native(*MUTEX_POOL, *NO_WAKES, *POOL, flags=PTHREAD_LOCKS),
+    "mutex-wakes": native(*MUTEX_POOL, *WAKES, *POOL, flags=PTHREAD_LOCKS, libs=COUNT_WAKES),
+    "nsync": native(*MUTEX_POOL, *NO_WAKES, *POOL, flags=NSYNC_LOCKS, libs=["-lnsync"]),
     "tbb": native("peers/tbb.cpp", *NO_WAKES, *POOL, packages=["tbb"]),
     "uv": native("peers/uv.c", *NO_WAKES, *POOL, packages=["libuv"]),
     "glib": native("peers/glib.c", *NO_WAKES, *POOL, packages=["glib-2.0"]),
@@ -82,10 +79,10 @@ def call(command, log, **rest):
         file.write((" ".join(map(str, command)) + "\n").encode())
         file.flush()
         try:
-            status = subprocess.run(command, stdout=file, stderr=file, check=False, **rest).returncode
+            ended = subprocess.run(command, stdout=file, stderr=file, check=False, **rest)
         except OSError as error:
             raise BuildError(f"{command[0]}: {error.strerror}") from error
-    if status != 0:
+    if ended.returncode != 0:
         raise BuildError(f"see {log.relative_to(ROOT)}")
 
 
@@ -141,8 +138,9 @@ def build_native(name, library):
     if program.weir:
         libs.insert(0, str(library))
     flags = [flag for flag in program.flags if flag == "-fopenmp"]
-    call([linker, *flags, *map(str, objects), *libs, "-lpthread", "-lm", "-o", str(PROGRAMS / name)], log)
-    return [str(PROGRAMS / name)]
+    target = str(PROGRAMS / name)
+    call([linker, *flags, *map(str, objects), *libs, "-lpthread", "-lm", "-o", target], log)
+    return [target]
 
 
 def build_go():
@@ -225,7 +223,9 @@ PEERS = {
     "mutex-wakes": Peer("mutex-wakes", ("in-place",), "mutex ring"),
     "nsync": Peer("nsync", ("in-place",), "nsync ring"),
     "go-channels": Peer("go", ("channels",), "Go channel workers"),
-    "go-channels-blocking": Peer("go", ("channels-blocking",), "Go channel workers, tasks wait for room"),
+    "go-channels-blocking": Peer(
+        "go", ("channels-blocking",), "Go channel workers, tasks wait for room"
+    ),
     "go-goroutines": Peer("go", ("goroutines",), "Go goroutines and WaitGroup"),
     "go-errgroup": Peer("go", ("errgroup",), "Go errgroup"),
     "tbb": Peer("tbb", ("task_group",), "oneTBB task_group"),

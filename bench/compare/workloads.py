@@ -110,7 +110,7 @@ RING_WORKLOADS = tuple(
     ring_workload(
         f"ring-{side}x{side}-{capacity}",
         f"{side}x{side}:{capacity}",
-        f"Ring: {side} producers and {side} consumers, capacity {capacity}",
+        f"Ring: {side} + {side} producers and consumers, capacity {capacity}",
         1000000,
     )
     for side in SIDES

@@ -10,7 +10,7 @@
 
 #include "../common.h"
 
-enum { TALLIES = 512, LOOK_NS = 200000, CANNOT = 3 };
+enum { TALLIES = 512, LOOK_NS = 1000000, CANNOT = 3 };
 
 _Thread_local struct tally *own_tally;
 

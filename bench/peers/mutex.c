@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* mutex.c - the hand-written pool of the folder baseline, on the locks that it was compiled with. */
+/* mutex.c - the hand-written pool of the folder baseline, on the locks it was compiled with. */
 #include "../baseline/mutex_pool.h"
 #include "../common.h"
 #include "peer.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* peer.h - what the workloads ask of a pool. One program is made of workloads.c and one peer's file,
+/* peer.h - what the workloads ask of a pool. A program is made of workloads.c and one peer's file,
  * which says how that pool does each of these things, the way its documentation does it.
  *
  * A task is a weir_task_fn whose first argument means nothing, so that no peer has to go through
@@ -36,7 +36,7 @@ struct peer {
     void (*submit)(void *pool, weir_task_fn *fn, void *arg);
     void (*spawn)(void *pool, weir_task_fn *fn, void *arg);
 
-    /* Submits one task for each of args and waits for them: from outside, and from inside a task. */
+    /* Submits a task for each of args and waits for them: from outside, and from inside a task. */
     void (*call)(void *pool, weir_task_fn *fn, void *const args[], size_t n);
     void (*call_inside)(void *pool, weir_task_fn *fn, void *const args[], size_t n);
 

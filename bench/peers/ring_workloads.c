@@ -57,6 +57,7 @@ static void *push_items(void *arg)
     struct side *side = arg;
     unsigned tries = 0;
     (void)pthread_barrier_wait(side->start);
+    (void)pthread_barrier_wait(side->start);
     for (uint64_t i = side->first; i <= side->last; i++) {
         while (!peer->push(ring, (void *)(uintptr_t)i))
             back_off(&tries);
@@ -74,6 +75,7 @@ static void *pop_items(void *arg)
     struct side *side = arg;
     unsigned tries = 0;
     uint64_t count = 0, mixed = 0;
+    (void)pthread_barrier_wait(side->start);
     (void)pthread_barrier_wait(side->start);
     bool last_look = false;
     for (;;) {
@@ -109,8 +111,11 @@ static void run_sides(unsigned producers, unsigned consumers, uint64_t n)
                       "a thread could not start");
     }
     struct bench_usage before = bench_read_usage();
+    /* The clock is read when all are there and before they may go: a thread that reads it once they
+     * go can be late by all that they do before it runs again. */
     (void)pthread_barrier_wait(&start);
     int64_t began = bench_now();
+    (void)pthread_barrier_wait(&start);
     for (unsigned i = 0; i < producers; i++)
         (void)pthread_join(sides[i].thread, NULL);
     __atomic_store_n(&all_pushed, true, __ATOMIC_RELEASE);

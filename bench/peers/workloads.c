@@ -87,6 +87,7 @@ static void *producer(void *arg)
 {
     struct range *range = arg;
     (void)pthread_barrier_wait(range->start);
+    (void)pthread_barrier_wait(range->start);
     produce(range);
     return NULL;
 }
@@ -110,10 +111,14 @@ static int64_t flood(unsigned producers, const struct range *all)
             bench_require(pthread_create(&threads[p], NULL, producer, &ranges[p]) == 0,
                           "a producer could not start");
     }
+    /* All producers are at the barrier, then the clock is read, then they may go: who reads it once
+     * they go can be late by all that they do before this thread runs again. */
     if (producers > 1)
         (void)pthread_barrier_wait(&start);
     int64_t began = bench_now();
-    if (producers == 1)
+    if (producers > 1)
+        (void)pthread_barrier_wait(&start);
+    else
         produce(&ranges[0]);
     for (unsigned p = 0; producers > 1 && p < producers; p++)
         (void)pthread_join(threads[p], NULL);

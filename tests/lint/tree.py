@@ -11,10 +11,12 @@ import re
 import sys
 from pathlib import Path
 
-CODE = {".c", ".h", ".cpp", ".hpp", ".S", ".py", ".sh", ".map", ".in"}
+CODE = {".c", ".h", ".cpp", ".hpp", ".S", ".py", ".sh", ".map", ".in", ".go", ".rs", ".java"}
 SCRIPTS = {"run"}
 WITHOUT_LICENCE_LINE = {"LICENSE", "packages", ".gitignore"}
 PROSE = {".md"}
+GENERATED = {".csv", ".svg"}  # numbers and pictures that programs have written
+INDENTED_BY_TABS = {".go"}
 AS_WIDE_AS_IT_IS = PROSE | {".txt"}  # documents, and the output that tests expect
 
 LICENCE = "SPDX-License-Identifier: MIT"
@@ -44,12 +46,8 @@ def tree_files(root):
         )
         for name in sorted(names):
             path = Path(folder) / name
-            if path.is_file() and not path.is_symlink():
+            if path.is_file() and not path.is_symlink() and path.suffix not in GENERATED:
                 yield path
-
-
-def indented_by_tabs(path):
-    return path.name == "Makefile" or path.suffix == ".go"
 
 
 def needs_licence_line(path):
@@ -67,7 +65,7 @@ def check_text(path, text, root, myself):
     for number, line in enumerate(lines, 1):
         if len(line) > WIDTH and path.suffix not in AS_WIDE_AS_IT_IS:
             yield number, f"{len(line)} columns, more than {WIDTH}"
-        if line != line.rstrip() or "\t" in line and not indented_by_tabs(path):
+        if line != line.rstrip() or "\t" in line and path.suffix not in INDENTED_BY_TABS:
             yield number, "a tab, or blanks at the end of the line"
         if myself:
             continue

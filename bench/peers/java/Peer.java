@@ -31,6 +31,7 @@ public final class Peer {
     static final int WARM_UP_CALLS = 10000;
     static final long PERIOD = 200_000;
     static final long SETTLE_MS = 100;
+    static final long COMPILED_MS = 1000; // until the compiler's threads have come to rest
 
     static boolean forkJoin;
 
@@ -260,7 +261,7 @@ public final class Peer {
         ExecutorService pool = open(WORKERS);
         produce(pool, 1, WARM_UP_TASKS, Tally::add);
         Tally.await(WARM_UP_TASKS);
-        Thread.sleep(SETTLE_MS);
+        Thread.sleep(COMPILED_MS);
         Usage before = new Usage();
         Thread.sleep(milliseconds);
         Usage after = new Usage();
@@ -380,6 +381,7 @@ public final class Peer {
     }
 
     public static void main(String[] args) throws InterruptedException, ExecutionException {
+        new Usage(); // loads what it needs, so that this is not measured
         forkJoin = args.length == 3 && args[0].equals("forkjoin");
         if (args.length != 3 || !run(args[1], Long.parseLong(args[2]))) {
             System.err.println("usage: Peer executor|forkjoin WORKLOAD N");

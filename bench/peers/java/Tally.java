@@ -3,7 +3,7 @@
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLongArray;
 
-/** What each thread has run: a count and a sum, on a cache line of its own, which only it writes. */
+/** What each thread has run: a count and a sum, on a cache line of its own that only it writes. */
 final class Tally {
     private static final int THREADS = 256;
     private static final int LINE = 16; // longs: two lines, as processors fetch them in pairs
