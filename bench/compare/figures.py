@@ -4,6 +4,7 @@
 import subprocess
 
 from programs import PEERS
+from report import number
 from workloads import CAPACITIES, SIDES
 
 OWN = 0x1F6FB4
@@ -33,7 +34,7 @@ def bars(results, workload):
         f"set title {quote(workload.title)}",
         f"set xlabel {quote(metric.heading + (', logarithmic' if logarithmic else ''))}",
         "set logscale x" if logarithmic else "unset logscale",
-        f"set xrange [{left:.6g}:{high * (2 if logarithmic else 1.15):.6g}]",
+        f"set xrange [{left:.6g}:{high * (5 if logarithmic else 1.2):.6g}]",
         f"set yrange [-0.7:{len(medians) - 0.3}]",
         "set grid xtics",
         "set style fill solid 1 noborder",
@@ -43,12 +44,13 @@ def bars(results, workload):
     ]
     for value, peer in medians:
         color = OWN if peer.startswith(("weir", "ring-weir")) else OTHERS
-        lines.append(f"{quote(PEERS[peer].label)} {value:.6g} {color}")
+        label = quote(PEERS[peer].label)
+        lines.append(f"{label} {value:.6g} {color} {quote(' ' + number(value))}")
     lines += [
         "EOD",
         f"plot $data using 2:0:({left:.6g}):2:($0-0.38):($0+0.38):3:ytic(1) "
         "with boxxyerror linecolor rgb variable, \\",
-        "  $data using 2:0:(sprintf(' %.3g', $2)) with labels left",
+        "  $data using 2:0:4 with labels left",
     ]
     return "\n".join(lines) + "\n"
 

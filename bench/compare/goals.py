@@ -44,6 +44,27 @@ class Goal:
         return value >= self.limit if self.at_least else value <= self.limit
 
 
+@dataclass(frozen=True)
+class Ends:
+    """The peer has come to an end in every run of these workloads."""
+
+    kind: str
+    what: str
+    workloads: tuple
+    peer: str
+    limit: float = 0.0
+    at_least: bool = False
+
+    def value(self, results):
+        """How many of them it has not ended in; None if the run has not all of them."""
+        failed = [(workload, self.peer) in results.failures for workload in self.workloads]
+        run = [results.has(workload, self.peer) for workload in self.workloads]
+        return float(sum(failed)) if all(a or b for a, b in zip(failed, run)) else None
+
+    def is_met(self, value):
+        return value <= self.limit
+
+
 def faster(kind, limit, workload, peer, own="weir", metric="ns_per_task", peers_workload=None):
     """The peer takes at least `limit` times as long as weir."""
     return Goal(
@@ -108,9 +129,12 @@ GOALS = (
     faster(FLOOR, 3.0, "w2", "tbb"),
     faster(FLOOR, 3.0, "w2", "tbb-arena"),
     faster(AIM, 1.5, "w2", "go-channels"),
+    Ends(FLOOR, "w3: deadlocks of weir", ("w3",), "weir"),
     faster(FLOOR, 1.0, "w3", "mutex"),
     faster(FLOOR, 2.5, "w3", "tbb"),
     faster(AIM, 1.0, "w3", "go-channels"),
+    Ends(FLOOR, "w4: deadlocks of weir", ("w4",), "weir"),
+    Ends(FLOOR, "w4: deadlocks of weir-errgroup", ("w4",), "weir-errgroup"),
     fib(FLOOR, 1.5, "openmp"),
     fib(FLOOR, 3.0, "go-goroutines"),
     fib(FLOOR, 1.0, "go-goroutines", "weir-errgroup"),
@@ -149,6 +173,7 @@ GOALS = (
     faster(AIM, 1.0, "w9-outside", "tbb", "weir-helping"),
     faster(AIM, 1.0, "w9-inside", "go-channels"),
     faster(AIM, 1.0, "w9-inside", "tbb"),
+    Ends(FLOOR, "ring: set-ups in which weir_ring was stuck", CROWDS, "ring-weir"),
     ring(FLOOR, 1.3, "one thread", PAIRS),
     ring(AIM, 1.0, "one thread", PAIRS),
     ring(FLOOR, 1.0, "producers and consumers", CROWDS),

@@ -206,7 +206,11 @@ def main():
         return 0
     chosen = choose(arguments)
     load = os.getloadavg()[0]
-    commands, skipped = build(chosen)
+    try:
+        commands, skipped = build(chosen)
+    except programs.BuildError as error:
+        say(f"The library cannot be built: {error}")
+        return 1
     if load > QUIET_LOAD and not arguments.quick:
         say(f"The machine is not quiet (load {load:.2f}): the numbers will say little.")
     default = programs.BUILD / "figures" if arguments.quick else programs.ROOT / "docs/figures"

@@ -62,16 +62,22 @@ def workload_table(results, workload):
 
 
 def ring_table(results, workloads):
-    """All ring workloads at once: a column a workload group, relative to Vyukov's queue."""
+    """All ring workloads of the run at once: a column for each kind, relative to Vyukov's queue."""
+    run = {workload.key for workload in workloads}
     groups = [("one thread", PAIRS), ("all PxC", CROWDS)]
     groups += [
         (f"{side}P{side}C", tuple(key for key in CROWDS if key.startswith(f"ring-{side}x{side}-")))
         for side in (1, 2, 4, 8, 16)
     ]
+    groups = [(name, tuple(key for key in keys if key in run)) for name, keys in groups]
+    groups = [(name, keys) for name, keys in groups if keys]
     rows = []
     for peer in workloads[0].peers:
         row = [PEERS[peer].label]
         for _, keys in groups:
+            if any((key, peer) in results.failures for key in keys):
+                row.append("stuck")
+                continue
             own = results.geometric_mean(keys, peer, "ns_per_item")
             vyukov = results.geometric_mean(keys, "ring-vyukov", "ns_per_item")
             row.append(number(own / vyukov) if own and vyukov else "-")
@@ -147,7 +153,7 @@ def render(results, workloads, skipped, rounds, instructions, load):
     parts += [workload_table(results, workload) for workload in pools]
     if instructions:
         rows = [[name, number(value)] for name, value in instructions]
-        heading = "### Instructions, counted by callgrind on one processor at a time"
+        heading = "### Instructions, by callgrind: one thread at a time, what waiting takes included"
         parts.append(f"{heading}\n\n" + table(["", "instructions"], rows) + "\n")
     if rings:
         parts.append(ring_table(results, rings))

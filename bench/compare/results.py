@@ -20,6 +20,9 @@ class Results:
     def fail(self, workload, peer, reason):
         self.failures[workload, peer] = reason
 
+    def has(self, workload, peer):
+        return any(key[:2] == (workload, peer) for key in self.values)
+
     def median(self, workload, peer, metric):
         """None without values; none of a peer that failed later, either."""
         values = self.values.get((workload, peer, metric))

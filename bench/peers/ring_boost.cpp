@@ -24,14 +24,14 @@ void close_queue(void *ring)
     delete of(ring);
 }
 
-bool push(void *ring, void *item)
+int push(void *ring, void *item)
 {
-    return of(ring)->bounded_push(item);
+    return of(ring)->bounded_push(item) ? 0 : -1;
 }
 
-bool pop(void *ring, void **ret_item)
+int pop(void *ring, void **ret_item)
 {
-    return of(ring)->pop(*ret_item);
+    return of(ring)->pop(*ret_item) ? 0 : -1;
 }
 
 const ring_peer boost_peer = {"boost-lockfree", open_queue, close_queue, push, pop};

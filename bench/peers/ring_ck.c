@@ -34,16 +34,16 @@ static void close_queue(void *ring)
     free(queue);
 }
 
-static bool push(void *ring, void *item)
+static int push(void *ring, void *item)
 {
     struct queue *queue = ring;
-    return ck_ring_enqueue_mpmc(&queue->ring, queue->buffer, item);
+    return ck_ring_enqueue_mpmc(&queue->ring, queue->buffer, item) ? 0 : -1;
 }
 
-static bool pop(void *ring, void **ret_item)
+static int pop(void *ring, void **ret_item)
 {
     struct queue *queue = ring;
-    return ck_ring_dequeue_mpmc(&queue->ring, queue->buffer, ret_item);
+    return ck_ring_dequeue_mpmc(&queue->ring, queue->buffer, ret_item) ? 0 : -1;
 }
 
 static const struct ring_peer ck = {"ck_ring", open_queue, close_queue, push, pop};

@@ -41,25 +41,25 @@ static void close_ring(void *ring)
     free(ring);
 }
 
-static bool push_default(void *ring, void *item)
+static int push_default(void *ring, void *item)
 {
-    return rte_ring_mp_enqueue(ring, item) == 0;
+    return rte_ring_mp_enqueue(ring, item);
 }
 
-static bool pop_default(void *ring, void **ret_item)
+static int pop_default(void *ring, void **ret_item)
 {
-    return rte_ring_mc_dequeue(ring, ret_item) == 0;
+    return rte_ring_mc_dequeue(ring, ret_item);
 }
 
 /* The general calls look up the mode that the ring was made with. */
-static bool push_relaxed(void *ring, void *item)
+static int push_relaxed(void *ring, void *item)
 {
-    return rte_ring_enqueue(ring, item) == 0;
+    return rte_ring_enqueue(ring, item);
 }
 
-static bool pop_relaxed(void *ring, void **ret_item)
+static int pop_relaxed(void *ring, void **ret_item)
 {
-    return rte_ring_dequeue(ring, ret_item) == 0;
+    return rte_ring_dequeue(ring, ret_item);
 }
 
 static const struct ring_peer by_default = {

@@ -26,14 +26,14 @@ void close_queue(void *ring)
     delete of(ring);
 }
 
-bool push(void *ring, void *item)
+int push(void *ring, void *item)
 {
-    return of(ring)->try_enqueue(item);
+    return of(ring)->try_enqueue(item) ? 0 : -1;
 }
 
-bool pop(void *ring, void **ret_item)
+int pop(void *ring, void **ret_item)
 {
-    return of(ring)->try_dequeue(*ret_item);
+    return of(ring)->try_dequeue(*ret_item) ? 0 : -1;
 }
 
 const ring_peer moodycamel_peer = {"moodycamel", open_queue, close_queue, push, pop};

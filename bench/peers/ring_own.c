@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* ring_own.c - the queues of this tree: weir_ring, Vyukov's queue, an array under a mutex. */
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include <weir/ring.h>
@@ -20,14 +21,14 @@ static void close_weir(void *ring)
     weir_ring_free(ring);
 }
 
-static bool push_weir(void *ring, void *item)
+static int push_weir(void *ring, void *item)
 {
-    return weir_ring_push(ring, item) == 0;
+    return weir_ring_push(ring, item);
 }
 
-static bool pop_weir(void *ring, void **ret_item)
+static int pop_weir(void *ring, void **ret_item)
 {
-    return weir_ring_pop(ring, ret_item) == 0;
+    return weir_ring_pop(ring, ret_item);
 }
 
 static void *open_vyukov(size_t capacity, unsigned producers)
@@ -41,14 +42,14 @@ static void close_vyukov(void *ring)
     vyukov_free(ring);
 }
 
-static bool push_vyukov(void *ring, void *item)
+static int push_vyukov(void *ring, void *item)
 {
-    return vyukov_push(ring, item) == 0;
+    return vyukov_push(ring, item);
 }
 
-static bool pop_vyukov(void *ring, void **ret_item)
+static int pop_vyukov(void *ring, void **ret_item)
 {
-    return vyukov_pop(ring, ret_item) == 0;
+    return vyukov_pop(ring, ret_item);
 }
 
 /* `mutex` guards what follows it, but for the capacity. */
@@ -76,7 +77,7 @@ static void close_mutex(void *ring)
     free(locked);
 }
 
-static bool push_mutex(void *ring, void *item)
+static int push_mutex(void *ring, void *item)
 {
     struct locked *locked = ring;
     (void)pthread_mutex_lock(&locked->mutex);
@@ -84,10 +85,10 @@ static bool push_mutex(void *ring, void *item)
     if (room)
         locked->items[(locked->head + locked->queued++) & locked->mask] = item;
     (void)pthread_mutex_unlock(&locked->mutex);
-    return room;
+    return room ? 0 : -1;
 }
 
-static bool pop_mutex(void *ring, void **ret_item)
+static int pop_mutex(void *ring, void **ret_item)
 {
     struct locked *locked = ring;
     (void)pthread_mutex_lock(&locked->mutex);
@@ -97,7 +98,7 @@ static bool pop_mutex(void *ring, void **ret_item)
         locked->queued--;
     }
     (void)pthread_mutex_unlock(&locked->mutex);
-    return some;
+    return some ? 0 : -1;
 }
 
 static const struct ring_peer weir = {"weir", open_weir, close_weir, push_weir, pop_weir};

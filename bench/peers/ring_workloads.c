@@ -10,6 +10,7 @@
  */
 #include <pthread.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,7 +60,7 @@ static void *push_items(void *arg)
     (void)pthread_barrier_wait(side->start);
     (void)pthread_barrier_wait(side->start);
     for (uint64_t i = side->first; i <= side->last; i++) {
-        while (!peer->push(ring, (void *)(uintptr_t)i))
+        while (peer->push(ring, (void *)(uintptr_t)i) != 0)
             back_off(&tries);
         tries = 0;
     }
@@ -80,7 +81,7 @@ static void *pop_items(void *arg)
     bool last_look = false;
     for (;;) {
         void *item;
-        if (peer->pop(ring, &item)) {
+        if (peer->pop(ring, &item) == 0) {
             tries = 0;
             count++;
             mixed += mix((uintptr_t)item);
@@ -131,7 +132,7 @@ static void run_sides(unsigned producers, unsigned consumers, uint64_t n)
     for (uint64_t i = 1; i <= n; i++)
         expected += mix(i);
     /* What a queue hid from its consumers, which not every one of them promises not to do. */
-    for (void *item; peer->pop(ring, &item); count++)
+    for (void *item; peer->pop(ring, &item) == 0; count++)
         mixed += mix((uintptr_t)item);
     bench_check(count == n, "not every item came out once");
     bench_check(mixed == expected, "other items came out");
@@ -146,8 +147,8 @@ static void run_pairs(uint64_t n)
         void *item = NULL;
         if (i == n / 10 + 1)
             began = bench_now();
-        errors += !peer->push(ring, (void *)(uintptr_t)i);
-        errors += !peer->pop(ring, &item);
+        errors += peer->push(ring, (void *)(uintptr_t)i) != 0;
+        errors += peer->pop(ring, &item) != 0;
         sum += (uintptr_t)item;
     }
     print_metric("ns_per_item", (double)(bench_now() - began) / (double)n);
