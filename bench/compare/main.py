@@ -25,6 +25,8 @@ CALLGRIND_N = (20000, 40000)
 CALLGRIND = (
     ("weir, a task of w1", "weir", "flood1"),
     ("mutex ring, a task of w1", "mutex", "flood1"),
+    ("weir, a task waited for inside a task", "weir", "trip_inside"),
+    ("weir, a task waited for outside, helping", "weir-helping", "trip_outside"),
     ("weir_ring, a push and a pop", "ring-weir", "pair:1024"),
     ("Vyukov, a push and a pop", "ring-vyukov", "pair:1024"),
 )
@@ -234,7 +236,7 @@ def main():
         say(f"No pictures: {error}")
     say(f"Written to {folder}")
     for problem in run.wrong:
-        say(f"WRONG: {problem}")
+        say(problem)
     return 1 if run.wrong else 0
 
 

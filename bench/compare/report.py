@@ -153,7 +153,7 @@ def render(results, workloads, skipped, rounds, instructions, load):
     parts += [workload_table(results, workload) for workload in pools]
     if instructions:
         rows = [[name, number(value)] for name, value in instructions]
-        heading = "### Instructions, by callgrind: one thread at a time, what waiting takes included"
+        heading = "### Instructions, by callgrind: one thread at a time, waiting included"
         parts.append(f"{heading}\n\n" + table(["", "instructions"], rows) + "\n")
     if rings:
         parts.append(ring_table(results, rings))
