@@ -37,6 +37,9 @@ static unsigned points_expected, points_passed;
 static unsigned changes[MAX_CHANGES]; /* points at which the order of priorities changes */
 static int priority[MAX_THREADS];
 
+static unsigned (*given_byte)(void); /* GIVEN */
+static unsigned quiet_points;        /* still to be passed without a deviation */
+
 static uint64_t random_number(void)
 {
     state ^= state << 13;
@@ -76,9 +79,21 @@ bool choices_replay(const char *trace)
     return true;
 }
 
+void choices_given(struct bounds b, unsigned (*next_byte)(void))
+{
+    strategy = GIVEN;
+    bounds = b;
+    given_byte = next_byte;
+}
+
 enum strategy choices_strategy(void)
 {
     return strategy;
+}
+
+bool choices_everywhere(void)
+{
+    return strategy == REPLAYED || strategy == GIVEN;
 }
 
 void choices_begin_run(unsigned points)
@@ -88,6 +103,7 @@ void choices_begin_run(unsigned points)
     left = bounds;
     points_passed = 0;
     points_expected = points + 1;
+    quiet_points = 0;
     if (strategy == PRIORITIES) {
         for (unsigned i = 0; i < MAX_CHANGES; i++)
             changes[i] = below(points_expected);
@@ -102,7 +118,7 @@ void choices_begin_run(unsigned points)
 bool choices_next_run(void)
 {
     if (strategy != EXHAUSTIVE)
-        return strategy != REPLAYED;
+        return !choices_everywhere();
     while (length > 0 && path[length - 1].chosen + 1 == path[length - 1].count)
         length--;
     if (length == 0)
@@ -185,6 +201,19 @@ static unsigned choose_by_priority(const struct option options[], unsigned n)
     return best;
 }
 
+static unsigned choose_given(unsigned n, bool forced)
+{
+    if (forced)
+        return given_byte() % n;
+    if (quiet_points > 0) {
+        quiet_points--;
+        return 0;
+    }
+    unsigned chosen = given_byte() % n;
+    quiet_points = given_byte();
+    return chosen;
+}
+
 static void lower_current(unsigned thread)
 {
     for (unsigned i = 0; i < MAX_CHANGES; i++)
@@ -213,6 +242,9 @@ unsigned choose(uint32_t step, const struct option options[], unsigned n, bool f
             break;
         case REPLAYED:
             chosen = choose_wanted(step, options, n);
+            break;
+        case GIVEN:
+            chosen = choose_given(n, forced);
             break;
         }
     }

@@ -38,12 +38,19 @@ enum strategy {
     SAMPLED,    /* at random within the bounds */
     PRIORITIES, /* random priorities with a few random changes */
     REPLAYED,   /* as a trace says */
+    GIVEN,      /* as the bytes of an input say */
 };
 
 void choices_start(enum strategy strategy, struct bounds bounds, uint64_t seed);
 /* Returns false for a trace that cannot be read. */
 bool choices_replay(const char *trace);
+/* `next_byte` returns the bytes of an input, and 0 for ever behind its end. They say in turn: which
+ * of the options at this point, how many points to pass without a deviation. Where a thread cannot
+ * go on, one byte says which one does. */
+void choices_given(struct bounds bounds, unsigned (*next_byte)(void));
 enum strategy choices_strategy(void);
+/* May every point deviate, also one that no run has shown to matter? */
+bool choices_everywhere(void);
 
 /* Begins a run; `points`: how many points another thread may run at, as far as is known. */
 void choices_begin_run(unsigned points);

@@ -369,7 +369,7 @@ void point(const void *address, bool writes, const char *operation, const char *
     current->site = site;
     if (explores) {
         freeze_if_due();
-        if (note(address, writes) || choices_strategy() == REPLAYED) {
+        if (choices_everywhere() || note(address, writes)) {
             points++;
             for (;;) {
                 struct option options[MAX_OPTIONS] = {{KIND_THREAD, (uint8_t)current->number}};

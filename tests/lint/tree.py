@@ -14,6 +14,7 @@ from pathlib import Path
 CODE = {".c", ".h", ".cpp", ".hpp", ".S", ".py", ".sh", ".map", ".in", ".go", ".rs", ".java"}
 SCRIPTS = {"run"}
 WITHOUT_LICENCE_LINE = {"LICENSE", "packages", ".gitignore"}
+INPUTS = {"corpus", "kept"}  # folders of tests/fuzz that hold bytes, not text
 PROSE = {".md"}
 GENERATED = {".csv", ".svg"}  # numbers and pictures that programs have written
 INDENTED_BY_TABS = {".go"}
@@ -41,6 +42,7 @@ def tree_files(root):
             name
             for name in folders
             if name not in (".git", "__pycache__", "subprojects")
+            and not (Path(folder) == root / "tests/fuzz" and name in INPUTS)
             and not (Path(folder) == root and name.startswith("build"))
             and not (Path(folder) / name / "meson-private").is_dir()
         )

@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: MIT */
+#include "pool_model.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum place { ON_WORKER, NESTED, OUTSIDE }; /* where a job runs */
+
+static void start_job(struct pool_model *model, int index, enum place place);
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Ends. */
+
+static void member_ended(struct pool_model *model, struct group_model *group, weir_state end,
+                         int status)
+{
+    bool gave_up = end != WEIR_FAILED || status == -ECANCELED;
+    group->active--;
+    if (end == WEIR_DONE || (gave_up && context_err(group->context) != 0))
+        return;
+    if (group->failed < MAX_ERRORS)
+        group->errors[group->failed] = status;
+    group->failed++;
+    context_cancelled(group->context, status, model->now);
+}
+
+static void end_job(struct pool_model *model, struct job *job, weir_state end, int status)
+{
+    uint64_t *const counts[] = {&model->counts.done, &model->counts.failed,
+                                &model->counts.cancelled, &model->counts.expired,
+                                &model->counts.abandoned};
+    ++*counts[end - WEIR_DONE];
+    job->state = end;
+    job->status = status;
+    if (job->owner == WAITGROUP)
+        model->waitgroups[job->object]--;
+    else if (job->owner == GROUP)
+        member_ended(model, &model->groups[job->object], end, status);
+}
+
+void model_end_unstarted(struct pool_model *model, int job, weir_state why)
+{
+    end_job(model, &model->jobs[job], why,
+            why == WEIR_CANCELLED ? -ECANCELED : (why == WEIR_EXPIRED ? -ETIMEDOUT : -EPIPE));
+}
+
+static void finish_job(struct pool_model *model, struct job *job, int status)
+{
+    if (job->on_worker)
+        model->busy--;
+    end_job(model, job, status == 0 ? WEIR_DONE : WEIR_FAILED, status);
+}
+
+/* The queue. */
+
+static int take_head(struct pool_model *model)
+{
+    int job = model->queue[0];
+    model->queued--;
+    memmove(model->queue, model->queue + 1, model->queued * sizeof model->queue[0]);
+    return job;
+}
+
+/* Why the job must not start any more, or 0; that of its context is seen in the queue too. */
+static weir_state too_late(const struct pool_model *model, const struct job *job, bool running)
+{
+    if (job->start_by <= model->now)
+        return WEIR_EXPIRED;
+    int err = context_err(job->context);
+    if (err == 0 && running)
+        err = context_err(model->context);
+    return err == 0 ? WEIR_IDLE : (err == -ETIMEDOUT ? WEIR_EXPIRED : WEIR_CANCELLED);
+}
+
+static bool clear_head(struct pool_model *model)
+{
+    bool cleared = false;
+    while (model->queued > 0) {
+        struct job *job = &model->jobs[model->queue[0]];
+        weir_state why = too_late(model, job, false);
+        if (job->state == WEIR_QUEUED && why == WEIR_IDLE)
+            break;
+        int head = take_head(model);
+        if (job->state == WEIR_QUEUED)
+            model_end_unstarted(model, head, why);
+        cleared = true;
+    }
+    return cleared;
+}
+
+static bool push(struct pool_model *model, int job)
+{
+    if (model->queued == model->capacity)
+        return false;
+    model->queue[model->queued++] = job;
+    model->jobs[job].state = WEIR_QUEUED;
+    model->counts.submitted++;
+    return true;
+}
+
+unsigned model_live(const struct pool_model *model)
+{
+    unsigned live = 0;
+    for (unsigned i = 0; i < model->queued; i++)
+        live += model->jobs[model->queue[i]].state == WEIR_QUEUED;
+    return live;
+}
+
+/* Submitting. */
+
+int model_reject(struct pool_model *model, int code)
+{
+    model->counts.rejected++;
+    return code;
+}
+
+static bool refused(const struct pool_model *model, enum place from)
+{
+    return model->cancelled || (model->closed && from == OUTSIDE) ||
+           context_err(model->context) != 0;
+}
+
+static int64_t next_time(const struct pool_model *model)
+{
+    int64_t first = contexts_next_time();
+    for (int i = 1; i <= model->job_count; i++) {
+        const struct job *job = &model->jobs[i];
+        if (job->state == WEIR_RUNNING && job->kind == AWAIT)
+            first = earlier(first, job->over_at);
+        else if (job->state == WEIR_QUEUED && job->start_by > model->now)
+            first = earlier(first, job->start_by);
+    }
+    return first;
+}
+
+static void pass_time(struct pool_model *model, int64_t until)
+{
+    if (until > model->now)
+        model->now = until;
+    contexts_pass_time(model->now);
+    model_settle(model);
+}
+
+static int wait_for_room(struct pool_model *model, int index, int64_t deadline)
+{
+    const struct job *job = &model->jobs[index];
+    if (deadline <= model->now)
+        return -ETIMEDOUT;
+    for (;;) {
+        int64_t next = next_time(model);
+        pass_time(model, earlier(next, deadline));
+        int err = context_err(job->context);
+        if (refused(model, OUTSIDE))
+            return -EPIPE;
+        if (err != 0)
+            return err;
+        do
+            if (push(model, index))
+                return 0;
+        while (clear_head(model));
+        if (model->now >= deadline)
+            return -ETIMEDOUT;
+    }
+}
+
+static int submit_from(struct pool_model *model, int index, enum how how, int64_t deadline,
+                       enum place from)
+{
+    do {
+        if (refused(model, from))
+            return model_reject(model, -EPIPE);
+        if (push(model, index))
+            return 0;
+        if (clear_head(model))
+            continue;
+        if (how == TRY || model->overflow == WEIR_OVERFLOW_REJECT)
+            return model_reject(model, -EAGAIN);
+        if (model->overflow == WEIR_OVERFLOW_DROP_OLDEST) {
+            model_end_unstarted(model, take_head(model), WEIR_ABANDONED);
+        } else if (model->overflow == WEIR_OVERFLOW_CALLER_RUNS || from != OUTSIDE) {
+            model->counts.submitted++;
+            start_job(model, index, from);
+            return 0;
+        } else {
+            int err = wait_for_room(model, index, deadline);
+            return err == 0 ? 0 : model_reject(model, err);
+        }
+    } while (true);
+}
+
+int model_submit(struct pool_model *model, int job, enum how how, int64_t deadline)
+{
+    return submit_from(model, job, how, deadline, OUTSIDE);
+}
+
+/* Running. */
+
+/* Whoever runs a task is inside the pool. */
+static void run_child(struct pool_model *model, struct job *job)
+{
+    const struct job *child = &model->jobs[job->child];
+    job->child_err = submit_from(model, job->child, PLAINLY, WEIR_FOREVER, NESTED);
+    if (job->kind == HELP && job->child_err == 0 && child->state == WEIR_QUEUED)
+        start_job(model, job->child, NESTED);
+}
+
+static void start_job(struct pool_model *model, int index, enum place place)
+{
+    struct job *job = &model->jobs[index];
+    weir_state why = too_late(model, job, true);
+    if (why != WEIR_IDLE) {
+        model_end_unstarted(model, index, why);
+        return;
+    }
+    job->state = WEIR_RUNNING;
+    job->on_worker = place == ON_WORKER;
+    model->busy += place == ON_WORKER ? 1 : 0;
+    job->over_at = job->timeout != 0 ? model->now + job->timeout : WEIR_FOREVER;
+    model->started[model->started_count++] = index;
+    if (job->child != 0)
+        run_child(model, job);
+    if ((job->kind == HOLD && !job->open) || job->kind == AWAIT) {
+        if (place == ON_WORKER)
+            return;
+    }
+    finish_job(model, job, job->code);
+}
+
+/* Why the context that a running job sees is over, or 0: what came first, a deadline if both. */
+static int err_seen(const struct pool_model *model, const struct job *job)
+{
+    const int parents[] = {job->context, model->context};
+    int err = 0;
+    int64_t over_at = WEIR_FOREVER;
+    for (int i = 0; i < 2; i++) {
+        int why = context_err(parents[i]);
+        if (why != 0 && (contexts[parents[i]].over_at < over_at || why == -ETIMEDOUT)) {
+            err = why;
+            over_at = contexts[parents[i]].over_at;
+        }
+    }
+    if (err == 0 && job->cancelled)
+        err = -ECANCELED;
+    return err == 0 && job->over_at <= model->now ? -ETIMEDOUT : err;
+}
+
+static bool finish_one(struct pool_model *model)
+{
+    for (int i = 1; i <= model->job_count; i++) {
+        struct job *job = &model->jobs[i];
+        if (job->state != WEIR_RUNNING)
+            continue;
+        int err = job->kind == AWAIT ? err_seen(model, job) : 0;
+        if (err != 0 || (job->kind == HOLD && job->open)) {
+            finish_job(model, job, err != 0 ? err : job->code);
+            return true;
+        }
+    }
+    return false;
+}
+
+void model_settle(struct pool_model *model)
+{
+    do {
+        while (model->busy < model->workers && model->queued > 0) {
+            int job = take_head(model);
+            if (model->jobs[job].state == WEIR_QUEUED)
+                start_job(model, job, ON_WORKER);
+        }
+    } while (finish_one(model));
+}
+
+/* Waiting. */
+
+bool model_wait(struct pool_model *model, bool (*done)(struct pool_model *model, int arg), int arg,
+                int64_t deadline)
+{
+    while (!done(model, arg)) {
+        if (deadline <= model->now)
+            return false;
+        pass_time(model, earlier(next_time(model), deadline));
+    }
+    return true;
+}
+
+bool model_is_quiet(struct pool_model *model, int unused)
+{
+    (void)unused;
+    return model_live(model) == 0 && model->busy == 0;
+}
+
+bool model_is_over(struct pool_model *model, int job)
+{
+    if (model->jobs[job].state == WEIR_QUEUED && model->jobs[job].start_by <= model->now)
+        model_end_unstarted(model, job, WEIR_EXPIRED);
+    return model->jobs[job].state >= WEIR_DONE;
+}
+
+bool model_waitgroup_is_zero(struct pool_model *model, int waitgroup)
+{
+    return model->waitgroups[waitgroup] == 0;
+}
+
+bool model_group_is_empty(struct pool_model *model, int group)
+{
+    return model->groups[group].active == 0;
+}
+
+void model_help(struct pool_model *model, enum owner_kind owner, int object)
+{
+    for (int i = 1; i <= model->job_count; i++) { /* as in the queue */
+        const struct job *job = &model->jobs[i];
+        if (job->state == WEIR_QUEUED && job->owner == owner && job->object == object)
+            start_job(model, i, OUTSIDE);
+    }
+    model_settle(model);
+}
+
+int model_group_outcome(const struct pool_model *model, int index)
+{
+    const struct group_model *group = &model->groups[index];
+    if (group->failed > 0)
+        return group->errors[0];
+    return group->stopped ? 0 : context_err(group->context);
+}
+
+/* The end. */
+
+static uint64_t ran(const struct pool_model *model)
+{
+    return model->counts.done + model->counts.failed;
+}
+
+static uint64_t unstarted(const struct pool_model *model)
+{
+    return model->counts.cancelled + model->counts.expired + model->counts.abandoned;
+}
+
+void model_close(struct pool_model *model)
+{
+    if (!model->closed)
+        model->before_close =
+            (weir_shutdown_report){.drained = ran(model), .cancelled = unstarted(model)};
+    model->closed = true;
+}
+
+void model_cancel_all(struct pool_model *model)
+{
+    model->cancelled = true;
+    for (int i = 0; i < MAX_GROUPS; i++)
+        if (model->groups[i].active > 0 && context_err(model->groups[i].context) == 0)
+            model->groups[i].vague = true;
+    while (model->queued > 0) {
+        int head = take_head(model);
+        struct job *job = &model->jobs[head];
+        if (job->state != WEIR_QUEUED)
+            continue;
+        /* A worker that has just become free may be the first to see that it expired. */
+        bool expired = job->seen_end == WEIR_EXPIRED && too_late(model, job, true) == WEIR_EXPIRED;
+        model_end_unstarted(model, head, expired ? WEIR_EXPIRED : WEIR_CANCELLED);
+    }
+    context_cancelled(model->context, 0, model->now);
+    model_settle(model);
+}
+
+weir_shutdown_report model_report(const struct pool_model *model)
+{
+    return (weir_shutdown_report){
+        .drained = ran(model) - model->before_close.drained,
+        .cancelled = unstarted(model) - model->before_close.cancelled,
+        .running = model->counts.submitted - ran(model) - unstarted(model),
+    };
+}

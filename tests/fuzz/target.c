@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+#include "target.h"
+
+#include "arena.h"
+#include "choices.h"
+#include "input.h"
+#include "programs.h"
+#include "scheduler.h"
+
+const struct program programs[] = {
+    {"pool", pool_program},
+    {"traffic", traffic_program},
+    {"contexts", context_program},
+    {"ring", ring_program},
+};
+const size_t program_count = sizeof programs / sizeof programs[0];
+
+unsigned long calls;
+
+const struct program *target_program(const uint8_t *bytes, size_t size)
+{
+    return &programs[size > 0 ? bytes[0] % program_count : 0];
+}
+
+const char *target_run(const uint8_t *bytes, size_t size, int trace)
+{
+    static int ready;
+    if (!ready)
+        arena_init();
+    ready = 1;
+    const struct program *program = target_program(bytes, size);
+    /* The models speak of a caller that knows what the workers did: it sees nothing overwritten. */
+    struct bounds bounds = {.preemptions = 100, .turns = 100, .spurious = 3};
+    if (program->run == traffic_program)
+        bounds.stale = 4;
+    input_set(bytes, size);
+    (void)input_byte();
+    choices_given(bounds, input_schedule_byte);
+    choices_begin_run(0);
+    return run_once(program->run, trace != 0);
+}
