@@ -666,6 +666,8 @@ static void begin(void)
     for (unsigned i = input_below(3); i > 0; i--)
         new_context();
     int parent = any_context();
+    if (model->workers > 1 && context_deadline(parent) != WEIR_FOREVER)
+        parent = NO_CONTEXT; /* it would free both workers at once, with something to do */
     world->pool = new_pool(
         WEIR_POOL_OPTIONS(.workers = model->workers, .capacity = model->capacity,
                           .overflow = model->overflow, .outside_waiters_help = model->helps,
