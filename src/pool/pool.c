@@ -58,7 +58,7 @@ static weir_pool *alloc(const weir_pool_options *options)
     if (pool == NULL)
         return NULL;
     pool->fork = fork_count();
-    ring_word *words = weir__alloc(ring_slots(options->capacity), sizeof *words);
+    ring_word *words = weir__alloc((size_t)ring_slots(options->capacity), sizeof *words);
     pool->workers = weir__alloc(options->workers, sizeof *pool->workers);
     pool->ring.words = words;
     weir__eventcount_init(&pool->work);
