@@ -318,7 +318,7 @@ START_TEST(a_child_that_frees_an_inherited_pool_has_nothing_of_it_left)
     pid_t child = fork();
     if (child == 0) {
         (void)alarm(CHILD_TIMEOUT_S);
-        _exit(told(give_all_back(&self)));
+        exit(told(give_all_back(&self)));
     }
     bool well = ended_well(child);
     gate_open(&self.hold);

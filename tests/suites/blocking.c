@@ -601,6 +601,33 @@ START_TEST(the_try_forms_never_block)
 }
 END_TEST
 
+/* A close wakes whoever waits with a context, in whatever pool. */
+START_TEST(the_close_of_another_pool_does_not_part_a_blocked_submitter_from_its_context)
+{
+    struct full full;
+    weir_context *ctx = new_context(WEIR_FOREVER);
+    make_full(&full, 2);
+    struct submission blocked = {.pool = full.pool,
+                                 .fn = counter_task,
+                                 .arg = &full.ran,
+                                 .ctx = ctx,
+                                 .deadline = WEIR_FOREVER};
+    submit_elsewhere(&blocked);
+    for (int i = 0; i < 5; i++) {
+        ck_assert(caller_await_asleep(&blocked.thread));
+        weir_pool *other = new_pool(1, 1);
+        weir_pool_close(other);
+        weir_pool_free(other);
+    }
+    ck_assert(caller_await_asleep(&blocked.thread));
+    weir_context_cancel(ctx, 0);
+    ck_assert_int_eq(caller_join(&blocked.thread), -ECANCELED);
+    weir_context_unref(ctx);
+    gate_open(&full.hold);
+    finish_full(&full, 0);
+}
+END_TEST
+
 Suite *weir_suite(void)
 {
     Suite *suite = suite_create("blocking");
@@ -617,6 +644,8 @@ Suite *weir_suite(void)
     tcase_add_test(room, the_try_forms_never_block);
 
     TCase *ends = add_group(suite, "ends");
+    tcase_add_test(ends,
+                   the_close_of_another_pool_does_not_part_a_blocked_submitter_from_its_context);
     tcase_add_loop_test(ends, close_wakes_every_blocked_submitter, 0, 3);
     tcase_add_loop_test(
         ends, a_cancelled_context_wakes_the_submitters_that_were_given_it_and_no_other, 0, 2);
