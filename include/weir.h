@@ -19,6 +19,7 @@
 #include "weir/semaphore.h"
 #include "weir/task.h"
 #include "weir/timer.h"
+#include "weir/topic.h"
 #include "weir/waitgroup.h"
 
 #endif

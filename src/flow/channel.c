@@ -96,6 +96,11 @@ void weir_channel_free(weir_channel *channel)
     weir__free(channel);
 }
 
+size_t weir__channel_element_size(const weir_channel *channel)
+{
+    return channel->element_size; /* constant */
+}
+
 /* The ring. */
 
 static inline void copy(const weir_channel *channel, void *to, const void *from)

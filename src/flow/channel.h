@@ -50,6 +50,8 @@ struct call {
     struct call *next; /* the peer's: others that it is going to let go */
 };
 
+size_t weir__channel_element_size(const weir_channel *channel);
+
 void weir__channel_lock(weir_channel *channel);
 void weir__channel_unlock(weir_channel *channel);
 
