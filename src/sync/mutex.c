@@ -11,7 +11,8 @@
 static bool take(void *arg)
 {
     struct mutex *mutex = arg;
-    return xchg_seqcst(&mutex->state, MUTEX_WANTED) == MUTEX_FREE; /* A16; seq_cst: our look */
+    /* A16, and R17: we are entered. That is enough for a look, since who unlocks reads this. */
+    return xchg_acqrel(&mutex->state, MUTEX_WANTED) == MUTEX_FREE;
 }
 
 COLD void weir__mutex_lock_slowly(struct mutex *mutex)

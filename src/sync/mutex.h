@@ -42,8 +42,8 @@ static inline void mutex_lock(struct mutex *mutex)
 
 static inline void mutex_unlock(struct mutex *mutex)
 {
-    /* R16; seq_cst: a waiter's look. The memory may be gone afterwards. */
-    if (unlikely(xchg_seqcst(&mutex->state, MUTEX_FREE) == MUTEX_WANTED))
+    /* R16, and A17: whoever has set WANTED is entered. The memory may be gone afterwards. */
+    if (unlikely(xchg_acqrel(&mutex->state, MUTEX_FREE) == MUTEX_WANTED))
         weir__mutex_wake(mutex);
 }
 

@@ -21,9 +21,9 @@
  * out whoever can be served and writes the state; then it wakes them, and touches the semaphore no
  * more.
  *
- * Edges: R14 a CAS or store of state by a release -> A14 the CAS or load of it by whoever takes:
- * what came before the release. Every change reads the state with acquire and writes it with
- * release, so that the edge leads through any number of them.
+ * Edges: R14 the CAS or store of state by a release -> A14 the CAS of whoever takes, or sets the
+ * flag, later: what came before the release. CASes in between carry the edge on, and so does the
+ * bucket's lock from A14 to a store. Those who are woken have it from that lock.
  */
 #include "weir/semaphore.h"
 
@@ -60,7 +60,7 @@ int weir_semaphore_init(weir_semaphore *handle, uint32_t permits)
         return -EINVAL;
     *handle = (weir_semaphore){{0}};
     sem->permits = permits;
-    store_rel(&sem->state, permits); /* R14 */
+    store_rlx(&sem->state, permits); /* nobody uses it yet */
     return 0;
 }
 
@@ -85,7 +85,7 @@ static inline bool take(struct semaphore *sem, uint32_t n)
 {
     uint64_t state = load_rlx(&sem->state); /* the CAS checks it */
     while ((state & WAITED_FOR) == 0 && free_permits(state) >= n)
-        if (likely(cas_acqrel(&sem->state, &state, state - n))) /* A14, R14 */
+        if (likely(cas_acqrel(&sem->state, &state, state - n))) /* A14 */
             return true;
     return false;
 }
@@ -96,7 +96,7 @@ static bool take_or_enter(struct semaphore *sem, uint32_t n, struct request *req
 {
     struct bucket *bucket = weir__waiters_lock(sem);
     bool others = weir__waiters_next_locked(bucket, sem, NULL) != NULL;
-    uint64_t state = load_acq(&sem->state); /* A14 */
+    uint64_t state = load_rlx(&sem->state); /* the CAS checks it */
     uint64_t next;
     bool taken;
     do {
@@ -104,7 +104,7 @@ static bool take_or_enter(struct semaphore *sem, uint32_t n, struct request *req
         next = taken ? free_permits(state) - n : state;
         if (!taken && request != NULL)
             next |= WAITED_FOR;                                        /* I1 */
-    } while (next != state && !cas_acqrel(&sem->state, &state, next)); /* A14, R14 */
+    } while (next != state && !cas_acqrel(&sem->state, &state, next)); /* A14 */
     if (!taken && request != NULL)
         weir__waiter_add_locked(bucket, &request->waiter);
     weir__waiters_unlock(bucket);
@@ -133,7 +133,8 @@ static void hand_over_locked(struct semaphore *sem, struct bucket *bucket, uint3
 {
     struct list served;
     list_init(&served);
-    uint32_t left = free_permits(load_acq(&sem->state)) + n; /* A14 */
+    /* Relaxed: whoever set the flag had an A14, and the lock since then (I2). */
+    uint32_t left = free_permits(load_rlx(&sem->state)) + n;
     uint64_t flag = 0;
     struct waiter *waiter = weir__waiters_next_locked(bucket, sem, NULL), *next;
     for (; waiter != NULL; waiter = next) {
@@ -163,7 +164,7 @@ static void hand_over_locked(struct semaphore *sem, struct bucket *bucket, uint3
 static bool release_to_waiters(struct semaphore *sem, uint32_t n)
 {
     struct bucket *bucket = weir__waiters_lock(sem);
-    uint64_t state = load_acq(&sem->state); /* A14 */
+    uint64_t state = load_rlx(&sem->state); /* with the flag: I2; else the caller looks again */
     bool fits = n <= sem->permits - free_permits(state);
     bool handed_over = (state & WAITED_FOR) != 0 && fits;
     if (handed_over)
@@ -182,7 +183,7 @@ void weir_semaphore_release(weir_semaphore *handle, uint32_t n)
         if (n > sem->permits - free_permits(state))
             weir__misuse("weir_semaphore_release", "more permits are released than were acquired.");
         if (likely((state & WAITED_FOR) == 0)) {
-            if (cas_acqrel(&sem->state, &state, state + n)) /* A14, R14 */
+            if (cas_acqrel(&sem->state, &state, state + n)) /* R14 */
                 return;
         } else {
             if (release_to_waiters(sem, n))

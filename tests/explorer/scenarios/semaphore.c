@@ -199,6 +199,35 @@ static void try_against_acquire_and_release(void)
     end_work(work);
 }
 
+static void try_to_see_what_was_written(void *arg)
+{
+    struct work *work = arg;
+    work->err = weir_semaphore_try_acquire(work->sem, 1);
+    if (work->err == 0)
+        check(work->inside == 7);
+}
+
+/* One waits for a permit; another one gets what is left of the release that serves the first. */
+static void what_is_left_of_a_release_carries_what_came_before(void)
+{
+    struct work *work = new_work(2), *other = make(sizeof *other);
+    take(work, 2);
+    explore_begin();
+    *other = (struct work){.sem = work->sem, .n = 1, .deadline = WEIR_FOREVER};
+    struct vthread *taker = start(take_until, other);
+    struct vthread *trier = start(try_to_see_what_was_written, work);
+    work->inside = 7;
+    weir_semaphore_release(work->sem, 2);
+    finish(taker);
+    finish(trier);
+    explore_end();
+    check(other->err == 0);
+    if (work->err == 0)
+        weir_semaphore_release(work->sem, 1);
+    drop(other);
+    end_work(work);
+}
+
 const struct scenario semaphore_scenarios[] = {
     {"a semaphore of one permit is a lock", one_permit_is_a_lock, false},
     {"a semaphore is destroyed right after an acquire", it_is_destroyed_right_after_an_acquire,
@@ -210,5 +239,7 @@ const struct scenario semaphore_scenarios[] = {
     {"release against a large request that gives up", release_against_a_large_request_that_gives_up,
      false},
     {"try_acquire against acquire and release", try_against_acquire_and_release, false},
+    {"what is left of a release carries what came before",
+     what_is_left_of_a_release_carries_what_came_before, false},
     {0},
 };
