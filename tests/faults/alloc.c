@@ -108,7 +108,29 @@ static void drop_completion(struct fixture *fixture)
     weir_completion_free(fixture->made);
 }
 
+static int make_channel(struct fixture *fixture)
+{
+    return weir_channel_new((weir_channel **)&fixture->made, 100, 100);
+}
+
+static void drop_channel(struct fixture *fixture)
+{
+    weir_channel_free(fixture->made);
+}
+
+static int make_topic(struct fixture *fixture)
+{
+    return weir_topic_new((weir_topic **)&fixture->made);
+}
+
+static void drop_topic(struct fixture *fixture)
+{
+    weir_topic_free(fixture->made);
+}
+
 static const struct trial trials[] = {
+    {make_channel, drop_channel},
+    {make_topic, drop_topic},
     {make_ring, drop_ring},
     {make_context, drop_context},
     {make_child, drop_context},
@@ -478,8 +500,56 @@ static void use_many_at_once(weir_pool *pool, weir_completion *completion, weir_
     EXPECT(weir_context_hook_stop(&hook) == 0);
 }
 
+/* A full channel and an empty one, a cancelled select, a semaphore that somebody else has. */
+static void use_channels(weir_channel *channel, weir_semaphore *sem)
+{
+    int number = 1;
+    weir_select_case cases[] = {
+        {.channel = channel, .send = &number},
+        {.channel = NULL, .recv = &number},
+    };
+    EXPECT(weir_channel_send(channel, &number) == 0);
+    EXPECT(weir_channel_send_until(channel, &number, NULL, weir_after(1000)) == -ETIMEDOUT);
+    EXPECT(weir_select_until(cases, 2, NULL, weir_after(1000)) == -ETIMEDOUT);
+    EXPECT(weir_channel_recv(channel, &number) == 0);
+    EXPECT(weir_channel_recv_until(channel, &number, NULL, weir_after(1000)) == -ETIMEDOUT);
+    EXPECT(weir_select(cases, 2) == 0);
+    EXPECT(weir_channel_close(channel) == 0);
+    EXPECT(weir_semaphore_acquire(sem, 1) == 0);
+    EXPECT(weir_semaphore_acquire_until(sem, 1, NULL, weir_after(1000)) == -ETIMEDOUT);
+    weir_semaphore_release(sem, 1);
+}
+
+START_TEST(a_subscription_without_memory_is_refused_and_leaves_nothing)
+{
+    weir_topic *topic;
+    weir_channel *channel;
+    int number = 3;
+    ck_assert_int_eq(weir_topic_new(&topic), 0);
+    ck_assert_int_eq(weir_channel_new(&channel, sizeof number, 1), 0);
+    faults_begin(FAULT_ALLOC, 1);
+    int err = weir_topic_subscribe(topic, channel);
+    struct faults seen = faults_end();
+    ck_assert_int_eq(err, -ENOMEM);
+    ck_assert_uint_eq(seen.allocs, 1);
+    ck_assert_int_eq(weir_topic_publish(topic, &number), 0);
+    ck_assert_int_eq(weir_topic_subscribe(topic, channel), 0);
+    faults_begin(FAULT_ALLOC, 0);
+    int received = weir_topic_publish(topic, &number);
+    seen = faults_end();
+    ck_assert_int_eq(received, 1);
+    ck_assert_uint_eq(seen.allocs, 0);
+    weir_topic_free(topic);
+    weir_channel_free(channel);
+}
+END_TEST
+
 START_TEST(nothing_is_allocated_after_creation)
 {
+    weir_channel *channel;
+    weir_semaphore sem;
+    ck_assert_int_eq(weir_channel_new(&channel, sizeof(int), 1), 0);
+    ck_assert_int_eq(weir_semaphore_init(&sem, 1), 0);
     weir_pool *pool = new_pool(2, 4);
     weir_completion *completion;
     ck_assert_int_eq(weir_completion_new(&completion, 3), 0);
@@ -494,6 +564,7 @@ START_TEST(nothing_is_allocated_after_creation)
     use_a_full_pool(pool, ctx);
     use_groups(pool, group, ctx);
     use_many_at_once(pool, completion, ctx);
+    use_channels(channel, &sem);
     weir_context_cancel(ctx, 0);
     EXPECT(weir_pool_submit_until(pool, return_error, NULL, ctx, 0) == -ECANCELED);
     EXPECT(weir_pool_shutdown(pool, patience(), WEIR_FOREVER, NULL) == 0);
@@ -505,6 +576,8 @@ START_TEST(nothing_is_allocated_after_creation)
     weir_pool_read_counts(pool, &counts);
     covered("tasks handed over without an allocation", (unsigned long)counts.submitted);
 
+    weir_semaphore_destroy(&sem);
+    weir_channel_free(channel);
     weir_errgroup_free(group);
     weir_completion_free(completion);
     weir_context_unref(ctx);
@@ -520,6 +593,7 @@ Suite *weir_suite(void)
     tcase_add_loop_test(memory, a_task_without_memory_for_its_own_context_is_told_and_goes_on, 0,
                         ATTEMPTS);
     TCase *contract = add_group(suite, "contract");
+    tcase_add_test(memory, a_subscription_without_memory_is_refused_and_leaves_nothing);
     tcase_add_test(contract, nothing_is_allocated_after_creation);
     return suite;
 }
