@@ -3,7 +3,7 @@
  * channel.
  *
  *     err = weir_topic_subscribe(prices, mine);
- *     ...                                              elsewhere: weir_topic_publish(prices, &price)
+ *     ...                            and elsewhere: weir_topic_publish(prices, &price)
  *     while (weir_channel_recv(mine, &price) == 0)
  *         ...
  *     err = weir_topic_unsubscribe(prices, mine);
