@@ -18,9 +18,10 @@
  *
  * A task's own context lives on the stack of the thread that runs it, with `refs` 0. A reference to
  * it, or a child of it, takes a twin on the heap that has the same parents; the twin is entered as
- * a waiter, so that a cancellation of the task reaches it while the task runs.
+ * a waiter, so that a cancellation of the task reaches it while the task runs. What a task calls
+ * may put a context of its own on the stack, under the task's: then both get a twin.
  *
- * Recursion: over `also` only, as deep as pools are nested in each other.
+ * Recursion: over `also`, as deep as pools are nested in each other; over contexts on one stack.
  *
  * Edges: R7 cause CAS -> A7 its loads: what came before the cancellation. R8 twin CAS -> A8.
  */
@@ -249,9 +250,12 @@ static weir_context *hold_twin(weir_context *ctx)
     struct twin *twin = load_acq(&ctx->twin); /* A8 */
     if (twin == NULL) {
         struct twin *made = weir__alloc(1, sizeof *made);
-        if (made == NULL)
+        weir_context *parent = made != NULL ? weir_context_ref(ctx->parent) : NULL;
+        if (made == NULL || (parent == NULL && ctx->parent != NULL)) {
+            weir__free(made);
             return NULL;
-        init(&made->context, hold(ctx->parent), hold(ctx->also), ctx->deadline);
+        }
+        init(&made->context, parent, hold(ctx->also), ctx->deadline);
         store_rlx(&made->context.refs, 1); /* the task's; given back by weir__context_end_twin */
         made->task_flag = ctx->task_flag;
         made->task = (struct waiter){.key = &every_context, .wake = cancel_twin};
