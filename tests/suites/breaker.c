@@ -6,6 +6,8 @@
 #include <math.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "support/abort.h"
 #include "support/gate.h"
@@ -427,6 +429,38 @@ START_TEST(changes_by_many_threads_are_told_one_at_a_time_and_in_order)
 }
 END_TEST
 
+/* After fork. */
+
+/* Runs fn(arg) in a forked child; whether it returned 0 there. */
+static bool holds_in_child(int (*fn)(void *arg), void *arg)
+{
+    pid_t child = fork();
+    if (child == 0)
+        _exit(fn(arg) == 0 ? 0 : 1); /* without what is done at exit: it is the parent's */
+    int status = 1;
+    return child > 0 && waitpid(child, &status, 0) == child && status == 0;
+}
+
+static int use_inherited(void *arg)
+{
+    weir_breaker *breaker = arg;
+    uint64_t ticket;
+    if (weir_breaker_allow_at(breaker, &ticket, 99) != -EAGAIN)
+        return __LINE__;
+    if (weir_breaker_allow_at(breaker, &ticket, 100) != 0)
+        return __LINE__;
+    weir_breaker_record_at(breaker, ticket, 0, 100);
+    return weir_breaker_read_state_at(breaker, 100) == CLOSED ? 0 : __LINE__;
+}
+
+START_TEST(a_child_goes_on_with_what_there_was)
+{
+    weir_breaker breaker = opened_at(0, 1);
+    ck_assert(holds_in_child(use_inherited, &breaker));
+    assert_refused_at(&breaker, 99);
+}
+END_TEST
+
 /* Misuse. */
 
 static void assert_invalid(const weir_breaker_options *options, int code)
@@ -511,6 +545,8 @@ Suite *weir_suite(void)
     tcase_add_test(telling, who_is_told_may_use_the_breaker);
     tcase_add_test(telling, one_that_does_not_return_does_not_stop_the_calls);
     tcase_add_test(telling, changes_by_many_threads_are_told_one_at_a_time_and_in_order);
+    TCase *after_fork = add_group(suite, "fork");
+    tcase_add_test(after_fork, a_child_goes_on_with_what_there_was);
     TCase *misuse = add_group(suite, "misuse");
     tcase_add_test(misuse, options_that_can_never_be_valid_are_refused);
     tcase_add_test(misuse, every_call_takes_null_or_aborts);

@@ -12,6 +12,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "support/threads.h"
 #include "weir.h"
@@ -658,6 +660,37 @@ START_TEST(a_waiter_keeps_its_time_when_the_rate_changes)
 }
 END_TEST
 
+/* After fork. */
+
+/* Runs fn(arg) in a forked child; whether it returned 0 there. */
+static bool holds_in_child(int (*fn)(void *arg), void *arg)
+{
+    pid_t child = fork();
+    if (child == 0)
+        _exit(fn(arg) == 0 ? 0 : 1); /* without what is done at exit: it is the parent's */
+    int status = 1;
+    return child > 0 && waitpid(child, &status, 0) == child && status == 0;
+}
+
+static int use_inherited(void *arg)
+{
+    weir_limiter *limiter = arg;
+    if (drain(limiter, WEIR_S(1), 10) != 3)
+        return __LINE__;
+    if (weir_limiter_set_rate_at(limiter, 100, WEIR_S(1)) != 0)
+        return __LINE__;
+    return drain(limiter, WEIR_S(1) + WEIR_MS(10), 10) == 1 ? 0 : __LINE__;
+}
+
+START_TEST(a_child_goes_on_with_what_there_was)
+{
+    weir_limiter limiter = new_limiter(1, 5);
+    ck_assert_uint_eq(drain(&limiter, WEIR_S(1), 2), 2);
+    ck_assert(holds_in_child(use_inherited, &limiter));
+    ck_assert_uint_eq(drain(&limiter, WEIR_S(1), 10), 3);
+}
+END_TEST
+
 Suite *weir_suite(void)
 {
     Suite *suite = suite_create("limiter");
@@ -694,6 +727,8 @@ Suite *weir_suite(void)
     tcase_add_test(waiting, a_cancelled_wait_gives_its_tokens_back);
     tcase_add_test(waiting, a_cancelled_wait_does_not_move_those_that_came_later);
     tcase_add_test(waiting, a_waiter_keeps_its_time_when_the_rate_changes);
+    TCase *after_fork = add_group(suite, "fork");
+    tcase_add_test(after_fork, a_child_goes_on_with_what_there_was);
     TCase *misuse = add_group(suite, "misuse");
     tcase_add_test(misuse, rates_that_can_never_be_valid_are_refused);
     tcase_add_test(misuse, every_call_takes_null);

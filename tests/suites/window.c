@@ -6,6 +6,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "support/threads.h"
 #include "weir.h"
@@ -255,6 +257,37 @@ START_TEST(a_cancelled_wait_does_not_move_those_that_came_later)
 }
 END_TEST
 
+/* After fork. */
+
+/* Runs fn(arg) in a forked child; whether it returned 0 there. */
+static bool holds_in_child(int (*fn)(void *arg), void *arg)
+{
+    pid_t child = fork();
+    if (child == 0)
+        _exit(fn(arg) == 0 ? 0 : 1); /* without what is done at exit: it is the parent's */
+    int status = 1;
+    return child > 0 && waitpid(child, &status, 0) == child && status == 0;
+}
+
+static int use_inherited(void *arg)
+{
+    weir_window *window = arg;
+    if (weir_window_allow_at(window, 1, 5) != 0 || weir_window_allow_at(window, 1, 5) != -EAGAIN)
+        return __LINE__;
+    weir_window_free(window);
+    return 0;
+}
+
+START_TEST(a_child_goes_on_with_what_there_was)
+{
+    weir_window *window = new_window(2, 100);
+    ck_assert_int_eq(weir_window_allow_at(window, 1, 0), 0);
+    ck_assert(holds_in_child(use_inherited, window));
+    ck_assert_int_eq(weir_window_allow_at(window, 1, 5), 0);
+    weir_window_free(window);
+}
+END_TEST
+
 Suite *weir_suite(void)
 {
     Suite *suite = suite_create("window");
@@ -270,6 +303,8 @@ Suite *weir_suite(void)
     tcase_add_test(waiting, a_wait_that_cannot_be_in_time_fails_at_once_and_takes_nothing);
     tcase_add_test(waiting, a_cancelled_wait_gives_its_grants_back);
     tcase_add_test(waiting, a_cancelled_wait_does_not_move_those_that_came_later);
+    TCase *after_fork = add_group(suite, "fork");
+    tcase_add_test(after_fork, a_child_goes_on_with_what_there_was);
     TCase *misuse = add_group(suite, "misuse");
     tcase_add_test(misuse, bad_arguments_are_refused);
     return suite;
