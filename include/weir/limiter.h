@@ -31,7 +31,7 @@
 WEIR_BEGIN_DECLS
 
 typedef struct weir_limiter {
-    uint64_t words_[6];
+    uint64_t words_[36];
 } weir_limiter;
 
 /* Makes a limiter whose bucket is full. A rate of 0 is allowed: the burst, and nothing after it; so
@@ -57,9 +57,10 @@ WEIR_API WEIR_NODISCARD int64_t weir_limiter_reserve_at(weir_limiter *limiter, u
 /* Reserves `n` tokens and blocks until they are there; in the order of the calls. If they will not
  * be there by the deadline (`deadline` or that of `ctx`) it fails at once and takes nothing.
  * The time is settled when the call begins: a later change of the rate does not move it.
- * A wait that is cancelled gives its tokens back, all of them, unless tokens were taken after it or
- * the rate was changed: those who came later keep the times that they were given, and what it had
- * taken goes unused.
+ * A wait that is cancelled gives all its tokens back: at once if none were taken after it; else as
+ * soon as those who took them have been cancelled too. Until then they keep the times that they
+ * were given, and what it had taken goes unused. So it does if the rate was changed meanwhile, and
+ * if there are more than eight such waits, apart from each other.
  * Returns 0; -EINVAL and -EOVERFLOW as reserve does; -EDEADLK: too few, the rate is 0, and there is
  * no deadline; _until: -ETIMEDOUT, -ECANCELED. */
 WEIR_API WEIR_NODISCARD int weir_limiter_wait(weir_limiter *limiter, uint32_t n);
@@ -88,7 +89,7 @@ WEIR_API void weir_window_free(weir_window *window);
 
 /* As for the limiter, with grants for tokens and `max` for the burst: -EAGAIN if `n` grants do not
  * fit now, -EINVAL if `n` is above `max`, -EOVERFLOW if what is reserved ahead is too much to count
- * (292 years). A wait that is cancelled gives its grants back unless others were made after it. */
+ * (292 years). A wait that is cancelled gives its grants back as one on a limiter does. */
 WEIR_API WEIR_NODISCARD int weir_window_allow(weir_window *window, uint32_t n);
 WEIR_API WEIR_NODISCARD int weir_window_allow_at(weir_window *window, uint32_t n, int64_t now);
 WEIR_API WEIR_NODISCARD int64_t weir_window_reserve(weir_window *window, uint32_t n);

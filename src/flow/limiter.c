@@ -22,7 +22,11 @@
  *      low bits), so that both are written once an era, whoever comes late.
  *   2. flip: CAS state to the new era, with `empty` converted. Who finds a proposal completes it.
  * All others take the state, then its record; their CAS fails if the era has ended meanwhile. So
- * nobody ever waits for anybody.
+ * nobody who takes tokens or changes the rate ever waits for anybody.
+ *
+ * A cancelled reservation is a stretch of time that `empty` was moved ahead, given back as gaps.h
+ * says. An era is a line of its own: the next one takes the debt over as a whole. Only those who
+ * cancel take the lock.
  *
  * Invariants:
  *   I1  depth <= 1e18 units, |now - base| counts as at most HORIZON, empty < FARTHEST: an offset
@@ -38,6 +42,8 @@
 
 #include "base/assert.h"
 #include "base/atomic.h"
+#include "flow/gaps.h"
+#include "os/lock.h"
 
 #define DEPTH_MAX 1e18
 #define HORIZON (INT64_C(1) << 57)
@@ -65,6 +71,8 @@ struct __attribute__((may_alias)) limiter {
     atomic(uint64_t) state;
     struct record record[2];
     uint32_t burst; /* constant */
+    struct lock lock;
+    struct gap gaps[GAPS]; /* under the lock */
 };
 
 _Static_assert(sizeof(struct limiter) <= sizeof(weir_limiter), "fits");
@@ -321,20 +329,14 @@ static void flip(struct limiter *limiter, const struct view *view, int64_t now)
 
 /* Taking. */
 
-/* What a reservation has done to the bucket. */
-struct taken {
-    uint32_t tag;
-    int64_t empty, units;
-};
-
 /* Takes n tokens if they are there within `most` ns. Returns the ns until then, or -EAGAIN: later;
  * -EDEADLK: never; -EOVERFLOW; -EINVAL. On success *ret says what to give back. */
-static int64_t take(weir_limiter *handle, uint32_t n, int64_t now, int64_t most, struct taken *ret)
+static int64_t take(weir_limiter *handle, uint32_t n, int64_t now, int64_t most, struct gap *ret)
 {
     struct limiter *limiter = (struct limiter *)handle;
     if (limiter == NULL || n > limiter->burst)
         return -EINVAL;
-    *ret = (struct taken){0, 0, 0};
+    *ret = (struct gap){0, 0, 0};
     if (n == 0)
         return 0;
     now = clamp_time(now);
@@ -360,29 +362,37 @@ static int64_t take(weir_limiter *handle, uint32_t n, int64_t now, int64_t most,
             return -EOVERFLOW;
         uint64_t state = view.state; /* acquire and release only keep the eras in order */
         if (cas_acqrel(&limiter->state, &state, pack_state(view.tag, empty))) {
-            *ret = (struct taken){view.tag, empty, cost};
+            *ret = (struct gap){empty, cost, view.tag};
             return wait;
         }
     }
 }
 
-/* Undoes a reservation if it is still the last thing that happened. */
-static void give_back(weir_limiter *handle, const struct taken *taken)
+/* Giving back. */
+
+static void give_back(weir_limiter *handle, struct gap given)
 {
     struct limiter *limiter = (struct limiter *)handle;
-    struct view view;
-    uint64_t state;
-    do {
-        view = look(limiter);
-        if (view.tag != taken->tag || view.empty != taken->empty)
-            return;
-        state = view.state;
-    } while (!cas_acqrel(&limiter->state, &state, pack_state(view.tag, view.empty - taken->units)));
+    lock_acquire(&limiter->lock);
+    join_gaps_locked(limiter->gaps, &given);
+    for (;;) {
+        struct view view = look(limiter);
+        if (view.tag != given.line)
+            break; /* the debt was carried over to another era as a whole */
+        if (view.empty != given.end) {
+            note_gap_locked(limiter->gaps, &given);
+            break;
+        }
+        uint64_t state = view.state;
+        if (cas_acqrel(&limiter->state, &state, pack_state(view.tag, view.empty - given.length)))
+            break;
+    }
+    lock_release(&limiter->lock);
 }
 
 int weir_limiter_allow_at(weir_limiter *limiter, uint32_t n, int64_t now)
 {
-    struct taken taken;
+    struct gap taken;
     int64_t wait = take(limiter, n, now, 0, &taken);
     return wait == -EDEADLK ? -EAGAIN : (int)wait;
 }
@@ -394,7 +404,7 @@ int weir_limiter_allow(weir_limiter *limiter, uint32_t n)
 
 int64_t weir_limiter_reserve_at(weir_limiter *limiter, uint32_t n, int64_t now)
 {
-    struct taken taken;
+    struct gap taken;
     return take(limiter, n, now, INT64_MAX, &taken);
 }
 
@@ -412,7 +422,7 @@ int weir_limiter_wait_until(weir_limiter *limiter, uint32_t n, weir_context *ctx
     if (deadline > weir_context_deadline(ctx))
         deadline = weir_context_deadline(ctx);
     int64_t most = deadline == WEIR_FOREVER ? INT64_MAX : deadline > now ? deadline - now : 0;
-    struct taken taken;
+    struct gap taken;
     int64_t wait = take(limiter, n, now, most, &taken);
     if (wait == -EAGAIN || (wait == -EDEADLK && deadline != WEIR_FOREVER))
         return -ETIMEDOUT;
@@ -421,7 +431,7 @@ int weir_limiter_wait_until(weir_limiter *limiter, uint32_t n, weir_context *ctx
     int64_t due = wait < WEIR_FOREVER - now ? now + wait : WEIR_FOREVER;
     if (weir_sleep_until(ctx, due) != -ECANCELED)
         return 0; /* slept, or the context ended at that very time */
-    give_back(limiter, &taken);
+    give_back(limiter, taken);
     return -ECANCELED;
 }
 
@@ -438,7 +448,9 @@ int weir_limiter_init(weir_limiter *handle, double tokens_per_second, uint32_t b
     if (handle == NULL || read_rate(tokens_per_second, burst, &rate) != 0)
         return -EINVAL;
     struct limiter *limiter = (struct limiter *)handle;
+    *handle = (weir_limiter){{0}};
     limiter->burst = burst;
+    lock_init(&limiter->lock);
     uint64_t word = pack_rate(0, rate);
     for (size_t i = 0; i < 2; i++) { /* nobody else knows the limiter yet */
         store_rlx(&limiter->record[i].base, INT64_MIN);

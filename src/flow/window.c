@@ -6,7 +6,7 @@
  * grants two have numbers that differ by a multiple of max, and so their times by a period.
  *
  * The log holds two rounds of max, so that the last grants can be taken back: those before them are
- * then still there. Grants before the first count as made before all time.
+ * then still there. The first max have none before them.
  *
  * Lock: one, for all fields but the constants. Nothing is called under it.
  */
@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <stdbool.h>
 
+#include "flow/gaps.h"
 #include "os/alloc.h"
 #include "os/lock.h"
 
@@ -22,8 +23,9 @@ struct weir_window {
     int64_t period;
     uint32_t max;
     struct lock lock;
-    uint64_t granted; /* how many there were; taken back ones do not count */
-    int64_t due[];    /* number i is at i % (2 * max) */
+    uint64_t granted; /* how many there were; those taken back do not count */
+    struct gap gaps[GAPS];
+    int64_t due[]; /* number i is at i % (2 * max) */
 };
 
 int weir_window_new(weir_window **ret, uint32_t max, int64_t period)
@@ -93,12 +95,27 @@ static int64_t grant(weir_window *window, uint32_t n, int64_t now, int64_t most,
     return result;
 }
 
-/* Takes the last n grants back, if there were `after` when they were made and are now. */
-static void take_back(weir_window *window, uint32_t n, uint64_t after)
+/* Takes the last grants back. Where the log has come round to the place of number i - 2 * max, what
+ * was there is told from its successor, which came due a period later at the least. */
+static void undo_locked(weir_window *window, uint64_t n)
 {
+    for (; n > 0; n--) {
+        uint64_t number = --window->granted;
+        if (number >= (uint64_t)window->max * 2)
+            *slot(window, number) = *slot(window, number - window->max) - window->period;
+    }
+}
+
+/* Gives back n grants, after which there were `after`; see gaps.h. */
+static void give_back(weir_window *window, uint32_t n, uint64_t after)
+{
+    struct gap given = {.end = (int64_t)after, .length = n};
     lock_acquire(&window->lock);
-    if (window->granted == after)
-        window->granted -= n;
+    join_gaps_locked(window->gaps, &given);
+    if (window->granted == (uint64_t)given.end)
+        undo_locked(window, (uint64_t)given.length);
+    else
+        note_gap_locked(window->gaps, &given);
     lock_release(&window->lock);
 }
 
@@ -140,7 +157,7 @@ int weir_window_wait_until(weir_window *window, uint32_t n, weir_context *ctx, i
     int64_t due = wait < WEIR_FOREVER - now ? now + wait : WEIR_FOREVER;
     if (weir_sleep_until(ctx, due) != -ECANCELED)
         return 0; /* slept, or the context ended at that very time */
-    take_back(window, n, after);
+    give_back(window, n, after);
     return -ECANCELED;
 }
 

@@ -257,6 +257,38 @@ START_TEST(a_cancelled_wait_does_not_move_those_that_came_later)
 }
 END_TEST
 
+enum { WAITERS = 4 };
+
+static const int orders[][WAITERS] = {{0, 1, 2, 3}, {3, 2, 1, 0}, {1, 3, 0, 2},
+                                      {2, 0, 3, 1}, {0, 2, 1, 3}, {1, 0, 3, 2}};
+
+/* Whatever the order in which they are cancelled. */
+START_TEST(waits_that_are_all_cancelled_leave_nothing_behind)
+{
+    weir_window *window = new_window(3, WEIR_S(1000));
+    ck_assert_int_eq(weir_window_allow(window, 3), 0);
+    struct call calls[WAITERS];
+    caller waiters[WAITERS];
+    for (int i = 0; i < WAITERS; i++) {
+        calls[i] = (struct call){.window = window, .n = 1 + (uint32_t)i % 3};
+        ck_assert_int_eq(weir_context_new(&calls[i].ctx, NULL, WEIR_FOREVER), 0);
+        caller_start(&waiters[i], wait_with_context, &calls[i]);
+        ck_assert(caller_await_asleep(&waiters[i]));
+    }
+    for (int i = 0; i < WAITERS; i++) {
+        int which = orders[_i][i];
+        weir_context_cancel(calls[which].ctx, 0);
+        ck_assert_int_eq(caller_join(&waiters[which]), -ECANCELED);
+        weir_context_unref(calls[which].ctx);
+    }
+    for (int i = 0; i < 3; i++) {
+        int64_t wait = weir_window_reserve(window, 1);
+        ck_assert(wait > WEIR_S(800) && wait <= WEIR_S(1000));
+    }
+    weir_window_free(window);
+}
+END_TEST
+
 /* After fork. */
 
 /* Runs fn(arg) in a forked child; whether it returned 0 there. */
@@ -303,6 +335,8 @@ Suite *weir_suite(void)
     tcase_add_test(waiting, a_wait_that_cannot_be_in_time_fails_at_once_and_takes_nothing);
     tcase_add_test(waiting, a_cancelled_wait_gives_its_grants_back);
     tcase_add_test(waiting, a_cancelled_wait_does_not_move_those_that_came_later);
+    tcase_add_loop_test(waiting, waits_that_are_all_cancelled_leave_nothing_behind, 0,
+                        sizeof orders / sizeof orders[0]);
     TCase *after_fork = add_group(suite, "fork");
     tcase_add_test(after_fork, a_child_goes_on_with_what_there_was);
     TCase *misuse = add_group(suite, "misuse");

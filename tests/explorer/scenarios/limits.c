@@ -176,6 +176,30 @@ static void cancelled_wait_against_reserve(void)
     end_limit(limit);
 }
 
+static void wait_for_another(void *arg)
+{
+    struct limit *limit = arg;
+    int err = weir_limiter_wait_until(limit->limiter, 1, limit->ctx, WEIR_FOREVER);
+    limit->got[0] = err == -ECANCELED;
+}
+
+/* Both give back, in whatever order they came and go. */
+static void two_cancelled_waits(void)
+{
+    struct limit *limit = new_limit(1e-6, 1);
+    int64_t begin = weir_now();
+    check(take_at(limit, 2, begin) == 1);
+    explore_begin();
+    struct vthread *a = start(wait_for_a_token, limit), *b = start(wait_for_another, limit);
+    weir_context_cancel(limit->ctx, 0);
+    finish(a);
+    finish(b);
+    explore_end();
+    check(limit->err == -ECANCELED && limit->got[0] == 1);
+    check(weir_limiter_reserve_at(limit->limiter, 1, begin) == WEIR_S(1000000));
+    end_limit(limit);
+}
+
 #define LATE WEIR_S(100000000) /* an era that began at 0 ends before */
 
 static void use_limit_frozen(void *arg)
@@ -312,6 +336,7 @@ const struct scenario limits_scenarios[] = {
     {"set_rate against set_rate", set_rate_against_set_rate, false},
     {"a limiter wait against set_rate", wait_against_set_rate, false},
     {"a cancelled limiter wait against reserve", cancelled_wait_against_reserve, false},
+    {"two cancelled limiter waits", two_cancelled_waits, false},
     {"frozen in the limiter", frozen_in_the_limiter, true},
     {"probes against each other", probes_against_each_other, false},
     {"a probe against its expiry", probe_against_its_expiry, false},
