@@ -308,13 +308,14 @@ size_t weir_errgroup_errors(const weir_errgroup *group, int ret_codes[], size_t 
         return 0;
     if (n > group->keep_errors)
         n = group->keep_errors;
+    uint64_t failed = load_seqcst(&group->failed); /* first: as many codes are there by then */
     for (size_t i = 0; i < n && ret_codes != NULL; i++) {
         int code = load_acq(&group->errors[i]);
         if (code == 0)
             break;
         ret_codes[i] = code;
     }
-    return (size_t)load_seqcst(&group->failed);
+    return (size_t)failed;
 }
 
 void weir_errgroup_free(weir_errgroup *group)

@@ -310,7 +310,186 @@ static void member_limit_on_a_worker(void)
     drop(members);
 }
 
+/* The limit is raised under a go that waits for it: the members need each other to end. */
+
+struct pair {
+    weir_pool *pool;
+    weir_errgroup *group;
+    weir_waitgroup met;
+    unsigned runs;
+};
+
+static int meet(weir_context *ctx, void *arg)
+{
+    struct pair *pair = arg;
+    (void)ctx;
+    weir_waitgroup_done(&pair->met);
+    return weir_waitgroup_wait(&pair->met);
+}
+
+static void go_and_meet(void *arg)
+{
+    struct pair *pair = arg;
+    for (int i = 0; i < 2; i++) {
+        int err = weir_errgroup_go(pair->group, meet, pair);
+        check(err == 0);
+    }
+}
+
+static void limit_against_go(void)
+{
+    struct pair *pair = make(sizeof *pair);
+    pair->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 2, .capacity = 2));
+    int err = weir_errgroup_new(&pair->group, pair->pool, NULL, WEIR_ERRGROUP_OPTIONS(.limit = 1));
+    check(err == 0);
+    weir_waitgroup_add(&pair->met, 2);
+    explore_begin();
+    struct vthread *second = start(go_and_meet, pair);
+    err = weir_errgroup_set_limit(pair->group, 2);
+    check(err == 0);
+    finish(second);
+    err = weir_errgroup_wait(pair->group);
+    check(err == 0);
+    explore_end();
+    weir_errgroup_free(pair->group);
+    end_pool(pair->pool);
+    drop(pair);
+}
+
+/* A member that adds to its own group at the limit runs the new one in place. */
+static int go_from_member(weir_context *ctx, void *arg)
+{
+    struct pair *pair = arg;
+    (void)ctx;
+    return weir_errgroup_go(pair->group, count_run, &pair->runs);
+}
+
+static void member_of_a_group_at_its_limit_goes(void)
+{
+    struct pair *pair = make(sizeof *pair);
+    pair->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 2));
+    int err = weir_errgroup_new(&pair->group, pair->pool, NULL, WEIR_ERRGROUP_OPTIONS(.limit = 1));
+    check(err == 0);
+    explore_begin();
+    for (unsigned lap = 1; lap <= 2; lap++) {
+        err = weir_errgroup_go(pair->group, go_from_member, pair);
+        check(err == 0);
+        err = weir_errgroup_wait(pair->group);
+        check(err == 0 && pair->runs == lap);
+    }
+    weir_errgroup_free(pair->group);
+    explore_end();
+    end_pool(pair->pool);
+    drop(pair);
+}
+
+/* Observers that never block: what they see as over is over, with all that it did. */
+
+static int fail_after_work(weir_context *ctx, void *arg)
+{
+    (void)ctx;
+    ++*(unsigned *)arg;
+    return -EIO;
+}
+
+static void look_at_errors(void)
+{
+    struct pair *pair = make(sizeof *pair);
+    pair->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 1));
+    int err = weir_errgroup_new(&pair->group, pair->pool, NULL, NULL);
+    check(err == 0);
+    explore_begin();
+    err = weir_errgroup_go(pair->group, fail_after_work, &pair->runs);
+    check(err == 0);
+    int code;
+    while (weir_errgroup_errors(pair->group, &code, 1) == 0)
+        give_way("a group without errors");
+    check(code == -EIO && pair->runs == 1);
+    while ((err = weir_errgroup_try_wait(pair->group)) == -EAGAIN)
+        give_way("a live group");
+    check(err == -EIO);
+    weir_errgroup_free(pair->group);
+    explore_end();
+    end_pool(pair->pool);
+    drop(pair);
+}
+
+static void look_at_the_first_error(void)
+{
+    struct pair *pair = make(sizeof *pair);
+    pair->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 1));
+    int err = weir_errgroup_new(&pair->group, pair->pool, NULL, NULL);
+    check(err == 0);
+    explore_begin();
+    err = weir_errgroup_go(pair->group, fail_after_work, &pair->runs);
+    check(err == 0);
+    int code = 0;
+    do {
+        give_way("a group without errors");
+        (void)weir_errgroup_errors(pair->group, &code, 1);
+    } while (code == 0);
+    check(code == -EIO && pair->runs == 1);
+    explore_end();
+    weir_errgroup_free(pair->group);
+    end_pool(pair->pool);
+    drop(pair);
+}
+
+static void look_at_a_waitgroup(void)
+{
+    struct nest *nest = make(sizeof *nest);
+    nest->wg = make(sizeof *nest->wg);
+    nest->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 1));
+    explore_begin();
+    for (unsigned lap = 1; lap <= 3; lap++) {
+        int err = weir_waitgroup_go(nest->wg, nest->pool, count_run, &nest->inner[0]);
+        check(err == 0);
+        while ((err = weir_waitgroup_try_wait(nest->wg)) == -EAGAIN)
+            give_way("a live waitgroup");
+        check(err == 0 && nest->inner[0] == lap);
+    }
+    drop(nest->wg);
+    explore_end();
+    end_pool(nest->pool);
+    drop(nest);
+}
+
+/* Tasks of two pools in one waitgroup, with help from outside; and one that it cannot count. */
+static void waitgroup_of_two_pools(void)
+{
+    struct nest *nest = make(sizeof *nest);
+    weir_waitgroup full = WEIR_WAITGROUP_INIT;
+    nest->wg = make(sizeof *nest->wg);
+    nest->pool =
+        new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 1, .outside_waiters_help = 1));
+    weir_pool *other = new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 1));
+    explore_begin();
+    for (unsigned lap = 1; lap <= 2; lap++) {
+        int err = weir_waitgroup_go(nest->wg, nest->pool, count_run, &nest->inner[0]);
+        check(err == 0);
+        err = weir_waitgroup_go(nest->wg, other, count_run, &nest->inner[1]);
+        check(err == 0);
+        err = weir_waitgroup_wait(nest->wg);
+        check(err == 0 && nest->inner[0] == lap && nest->inner[1] == lap);
+    }
+    drop(nest->wg);
+    weir_waitgroup_add(&full, INT32_MAX);
+    int err = weir_waitgroup_go(&full, nest->pool, count_run, &nest->outer);
+    check(err == -EOVERFLOW);
+    explore_end();
+    end_pool(other);
+    end_pool(nest->pool);
+    check(nest->outer == 0);
+    drop(nest);
+}
+
 const struct scenario group_scenarios[] = {
+    {"a look at a waitgroup", look_at_a_waitgroup, false},
+    {"a waitgroup of two pools", waitgroup_of_two_pools, false},
+    {"errgroup: a look at the errors", look_at_errors, false},
+    {"errgroup: a look at the first error", look_at_the_first_error, false},
+    {"errgroup: limit against go", limit_against_go, false},
+    {"errgroup: a member goes at the limit", member_of_a_group_at_its_limit_goes, false},
     {"a waitgroup is freed after its wait", waitgroup_is_freed_after_wait, false},
     {"a waitgroup is used again", waitgroup_is_used_again, false},
     {"a waitgroup's help on one worker", help_on_one_worker, false},
