@@ -4,6 +4,7 @@
 import argparse
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -203,6 +204,7 @@ def write(run, folder, skipped, rounds, instructions, load):
 
 def main():
     arguments = parse_arguments()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whose program is not left behind
     if arguments.list:
         print_list()
         return 0
