@@ -7,14 +7,23 @@
 
 #include "base/atomic.h"
 
-void *weir__alloc(size_t count, size_t size)
+static size_t whole_lines(size_t bytes)
+{
+    return (bytes + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+}
+
+void *weir__alloc_untouched(size_t count, size_t size)
 {
     if (size != 0 && count > (SIZE_MAX - CACHE_LINE) / size)
         return NULL;
-    size_t bytes = (count * size + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
-    void *memory = aligned_alloc(CACHE_LINE, bytes);
+    return aligned_alloc(CACHE_LINE, whole_lines(count * size));
+}
+
+void *weir__alloc(size_t count, size_t size)
+{
+    void *memory = weir__alloc_untouched(count, size);
     if (memory != NULL)
-        memset(memory, 0, bytes);
+        memset(memory, 0, whole_lines(count * size));
     return memory;
 }
 

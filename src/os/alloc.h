@@ -7,6 +7,8 @@
 
 /* `count` times `size` bytes, zeroed; NULL if there is no memory or the product would wrap. */
 void *weir__alloc(size_t count, size_t size);
+/* The same but for the zeroes: pages that nobody writes to cost nothing. */
+void *weir__alloc_untouched(size_t count, size_t size);
 void weir__free(void *memory);
 
 #endif

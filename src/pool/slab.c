@@ -10,26 +10,43 @@
 #include "pool/slab.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "os/alloc.h"
 #include "os/thread.h"
 
-int weir__slab_init(struct slab *slab, uint32_t waiting, uint32_t workers)
+static void make_slot(struct slab *slab, uint32_t index)
 {
-    slab->count = waiting + workers * CHAIN + MARGIN;
-    slab->slots = weir__alloc(slab->count, sizeof *slab->slots);
-    slab->links = weir__alloc(slab->count, sizeof *slab->links);
-    slab->chain_links = weir__alloc(slab->count, sizeof *slab->chain_links);
+    struct slot *slot = &slab->slots[index];
+    memset(slot, 0, sizeof *slot);
+    store_rlx(&slot->claim, claim_first(index)); /* nobody else knows the slot yet */
+}
+
+int weir__slab_init(struct slab *slab, uint32_t capacity, uint32_t workers, uint32_t more)
+{
+    uint32_t count = capacity + workers * CHAIN + MARGIN, all = count + more;
+    slab->slots = weir__alloc_untouched(all, sizeof *slab->slots);
+    slab->links = weir__alloc_untouched(all, sizeof *slab->links);
+    slab->chain_links = weir__alloc_untouched(all, sizeof *slab->chain_links);
     if (slab->slots == NULL || slab->links == NULL || slab->chain_links == NULL)
         return -ENOMEM;
-    for (uint32_t i = 0; i < slab->count; i++)
-        store_rlx(&slab->slots[i].claim, claim_first(i)); /* nobody else knows the slab yet */
-    struct chain all = {LINK_NONE, 0};
-    for (uint32_t link = slab->count; link > 0; link--)
-        slab_give(slab, &all, link);
-    if (all.length > 0)
-        weir__slab_give_chain(slab, &all);
+    for (uint32_t i = 0; i < count; i++)
+        make_slot(slab, i);
+    struct chain chain = {LINK_NONE, 0};
+    for (uint32_t link = count; link > 0; link--)
+        slab_give(slab, &chain, link);
+    if (chain.length > 0)
+        weir__slab_give_chain(slab, &chain);
+    store_rlx(&slab->count, count); /* no other thread yet */
     return 0;
+}
+
+void weir__slab_add(struct slab *slab)
+{
+    uint32_t index = load_rlx(&slab->count); /* changed by one thread at a time */
+    make_slot(slab, index);
+    store_rel(&slab->count, index + 1); /* R13 */
+    weir__slab_give_shared(slab, index + 1);
 }
 
 void weir__slab_destroy(struct slab *slab)

@@ -15,6 +15,7 @@
  *   R10 owner, written after the claim was made taken -> A10: who sees the new owner sees that
  *   R11 claim, made queued -> A11: who sees that sees the fields
  *   R12 the claim CAS, also a release: the reads of the fields are not moved behind it
+ *   R13 count -> A13: whoever looks at a slot by a claim that may be another pool's sees it made
  * A task that nobody but the popper can want (OWNER_NONE, pool open) is taken without a claim.
  */
 #ifndef WEIR_POOL_SLAB_H
@@ -75,7 +76,7 @@ struct slab {
     struct slot *slots;      /* constant */
     index_link *links;       /* of the stacks, and of the slots within a chain */
     index_link *chain_links; /* of the stack of chains; by the first slot of a chain */
-    uint32_t count;          /* of slots */
+    atomic(uint32_t) count;  /* of slots that there are; the memory is there for more */
     struct stripe chains;
     struct stripe stripes[STRIPES];
 };
@@ -86,9 +87,11 @@ struct chain {
     uint32_t length;
 };
 
-/* Makes a slab for `waiting` tasks, queued or in timers, and `workers`. 0, or -ENOMEM; to be
- * destroyed either way. */
-int weir__slab_init(struct slab *slab, uint32_t waiting, uint32_t workers);
+/* Makes a slab for `capacity` queued tasks and `workers`, to which up to `more` slots may be added.
+ * 0, or -ENOMEM; to be destroyed either way. */
+int weir__slab_init(struct slab *slab, uint32_t capacity, uint32_t workers, uint32_t more);
+/* Adds one of these; one thread at a time. */
+void weir__slab_add(struct slab *slab);
 void weir__slab_destroy(struct slab *slab);
 
 /* Takes a free slot (as index+1) or LINK_NONE. `own`: the calling worker's chain, or NULL. */

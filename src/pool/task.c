@@ -385,8 +385,9 @@ static bool claim(weir_pool *pool, struct task *task, enum purpose purpose, int6
     if (load_seqcst(&task->word) != WEIR_QUEUED) /* E4 */
         return false;
     /* If the handle is submitted again meanwhile, to whatever pool, this claim takes nothing. */
-    uint64_t queued = load_acq(&task->claim); /* E6 */
-    if (claim_index(queued) >= pool->slab.count || !may_take(task, purpose, passed))
+    uint64_t queued = load_acq(&task->claim);                 /* E6 */
+    if (claim_index(queued) >= load_acq(&pool->slab.count) || /* A13 */
+        !may_take(task, purpose, passed))
         return false;
     struct slot *slot = &pool->slab.slots[claim_index(queued)];
     slot_read(slot, ret);

@@ -59,7 +59,7 @@ int weir__timers_init(weir_pool *pool, uint32_t places)
     list_init(&timers->waiting);
     list_init(&timers->due);
     timers->places = places;
-    timers->all = weir__alloc((size_t)places + 1, sizeof *timers->all);
+    timers->all = weir__alloc_untouched((size_t)places + 1, sizeof *timers->all);
     return timers->all != NULL ? 0 : -ENOMEM;
 }
 
@@ -89,9 +89,9 @@ static int take_locked(weir_pool *pool, struct timer **ret)
         timer = &timers->all[timers->free - 1];
         timers->free = timer->next_free;
     } else {
+        weir__slab_add(&pool->slab);
         timer = &timers->all[timers->fresh++];
-        timer->pool = pool;
-        timer->alarm.ring = on_ring;
+        *timer = (struct timer){.pool = pool, .alarm.ring = on_ring};
     }
     timers->used++;
     *ret = timer;

@@ -133,6 +133,11 @@ void virtual_poll(void)
         (void)weir__park_wait(&notifier->level, 0, INT64_MAX);
 }
 
+void *weir__alloc_untouched(size_t count, size_t size)
+{
+    return arena_alloc(count * size);
+}
+
 void *weir__alloc(size_t count, size_t size)
 {
     void *memory = arena_alloc(count * size);
