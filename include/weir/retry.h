@@ -11,7 +11,7 @@
 #ifndef WEIR_RETRY_H
 #define WEIR_RETRY_H
 
-#include "pool.h"
+#include "task.h"
 
 WEIR_BEGIN_DECLS
 
@@ -49,6 +49,22 @@ WEIR_API void weir_retry_options_init(weir_retry_options *options);
  * included. Works in a child process made by fork(). */
 WEIR_API WEIR_NODISCARD int weir_retry_until(const weir_retry_options *options, weir_task_fn *fn,
                                              void *arg, weir_context *ctx, int64_t deadline);
+
+/* Submits a task that is run until it succeeds, by the same rules; between two attempts it holds no
+ * worker: it waits in one of the pool's places for delayed tasks (timer.h), QUEUED, and takes its
+ * turn in the queue when the pause is over. The options are copied.
+ * The task ends DONE when an attempt returns 0; FAILED with the last code when there is to be no
+ * further attempt, or no place for the pause, or the pool is closed before the pause; CANCELLED
+ * when it is cancelled while another attempt is to come, or the pool is closed during a pause.
+ * `start_by` bounds each attempt: no pause begins that would not be over before it, nor before the
+ * deadline of the pool's context. `timeout` holds for each attempt; on_done is called at the end;
+ * and weir_task_cause tells the last code, however the task ended.
+ * Blocks, returns, orders as weir_pool_submit_task; besides: -EINVAL and -E2BIG for the retry
+ * options. `retryable` is called on the thread that ran the attempt, with no lock held. */
+WEIR_API WEIR_NODISCARD int weir_pool_submit_retry(weir_pool *pool, weir_task *task,
+                                                   weir_task_fn *fn, void *arg,
+                                                   const weir_task_options *options,
+                                                   const weir_retry_options *retry);
 
 WEIR_END_DECLS
 

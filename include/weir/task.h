@@ -110,6 +110,10 @@ WEIR_API weir_state weir_task_state(const weir_task *task);
  * -EINPROGRESS before the end; -EINVAL (NULL, or never submitted). Never blocks. */
 WEIR_API int weir_task_status(const weir_task *task);
 
+/* Of a task that is retried (retry.h): what its last attempt that failed returned, also when it was
+ * cancelled or has expired since; 0: there was none. Of others 0. Never blocks. */
+WEIR_API int weir_task_cause(const weir_task *task);
+
 WEIR_END_DECLS
 
 #endif

@@ -64,10 +64,11 @@ static weir_pool *alloc(const weir_pool_options *options)
     weir__eventcount_init(&pool->work);
     weir__eventcount_init(&pool->room);
     lock_init(&pool->lock);
+    uint32_t timers = (uint32_t)options->timers;
     if (words == NULL || pool->workers == NULL ||
-        weir__slab_init(&pool->slab, options->capacity, options->workers,
-                        (uint32_t)options->timers + 1) != 0 ||
-        weir__timers_init(pool, (uint32_t)options->timers) != 0 ||
+        weir__slab_init(&pool->slab, options->capacity, options->workers, timers + 1) != 0 ||
+        weir__timers_init(pool, timers, options->capacity + options->workers + timers + MARGIN) !=
+            0 ||
         weir_context_new(&pool->context, options->context, WEIR_FOREVER) != 0) {
         weir__pool_release(pool);
         return NULL;

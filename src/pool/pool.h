@@ -213,17 +213,22 @@ void weir__task_queued(void *task, uint64_t claim);
 void weir__task_refused(void *task);
 
 /* Of a task that waits in a timer. waits: from now on it is queued under the claim, for a run at
- * `at`. keeps: it repeats, and has this place to its end. repeats: is a run that came back with
- * `status` not the last one? next_time: when its next run is to be. */
+ * `at`. repetition: see timers.h. repeats: may a run that came back with `status` not be the last
+ * one? next_time: when a periodic task is to run next. cause: what weir_task_cause says. */
 void weir__task_waits(void *task, uint64_t claim, int64_t at);
-void weir__task_keeps(void *task, uint32_t place);
-uint32_t weir__task_place(const void *task); /* 0: none */
+void weir__task_set_repetition(void *task, uint32_t repetition);
+uint32_t weir__task_repetition(const void *task);
 bool weir__task_repeats(const void *task, int status);
 bool weir__task_cancelled(void *task);
 int64_t weir__task_next_time(void *task);
+void weir__task_set_cause(void *task, int status);
 /* Submits a task that is not to start before `at`, and then every `period` ns (0: once). */
 int weir__submit_task_at(weir_pool *pool, weir_task *task, weir_task_fn *fn, void *arg,
                          const weir_task_options *options, int64_t at, int64_t period);
+/* Submits a task that runs again as `repeat` says, which is copied; if there is no room for that,
+ * fn runs once. */
+int weir__submit_task_repeating(weir_pool *pool, weir_task *task, weir_task_fn *fn, void *arg,
+                                const weir_task_options *options, const struct repeat *repeat);
 
 /* help.c */
 /* Blocks until over(arg), running queued tasks of `o` meanwhile if `helped` (a pool) is not NULL;

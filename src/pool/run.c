@@ -76,8 +76,8 @@ static void end(weir_pool *pool, const struct job *job, weir_state end, int stat
     COUNT(pool, ends[end - WEIR_DONE]);
     void *object = owner_object(job->owner);
     unsigned kind = job->owner & OWNER_KIND;
-    if (kind == OWNER_TASK && unlikely(weir__task_place(object) != 0))
-        weir__timer_give(pool, weir__task_place(object));
+    if (kind == OWNER_TASK && unlikely(weir__task_repetition(object) != 0))
+        weir__repetition_end(pool, weir__task_repetition(object));
     if (kind == OWNER_TASK)
         weir__task_tell(object, end, status);
     else if (dropped(pool, job, end))
@@ -129,12 +129,13 @@ void weir__dropped(weir_pool *pool)
 }
 
 /* After a run: back into the timer. Then somebody else may have the task, and end it. */
-static COLD void repeat(weir_pool *pool, const struct job *job)
+static COLD void repeat(weir_pool *pool, const struct job *job, int status)
 {
-    if (weir__timer_repeat(pool, job))
+    weir_state why;
+    if (weir__timer_repeat(pool, job, status, &why))
         count_finished(pool);
     else
-        end(pool, job, WEIR_CANCELLED, -ECANCELED);
+        end(pool, job, why, why == WEIR_CANCELLED ? -ECANCELED : status);
 }
 
 /* Pops the frame and ends its task, or this run of it. */
@@ -145,7 +146,7 @@ static void leave(struct weir__frame *frame, int status)
     const struct job *job = &frame->job;
     if ((job->owner & OWNER_KIND) == OWNER_TASK &&
         unlikely(weir__task_repeats(owner_object(job->owner), status))) {
-        repeat(frame->pool, job);
+        repeat(frame->pool, job, status);
         return;
     }
     end(frame->pool, job, status == 0 ? WEIR_DONE : WEIR_FAILED, status);

@@ -38,10 +38,10 @@ struct __attribute__((may_alias)) task {
     atomic(uint32_t) word;
     atomic(uint32_t) cancelled;
     atomic(int) status;
-    uint32_t before;        /* of the submitter: the word to go back to if the task is refused */
-    atomic(uint32_t) fork;  /* fork_count() at the last submit */
-    atomic(uint32_t) place; /* of one that repeats: its timer, to the end; else 0 */
-    atomic(uint64_t) claim; /* while queued: takes it; it names the slot too */
+    uint32_t before;       /* of the submitter: the word to go back to if the task is refused */
+    atomic(uint32_t) fork; /* fork_count() at the last submit */
+    atomic(uint32_t) repetition; /* how it repeats, see timers.h */
+    atomic(uint64_t) claim;      /* while queued: takes it; it names the slot too */
     atomic(weir_pool *) pool;
     atomic(int64_t) start_by; /* the earlier of the option and the context's deadline */
     int64_t timeout;          /* from here on: of the submitter, then of who claimed the task */
@@ -50,7 +50,8 @@ struct __attribute__((may_alias)) task {
     const char *name;
     struct reports *reports;    /* where it is reported, with a place reserved; or NULL */
     atomic(int64_t) not_before; /* time of the next run; 0: at once */
-    int64_t period;             /* of one that repeats */
+    int64_t period;             /* of a periodic one */
+    atomic(int) cause;          /* what the last run that failed and could be repeated returned */
 };
 
 _Static_assert(sizeof(struct task) <= sizeof(weir_task), "fits");
@@ -168,19 +169,33 @@ void weir__task_waits(void *object, uint64_t claim, int64_t at)
     (void)xchg_seqcst(&task->word, WEIR_QUEUED);
 }
 
-void weir__task_keeps(void *object, uint32_t place)
+void weir__task_set_repetition(void *object, uint32_t repetition)
 {
-    store_rlx(&((struct task *)object)->place, place); /* published by E3 */
+    store_rlx(&((struct task *)object)->repetition, repetition); /* published by E3 */
 }
 
-uint32_t weir__task_place(const void *object)
+uint32_t weir__task_repetition(const void *object)
 {
-    return load_rlx(&((const struct task *)object)->place); /* constant while the task is live */
+    return load_rlx(&((const struct task *)object)->repetition); /* constant while it is live */
 }
 
 bool weir__task_repeats(const void *object, int status)
 {
-    return weir__task_place(object) != 0 && status == 0;
+    uint32_t repetition = weir__task_repetition(object);
+    return repetition != 0 && ((repetition & REPETITION_ON_FAILURE) != 0) == (status != 0);
+}
+
+void weir__task_set_cause(void *object, int status)
+{
+    store_rlx(&((struct task *)object)->cause, status); /* published by E1, E3 */
+}
+
+int weir_task_cause(const weir_task *handle)
+{
+    const struct task *task = (const struct task *)handle;
+    if (task == NULL || state_in(load_acq(&task->word)) == WEIR_IDLE) /* E2, E4 */
+        return 0;
+    return load_rlx(&task->cause);
 }
 
 bool weir__task_cancelled(void *object)
@@ -237,6 +252,7 @@ struct entry {
     int64_t deadline;
     bool timed; /* then from here on, else from above */
     int64_t at, period;
+    const struct repeat *repeat; /* or NULL */
 };
 
 /* Can the task start in time? */
@@ -277,7 +293,8 @@ static int submit_reserved(weir_pool *pool, struct task *task, weir_task_fn *fn,
     store_rlx(&task->cancelled, 0); /* these are published by E3, and the times by E5 */
     store_rlx(&task->pool, pool);
     store_rlx(&task->fork, fork_count());
-    store_rlx(&task->place, 0);
+    store_rlx(&task->repetition, 0);
+    store_rlx(&task->cause, 0);
     store_rlx(&task->start_by, job.start_by);
     store_rlx(&task->not_before, 0);
     task->timeout = options->timeout;
@@ -286,9 +303,14 @@ static int submit_reserved(weir_pool *pool, struct task *task, weir_task_fn *fn,
     task->name = options->name;
     task->reports = (struct reports *)options->completion;
     task->period = entry->period;
+    uint32_t repetition = 0;
+    if (entry->repeat != NULL && (repetition = weir__repeat_keep(pool, entry->repeat, &job)) != 0)
+        weir__task_set_repetition(task, repetition);
     int err = enter(pool, &job, entry);
     if (err != 0)
         weir__drop_context(pool, job.context); /* the task may have been in the queue */
+    if (err != 0 && repetition != 0)
+        weir__repetition_end(pool, repetition);
     return err;
 }
 
@@ -358,6 +380,13 @@ int weir__submit_task_at(weir_pool *pool, weir_task *task, weir_task_fn *fn, voi
                          const weir_task_options *options, int64_t at, int64_t period)
 {
     struct entry entry = {.timed = true, .at = at, .period = period};
+    return submit_task(pool, task, fn, arg, options, &entry);
+}
+
+int weir__submit_task_repeating(weir_pool *pool, weir_task *task, weir_task_fn *fn, void *arg,
+                                const weir_task_options *options, const struct repeat *repeat)
+{
+    struct entry entry = {.mode = SUBMIT_POLICY, .deadline = WEIR_FOREVER, .repeat = repeat};
     return submit_task(pool, task, fn, arg, options, &entry);
 }
 
@@ -598,7 +627,7 @@ int weir_task_cancel(weir_task *handle)
     if (over(load_seqcst(&task->word)))
         return -EALREADY;
     (void)or_seqcst(&task->cancelled, 1);
-    if (weir__task_place(task) != 0) {
+    if (weir__task_repetition(task) != 0) {
         weir__timer_fence(pool); /* it does not repeat from now on, or is queued already */
         if (claim(pool, task, TO_CANCEL, INT64_MIN, &job)) {
             weir__end_unstarted(pool, &job, WEIR_CANCELLED);

@@ -6,8 +6,10 @@
  * cancels the task, runs it as its waiter or ends it as expired claims it in its slot, wherever it
  * is (pool/slab.h). The timer is what the slot waits in meanwhile; slot->timer says which.
  *
- * States of a timer: FREE -> WAITING -> DUE -> FREE; of one whose task repeats, WAITING -> DUE ->
- * LEFT, and from there back to WAITING or to FREE. WAITING or DUE may be left early by a claim.
+ * States of a timer: FREE -> WAITING -> DUE -> FREE; of one whose task is periodic, WAITING -> DUE
+ * -> LEFT, and from there back to WAITING or to FREE. WAITING or DUE may be left early by a claim.
+ * A task that is retried takes a timer only for its pauses; what is to be known between them is in
+ * a struct repeat, which it has from its submit to its end.
  *
  * Who claimed a task whose slot names a timer takes it out (weir__timer_left). If it was pushed
  * meanwhile, slot->timer is 0 once the lock is held, and there is a dead ticket in the ring.
@@ -45,12 +47,17 @@ static uint32_t place_of(const struct timers *timers, const struct timer *timer)
     return (uint32_t)(timer - timers->all) + 1;
 }
 
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
 /* Places. */
 
 static void on_ring(struct alarm *alarm);
 static void on_over(struct alarm_clock *clock);
 
-int weir__timers_init(weir_pool *pool, uint32_t places)
+int weir__timers_init(weir_pool *pool, uint32_t places, uint32_t repeats)
 {
     struct timers *timers = &pool->timers;
     lock_init(&timers->lock);
@@ -60,11 +67,14 @@ int weir__timers_init(weir_pool *pool, uint32_t places)
     list_init(&timers->due);
     timers->places = places;
     timers->all = weir__alloc_untouched((size_t)places + 1, sizeof *timers->all);
-    return timers->all != NULL ? 0 : -ENOMEM;
+    timers->repeat_count = repeats;
+    timers->repeats = weir__alloc_untouched(repeats, sizeof *timers->repeats);
+    return timers->all != NULL && timers->repeats != NULL ? 0 : -ENOMEM;
 }
 
 void weir__timers_release(weir_pool *pool)
 {
+    weir__free(pool->timers.repeats);
     weir__free(pool->timers.all);
 }
 
@@ -113,11 +123,36 @@ static void give_locked(struct timers *timers, struct timer *timer)
     weir__alarm_clock_release(&timers->clock);
 }
 
-void weir__timer_give(weir_pool *pool, uint32_t place)
+uint32_t weir__repeat_keep(weir_pool *pool, const struct repeat *repeat, struct job *job)
 {
     struct timers *timers = &pool->timers;
     lock_acquire(&timers->lock);
-    give_locked(timers, &timers->all[place - 1]);
+    uint32_t link = timers->free_repeat;
+    if (link != 0)
+        timers->free_repeat = timers->repeats[link - 1].next_free;
+    else if (timers->fresh_repeat < timers->repeat_count)
+        link = ++timers->fresh_repeat;
+    lock_release(&timers->lock);
+    if (link == 0)
+        return 0;
+    struct repeat *kept = &timers->repeats[link - 1];
+    *kept = *repeat;
+    job->fn = kept->run;
+    job->arg = kept;
+    return link | REPETITION_ON_FAILURE;
+}
+
+void weir__repetition_end(weir_pool *pool, uint32_t repetition)
+{
+    struct timers *timers = &pool->timers;
+    uint32_t link = repetition & ~REPETITION_ON_FAILURE;
+    lock_acquire(&timers->lock);
+    if (link == repetition) {
+        give_locked(timers, &timers->all[link - 1]);
+    } else {
+        timers->repeats[link - 1].next_free = timers->free_repeat;
+        timers->free_repeat = link;
+    }
     lock_release(&timers->lock);
 }
 
@@ -168,7 +203,7 @@ int weir__timer_add(weir_pool *pool, const struct job *job, int64_t at, bool rep
     if (err == 0) {
         timer->repeats = repeats;
         if (repeats)
-            weir__task_keeps(owner_object(job->owner), place_of(timers, timer));
+            weir__task_set_repetition(owner_object(job->owner), place_of(timers, timer));
         count_locked(&timers->accepted);
         told = wait_locked(pool, timer, link, job, at);
     }
@@ -180,27 +215,62 @@ int weir__timer_add(weir_pool *pool, const struct job *job, int64_t at, bool rep
     return err;
 }
 
-bool weir__timer_repeat(weir_pool *pool, const struct job *job)
+/* The timer that the task waits in for its next run, or NULL. */
+static struct timer *next_timer_locked(weir_pool *pool, uint32_t repetition)
+{
+    struct timer *timer;
+    if ((repetition & REPETITION_ON_FAILURE) == 0)
+        return &pool->timers.all[repetition - 1];
+    if (take_locked(pool, &timer) != 0)
+        return NULL;
+    timer->repeats = false; /* it gives its place back before it runs */
+    return timer;
+}
+
+/* When the task is to run next. False: not again. */
+static bool next_run(weir_pool *pool, struct job *job, uint32_t repetition, int status,
+                     int64_t *ret_at)
+{
+    void *task = owner_object(job->owner);
+    if ((repetition & REPETITION_ON_FAILURE) == 0) {
+        job->start_by = WEIR_FOREVER; /* it has started */
+        *ret_at = weir__task_next_time(task);
+        return true;
+    }
+    struct repeat *repeat = job->arg;
+    weir__task_set_cause(task, status);
+    return repeat->again(repeat, status,
+                         earlier(job->start_by, weir_context_deadline(pool->context)), ret_at);
+}
+
+bool weir__timer_repeat(weir_pool *pool, const struct job *job, int status, weir_state *ret_end)
 {
     struct timers *timers = &pool->timers;
     void *task = owner_object(job->owner);
+    uint32_t repetition = weir__task_repetition(task);
     struct job next = *job;
-    next.start_by = WEIR_FOREVER; /* it has started */
+    int64_t at;
+    *ret_end = WEIR_FAILED;
+    if (!next_run(pool, &next, repetition, status, &at))
+        return false;
     uint32_t link = take_slot(pool);
+    struct timer *timer = NULL;
     bool told = false;
     lock_acquire(&timers->lock);
-    bool again = !timers->closed && !weir__task_cancelled(task);
-    if (again)
-        told = wait_locked(pool, &timers->all[weir__task_place(task) - 1], link, &next,
-                           weir__task_next_time(task));
+    if (weir__task_cancelled(task) || (timers->closed && status == 0))
+        *ret_end = WEIR_CANCELLED;
+    else if (!timers->closed)
+        timer = next_timer_locked(pool, repetition);
+    if (timer != NULL)
+        told = wait_locked(pool, timer, link, &next, at);
     lock_release(&timers->lock);
-    if (!again)
+    if (timer == NULL)
         slab_give(&pool->slab, own_chain(pool), link);
     else
         weir__task_wake(task); /* who waits for it may run it */
     if (told)
         poke(pool);
-    return again;
+    return timer != NULL;
 }
 
 void weir__timer_fence(weir_pool *pool)
@@ -218,8 +288,8 @@ static void count_due_locked(struct timers *timers, struct timer *timer)
     timer->counted = true;
 }
 
-/* Counts come before the end of the task can be seen, so before it is pushed or given to who claimed
- * it; `entered` has counted it before, or will. */
+/* Before the task is pushed, or given to who claimed it: the counts are right when its end is seen.
+ */
 static void count_left_locked(struct timers *timers)
 {
     sub_seqcst(&timers->delayed, 1);
@@ -350,11 +420,6 @@ static bool push_due(weir_pool *pool, int64_t *ret_until)
         if (!expire(pool, slot, claim, &job))
             return false;
     }
-}
-
-static int64_t earlier(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
 }
 
 /* Takes note of all that is due. Returns when the next one will be. */

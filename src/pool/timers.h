@@ -28,6 +28,20 @@ struct timer { /* all of it under the lock, `pool` is constant */
     bool stray; /* its alarm was taken out of the clock but is not to ring any more */
 };
 
+/* For a task that may run again when a run of it has failed: filled by the code above the pool. */
+struct repeat {
+    weir_task_fn *run; /* what the pool runs, with this struct for its argument */
+    /* Is it to run again, now that a run has returned `status`? Then *ret_at is when, before
+     * `deadline`. Called without a lock. */
+    bool (*again)(struct repeat *self, int status, int64_t deadline, int64_t *ret_at);
+    uint64_t words[14]; /* its own; they need no destruction */
+    uint32_t next_free; /* index+1, of the pool */
+};
+
+/* How a task repeats, in a word that its handle keeps: 0: not; the place (index+1) of its timer; or
+ * the index+1 of its struct repeat, with this bit. */
+#define REPETITION_ON_FAILURE (UINT32_C(1) << 31)
+
 struct timers {
     struct lock lock;
     struct alarm_clock clock;
@@ -36,6 +50,8 @@ struct timers {
     uint32_t free;  /* a list of index+1, by next_free */
     uint32_t fresh; /* from this index on none was ever used */
     struct list waiting, due;
+    struct repeat *repeats; /* as many as there can be tasks, with some to spare */
+    uint32_t repeat_count, free_repeat, fresh_repeat;
     bool closed; /* takes no more */
 
     /* Changed under the lock, read without. */
@@ -47,18 +63,20 @@ struct timers {
 };
 
 /* 0 or -ENOMEM; to be released either way. */
-int weir__timers_init(weir_pool *pool, uint32_t places);
+int weir__timers_init(weir_pool *pool, uint32_t places, uint32_t repeats);
 void weir__timers_release(weir_pool *pool);
 /* Waits for the clock's thread, after the last task has ended. */
 void weir__timers_join(weir_pool *pool);
 
 /* Has the task wait for its time: 0, -EAGAIN (no place), -EPIPE, or why there is no thread. */
 int weir__timer_add(weir_pool *pool, const struct job *job, int64_t at, bool repeats);
-/* A run of a repeating task has come back: it waits for the next one. False: it is to end, because
- * it was cancelled or the pool takes no more. */
-bool weir__timer_repeat(weir_pool *pool, const struct job *job);
-/* A repeating task ends: gives its place back. */
-void weir__timer_give(weir_pool *pool, uint32_t place);
+/* Keeps a copy of `repeat` and has `job` run that. Returns its repetition; 0: there is no room. */
+uint32_t weir__repeat_keep(weir_pool *pool, const struct repeat *repeat, struct job *job);
+/* A run of a task with a repetition has returned `status`, and it may be that it repeats: it waits
+ * for the next run. False: it is to end as *ret_end, FAILED with that status or CANCELLED. */
+bool weir__timer_repeat(weir_pool *pool, const struct job *job, int status, weir_state *ret_end);
+/* The task ends, or is refused: gives back what it keeps for its repetition. */
+void weir__repetition_end(weir_pool *pool, uint32_t repetition);
 
 /* The task in `slot` was claimed. True: it waited in a timer, which it has left now, and the slot
  * was given back. False: its ticket is in the queue. */

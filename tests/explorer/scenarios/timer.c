@@ -347,6 +347,63 @@ static void expiry_against_due(void)
     end_work(work);
 }
 
+/* Retries: two attempts fail. */
+static int fail_twice(weir_context *ctx, void *arg)
+{
+    (void)run(ctx, arg);
+    return ((struct work *)arg)->runs < 3 ? -EIO : 0;
+}
+
+static void submit_retry(struct work *work)
+{
+    int err = weir_pool_submit_retry(work->pool, work->task, fail_twice, work,
+                                     WEIR_TASK_OPTIONS(.on_done = told),
+                                     WEIR_RETRY_OPTIONS(.initial_interval = 10, .jitter = -1));
+    check(err == 0);
+}
+
+static void retry_on_a_worker_that_waits(void)
+{
+    struct work *work = new_work(1);
+    explore_begin();
+    submit_retry(work);
+    wait_on_a_worker(work);
+    explore_end();
+    check(work->runs == 3 && work->ends == 1 && work->end == WEIR_DONE);
+    end_work(work);
+}
+
+static void retry_against_cancel(void)
+{
+    struct work *work = new_work(1);
+    explore_begin();
+    submit_retry(work);
+    struct vthread *canceller = start(cancel, work);
+    wait(work);
+    unsigned runs = work->runs;
+    check(work->ends == 1);
+    check(work->end == WEIR_CANCELLED || (work->end == WEIR_DONE && runs == 3));
+    check(runs == 0 || work->end != WEIR_CANCELLED || weir_task_cause(work->task) == -EIO);
+    finish(canceller);
+    submit_at(work, 0); /* the place is free */
+    wait(work);
+    explore_end();
+    check(work->runs == runs + 1);
+    end_work(work);
+}
+
+static void retry_against_close(void)
+{
+    struct work *work = new_work(1);
+    explore_begin();
+    submit_retry(work);
+    int err = weir_pool_shutdown(work->pool, WEIR_FOREVER, WEIR_FOREVER, NULL);
+    check(err == 0);
+    check(work->ends == 1);
+    explore_end();
+    end_work(work);
+}
+
 static void cancel_pool_context(void *arg)
 {
     weir_context_cancel(arg, 0);
@@ -389,6 +446,9 @@ const struct scenario timer_scenarios[] = {
     {"a worker waits for a delayed task and cancel", a_worker_waits_for_a_delayed_task_and_cancel,
      false},
     {"a worker waits for a periodic task", a_worker_waits_for_a_periodic_task, false},
+    {"retry on a worker that waits", retry_on_a_worker_that_waits, false},
+    {"retry against cancel", retry_against_cancel, false},
+    {"retry against close", retry_against_close, false},
     {"expiry against due", expiry_against_due, false},
     {"the pool's context against a delayed task", pool_context_against_due, false},
     {0},
