@@ -139,6 +139,64 @@ START_TEST(a_thread_that_cannot_be_made_fails_the_pool_and_leaves_nothing)
 }
 END_TEST
 
+static int ignore(weir_context *ctx, void *arg)
+{
+    (void)ctx;
+    (void)arg;
+    return 0;
+}
+
+START_TEST(without_a_thread_for_the_timer_a_delayed_task_is_refused_and_no_place_is_lost)
+{
+    weir_pool *pool = NULL;
+    ck_assert_int_eq(weir_pool_new(&pool, WEIR_POOL_OPTIONS(.workers = 1, .timers = 1)), 0);
+    weir_task task = WEIR_TASK_INIT;
+    unsigned without = count_threads();
+    for (int i = 0; i < 3; i++) {
+        faults_begin(FAULT_THREAD, 1);
+        int err = weir_pool_submit_task_at(pool, &task, ignore, NULL, NULL, WEIR_FOREVER);
+        struct faults seen = faults_end();
+        ck_assert_int_eq(err, -EAGAIN);
+        ck_assert_uint_eq(seen.threads, 1u);
+        ck_assert_int_eq(weir_task_state(&task), WEIR_IDLE);
+        ck_assert_int_eq(weir_pool_submit_task_at(pool, &task, ignore, NULL, NULL, WEIR_FOREVER),
+                         0);
+        ck_assert_int_eq(weir_task_cancel(&task), 0);
+        task = (weir_task)WEIR_TASK_INIT;
+        await_threads(without);
+    }
+    ck_assert_int_eq(weir_pool_drain_until(pool, NULL, patience()), 0);
+    weir_pool_free(pool);
+}
+END_TEST
+
+/* Fails the first time. */
+static int fail_once(weir_context *ctx, void *arg)
+{
+    int *calls = arg;
+    (void)ctx;
+    return ++*calls == 1 ? -EIO : 0;
+}
+
+START_TEST(without_a_thread_for_its_pause_a_task_is_not_retried)
+{
+    weir_pool *pool = new_pool(1, 1);
+    weir_task task = WEIR_TASK_INIT;
+    int calls = 0;
+    faults_begin(FAULT_THREAD, 1);
+    int err = weir_pool_submit_retry(pool, &task, fail_once, &calls, NULL, NULL);
+    int waited = weir_task_wait_until(&task, NULL, patience());
+    struct faults seen = faults_end();
+    ck_assert_int_eq(err, 0);
+    ck_assert_int_eq(waited, 0);
+    ck_assert_uint_eq(seen.threads, 1u);
+    ck_assert_int_eq(weir_task_state(&task), WEIR_FAILED);
+    ck_assert_int_eq(weir_task_status(&task), -EIO);
+    ck_assert_int_eq(calls, 1);
+    weir_pool_free(pool);
+}
+END_TEST
+
 START_TEST(a_worker_that_refuses_to_start_fails_the_pool_and_leaves_nothing)
 {
     static const int refusals[] = {-EIO, 7};
@@ -414,5 +472,9 @@ Suite *weir_suite(void)
     tcase_add_test(death, a_worker_that_dies_and_cannot_be_replaced_loses_no_task);
     tcase_add_test(death, each_death_is_survived_whether_or_not_the_worker_can_be_replaced);
     tcase_add_test(death, a_pool_outlives_the_limit_on_threads_of_the_system);
+    tcase_add_test(lifecycle, a_worker_that_dies_and_cannot_be_replaced_loses_no_task);
+    tcase_add_test(lifecycle,
+                   without_a_thread_for_the_timer_a_delayed_task_is_refused_and_no_place_is_lost);
+    tcase_add_test(lifecycle, without_a_thread_for_its_pause_a_task_is_not_retried);
     return suite;
 }
