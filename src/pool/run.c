@@ -112,8 +112,9 @@ bool weir__take_out_of_turn(weir_pool *pool, struct slot *slot, uint64_t claim)
         weir__dropped(pool);
         return false;
     }
-    if (load_rlx(&slot->timer) != 0 && weir__timer_left(pool, slot)) { /* A11, by the claim */
-        weir__dropped(pool);                                           /* there is no ticket */
+    /* A11, by the claim. If its ticket was in the queue, the slot may be another task's by now. */
+    if (load_rlx(&slot->timer) != 0 && weir__timer_left(pool, slot, claim)) {
+        weir__dropped(pool); /* there is no ticket */
         return true;
     }
     /* Its ticket may be at the head: then a blocked submitter can clear it. */

@@ -211,7 +211,8 @@ int64_t weir__task_next_time(void *object)
     uint64_t late = (uint64_t)now - (uint64_t)load_rlx(&task->not_before); /* ours */
     int64_t last = now - (int64_t)(late % (uint64_t)task->period);
     store_rlx(&task->start_by, WEIR_FOREVER); /* it has started; published by E5 */
-    return task->period < WEIR_FOREVER - last ? last + task->period : WEIR_FOREVER;
+    bool fits = last < 0 || task->period < WEIR_FOREVER - last;
+    return fits ? last + task->period : WEIR_FOREVER;
 }
 
 void weir__task_refused(void *object)

@@ -12,11 +12,13 @@
  * a struct repeat, which it has from its submit to its end.
  *
  * Who claimed a task whose slot names a timer takes it out (weir__timer_left). If it was pushed
- * meanwhile, slot->timer is 0 once the lock is held, and there is a dead ticket in the ring.
+ * meanwhile, slot->timer is 0 once the lock is held, and there is a dead ticket in the ring; or
+ * that has come out already, and the slot is in use for another task: then its claim is another.
  *
  * The clock's thread moves what is due, in order of time, to `due` and from there into the ring. If
- * that is full it waits for room as a blocked submitter does, but wakes also for the next alarm,
- * for an earlier one, and when nothing is due any more. It is there while a place is in use.
+ * that is full it waits for room as a blocked submitter does, but wakes also for the next alarm and
+ * when nothing is due any more. An earlier alarm need not wake it: it would wait for room as well.
+ * The thread is there while a place is in use.
  *
  * Stray: the clock has let go of an alarm, but before it rings the task was claimed. The timer
  * waits for that ring before it is used for another task. There can be one of them.
@@ -159,8 +161,8 @@ void weir__repetition_end(weir_pool *pool, uint32_t repetition)
 /* Waiting. */
 
 /* Puts the task into the slot and the slot into the timer. From here on others may claim the task;
- * they cannot end it before the lock is free. True: the clock's thread is to be told. */
-static bool wait_locked(weir_pool *pool, struct timer *timer, uint32_t link, const struct job *job,
+ * they cannot end it before the lock is free. */
+static void wait_locked(weir_pool *pool, struct timer *timer, uint32_t link, const struct job *job,
                         int64_t at)
 {
     struct timers *timers = &pool->timers;
@@ -175,10 +177,9 @@ static bool wait_locked(weir_pool *pool, struct timer *timer, uint32_t link, con
     int err = weir__alarm_set(&timers->clock, &timer->alarm, at);
     weir_assert(err == 0); /* the clock is held */
     (void)err;
-    return !list_empty(&timers->due);
 }
 
-/* It sleeps until there is room: it is to look at the clock, or that nothing is due any more. */
+/* The clock's thread may wait for room: nothing is due any more. */
 static void poke(weir_pool *pool)
 {
     weir__eventcount_wake_all(&pool->room);
@@ -197,7 +198,6 @@ int weir__timer_add(weir_pool *pool, const struct job *job, int64_t at, bool rep
     struct timers *timers = &pool->timers;
     struct timer *timer;
     uint32_t link = take_slot(pool);
-    bool told = false;
     lock_acquire(&timers->lock);
     int err = timers->closed ? -EPIPE : take_locked(pool, &timer);
     if (err == 0) {
@@ -205,13 +205,11 @@ int weir__timer_add(weir_pool *pool, const struct job *job, int64_t at, bool rep
         if (repeats)
             weir__task_set_repetition(owner_object(job->owner), place_of(timers, timer));
         count_locked(&timers->accepted);
-        told = wait_locked(pool, timer, link, job, at);
+        wait_locked(pool, timer, link, job, at);
     }
     lock_release(&timers->lock);
     if (err != 0)
         slab_give(&pool->slab, own_chain(pool), link);
-    if (told)
-        poke(pool);
     return err;
 }
 
@@ -255,21 +253,18 @@ bool weir__timer_repeat(weir_pool *pool, const struct job *job, int status, weir
         return false;
     uint32_t link = take_slot(pool);
     struct timer *timer = NULL;
-    bool told = false;
     lock_acquire(&timers->lock);
     if (weir__task_cancelled(task) || (timers->closed && status == 0))
         *ret_end = WEIR_CANCELLED;
     else if (!timers->closed)
         timer = next_timer_locked(pool, repetition);
     if (timer != NULL)
-        told = wait_locked(pool, timer, link, &next, at);
+        wait_locked(pool, timer, link, &next, at);
     lock_release(&timers->lock);
     if (timer == NULL)
         slab_give(&pool->slab, own_chain(pool), link);
     else
         weir__task_wake(task); /* who waits for it may run it */
-    if (told)
-        poke(pool);
     return timer != NULL;
 }
 
@@ -323,12 +318,13 @@ static void take_out_locked(weir_pool *pool, struct timer *timer)
     leave_locked(pool, timer);
 }
 
-bool weir__timer_left(weir_pool *pool, struct slot *slot)
+bool weir__timer_left(weir_pool *pool, struct slot *slot, uint64_t claim)
 {
     struct timers *timers = &pool->timers;
     lock_acquire(&timers->lock);
     uint32_t place = load_rlx(&slot->timer); /* changed under the lock */
-    if (place == 0) {
+    /* Under the lock no slot comes into a timer: if it is in one, the claim tells whose it is. */
+    if (place == 0 || load_acq(&slot->claim) != (claim | CLAIM_TAKEN)) {
         lock_release(&timers->lock);
         return false;
     }

@@ -78,9 +78,9 @@ bool weir__timer_repeat(weir_pool *pool, const struct job *job, int status, weir
 /* The task ends, or is refused: gives back what it keeps for its repetition. */
 void weir__repetition_end(weir_pool *pool, uint32_t repetition);
 
-/* The task in `slot` was claimed. True: it waited in a timer, which it has left now, and the slot
- * was given back. False: its ticket is in the queue. */
-bool weir__timer_left(weir_pool *pool, struct slot *slot);
+/* The task in `slot` was claimed by `claim`. True: it waited in a timer, which it has left now, and
+ * the slot was given back. False: its ticket is in the queue, or was. */
+bool weir__timer_left(weir_pool *pool, struct slot *slot, uint64_t claim);
 /* Waits until nobody is at work on a timer: so a flag that was raised before is seen by whoever
  * wants to repeat a task from now on. */
 void weir__timer_fence(weir_pool *pool);

@@ -3,7 +3,7 @@
  * queue. Time jumps to SOON at any moment, or goes on when nobody can run. */
 #include "scenario.h"
 
-enum { SOON = 2000, LATER = 3000, PERIOD = 500 };
+enum { SOON = 2000, LATER = 3000, PERIOD = 500, OTHERS = 3 };
 
 struct work {
     weir_pool *pool;
@@ -11,6 +11,7 @@ struct work {
     unsigned runs, ends, other_runs;
     weir_state end;
     int cancelled; /* what the canceller got */
+    weir_task others[OTHERS];
 };
 
 static void told(void *arg, weir_state end, int status)
@@ -99,6 +100,62 @@ static void cancel_gives_the_place_back(void)
     }
     explore_end();
     check(work->ends == 3);
+    end_work(work);
+}
+
+/* Delays other tasks, in slots that the worker has just freed. */
+static int delay_others(weir_context *ctx, void *arg)
+{
+    struct work *work = arg;
+    (void)ctx;
+    for (int i = 0; i < OTHERS; i++) {
+        int err = weir_pool_submit_task_at(work->pool, &work->others[i], count_run,
+                                           &work->other_runs, NULL, WEIR_FOREVER);
+        check(err == 0);
+    }
+    return 0;
+}
+
+static void cancel_others(struct work *work)
+{
+    for (int i = 0; i < OTHERS; i++)
+        check(weir_task_cancel(&work->others[i]) == 0);
+}
+
+static int pass_gate(weir_context *ctx, void *arg)
+{
+    (void)ctx;
+    return weir_waitgroup_wait(arg);
+}
+
+/* The ticket of the task that was claimed comes out, and its slot is used for another delayed task,
+ * before the canceller goes on. */
+static void cancel_against_use_of_the_slot_for_another(void)
+{
+    struct work *work = make(sizeof *work);
+    work->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 2, .timers = OTHERS + 1));
+    work->task = make(sizeof *work->task);
+    (void)delay_others(NULL, work); /* from now on no place brings a slot of its own */
+    submit_at(work, WEIR_FOREVER);
+    cancel(work);
+    cancel_others(work);
+    weir_waitgroup gate = WEIR_WAITGROUP_INIT;
+    weir_waitgroup_add(&gate, 1);
+    int err = weir_pool_submit(work->pool, pass_gate, &gate);
+    check(err == 0);
+    submit_at(work, 0);
+    settle(); /* it is in the queue, the worker at the gate */
+    err = weir_pool_submit(work->pool, delay_others, work);
+    check(err == 0);
+    explore_begin();
+    struct vthread *canceller = start(cancel, work);
+    weir_waitgroup_done(&gate);
+    finish(canceller);
+    err = weir_pool_drain(work->pool);
+    check(err == 0);
+    cancel_others(work);
+    explore_end();
+    check(work->other_runs == 0 && work->ends == 2);
     end_work(work);
 }
 
@@ -239,6 +296,22 @@ static void every_against_cancel(void)
     wait(work);
     explore_end();
     check(work->runs == runs + 1);
+    end_work(work);
+}
+
+/* The next run is so far off that only the cancel can end the task. */
+static void every_of_endless_period_against_cancel(void)
+{
+    struct work *work = new_work(1);
+    explore_begin();
+    int err = weir_pool_submit_every(work->pool, work->task, run, work,
+                                     WEIR_TASK_OPTIONS(.on_done = told), 0, WEIR_FOREVER);
+    check(err == 0);
+    struct vthread *canceller = start(cancel, work);
+    wait(work);
+    finish(canceller);
+    explore_end();
+    check(work->ends == 1 && work->end == WEIR_CANCELLED && work->runs <= 1);
     end_work(work);
 }
 
@@ -433,6 +506,8 @@ static void pool_context_against_due(void)
 const struct scenario timer_scenarios[] = {
     {"cancel against due and run", cancel_against_due_and_run, false},
     {"cancel gives the place back", cancel_gives_the_place_back, false},
+    {"cancel against use of the slot for another", cancel_against_use_of_the_slot_for_another,
+     false},
     {"due against a full queue", due_against_a_full_queue, false},
     {"due against a full queue and cancel", due_against_a_full_queue_and_cancel, false},
     {"close against due", close_against_due, false},
@@ -440,6 +515,7 @@ const struct scenario timer_scenarios[] = {
     {"a delayed submit against close", add_against_close, false},
     {"every ends by itself", every_ends_by_itself, false},
     {"every against cancel", every_against_cancel, false},
+    {"every of endless period against cancel", every_of_endless_period_against_cancel, false},
     {"every cancelled from inside", every_cancelled_from_inside, false},
     {"every against close", every_against_close, false},
     {"a worker waits for a delayed task", a_worker_waits_for_a_delayed_task, false},
