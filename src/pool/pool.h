@@ -132,12 +132,16 @@ static inline struct chain *own_chain(const weir_pool *pool)
     return worker != NULL ? &worker->free_slots : NULL;
 }
 
+/* Adds 1 to a counter of the calling worker. */
+#define COUNT_OWN(worker, field)                                                                   \
+    store_rel(&(worker)->counters.field, load_rlx(&(worker)->counters.field) + 1)
+
 /* Adds 1 to a counter of `pool`. */
 #define COUNT(pool, field)                                                                         \
     do {                                                                                           \
         struct weir__worker *worker_ = own_worker(pool);                                           \
         if (worker_ != NULL)                                                                       \
-            store_rel(&worker_->counters.field, load_rlx(&worker_->counters.field) + 1);           \
+            COUNT_OWN(worker_, field);                                                             \
         else                                                                                       \
             add_seqcst(&(pool)->outside.field, 1);                                                 \
     } while (0)

@@ -64,11 +64,11 @@ static bool dropped(const weir_pool *pool, const struct job *job, weir_state end
 
 static void count_finished(weir_pool *pool)
 {
-    if (likely(own_worker(pool) != NULL)) {
-        COUNT(pool, finished); /* who waits for quiet is woken when the worker goes idle */
-    } else {
+    struct weir__worker *worker = own_worker(pool);
+    if (likely(worker != NULL)) /* who waits for quiet is woken when the worker goes idle */
+        COUNT_OWN(worker, finished);
+    else
         weir__task_finished_outside(pool);
-    }
 }
 
 static void end(weir_pool *pool, const struct job *job, weir_state end, int status)

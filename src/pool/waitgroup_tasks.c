@@ -38,7 +38,8 @@ void weir__waitgroup_ended(void *object, weir_pool *pool)
 static bool stale(const struct waitgroup *wg)
 {
     uint32_t fork = load_rlx(&wg->fork);
-    return fork != 0 && fork != fork_count() && waitgroup_count(load_acq(&wg->state)) != 0;
+    /* The count alone matters: who finds it zero reads nothing that a task has written. */
+    return fork != 0 && fork != fork_count() && waitgroup_count(load_rlx(&wg->state)) != 0;
 }
 
 static int go(weir_waitgroup *handle, weir_pool *pool, weir_task_fn *fn, void *arg,
