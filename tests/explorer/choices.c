@@ -19,7 +19,7 @@ struct deviation {
     struct option option;
 };
 
-enum { MAX_DECISIONS = 1 << 16, MAX_DEVIATIONS = 4096, MAX_CHANGES = 3 };
+enum { MAX_DECISIONS = 1 << 16, MAX_DEVIATIONS = 4096, MAX_CHANGES = 3, HEAT = 4 };
 
 static enum strategy strategy;
 static struct bounds bounds, left;
@@ -34,6 +34,7 @@ static unsigned deviation_count, wanted_count;
 
 static uint64_t state; /* of the random numbers */
 static unsigned points_expected, points_passed;
+static unsigned heat;                 /* decisions yet to come for which NEAR is eager to deviate */
 static unsigned changes[MAX_CHANGES]; /* points at which the order of priorities changes */
 static int priority[MAX_THREADS];
 
@@ -104,6 +105,7 @@ void choices_begin_run(unsigned points)
     points_passed = 0;
     points_expected = points + 1;
     quiet_points = 0;
+    heat = 0;
     if (strategy == PRIORITIES) {
         for (unsigned i = 0; i < MAX_CHANGES; i++)
             changes[i] = below(points_expected);
@@ -125,6 +127,11 @@ bool choices_next_run(void)
         return false;
     path[length - 1].chosen++;
     return true;
+}
+
+void choices_heat(void)
+{
+    heat = HEAT;
 }
 
 bool choices_allow(enum kind kind)
@@ -175,6 +182,10 @@ static unsigned choose_sampled(unsigned n, bool forced)
 {
     if (forced)
         return below(n);
+    if (strategy == NEAR && heat > 0) {
+        heat--;
+        return below(3) == 0 ? below(n) : 0;
+    }
     unsigned most = (unsigned)(left.preemptions + left.stale + left.spurious) + 1;
     return below(points_expected) < most ? below(n) : 0;
 }
@@ -234,6 +245,7 @@ unsigned choose(uint32_t step, const struct option options[], unsigned n, bool f
             chosen = choose_exhaustively(step, n);
             break;
         case SAMPLED:
+        case NEAR:
             chosen = choose_sampled(n, forced);
             break;
         case PRIORITIES:

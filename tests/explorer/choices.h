@@ -36,6 +36,7 @@ struct bounds {
 enum strategy {
     EXHAUSTIVE, /* depth first, everything within the bounds */
     SAMPLED,    /* at random within the bounds */
+    NEAR,       /* likewise, but mostly around what choices_heat points out */
     PRIORITIES, /* random priorities with a few random changes */
     REPLAYED,   /* as a trace says */
     GIVEN,      /* as the bytes of an input say */
@@ -56,6 +57,9 @@ bool choices_everywhere(void);
 void choices_begin_run(unsigned points);
 /* After a run: is there another one? */
 bool choices_next_run(void);
+
+/* What happens now is of interest: NEAR deviates in the next few decisions more than elsewhere. */
+void choices_heat(void);
 
 /* Is one more deviation of this kind allowed in this run? */
 bool choices_allow(enum kind kind);

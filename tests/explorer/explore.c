@@ -36,9 +36,11 @@ static const struct pass slow_passes[] = {
 
 /* To find a bug that was put in: where it is easy first. */
 static const struct pass hunt_passes[HUNT_PASSES] = {
+    {"near", NEAR, {3, 0, 2, 0}, 1200},
     {"stale", EXHAUSTIVE, {1, 1, 1, 0}, 300},
     {"mixed", SAMPLED, {3, 0, 2, 1}, 300},
     {"priorities", PRIORITIES, {0, 0, 1, 1}, 300},
+    {"near-long", NEAR, {4, 0, 2, 1}, 6000},
     {"two", EXHAUSTIVE, {2, 1, 0, 0}, 4000},
     {"stale-long", EXHAUSTIVE, {1, 1, 1, 0}, 4000},
     {"mixed-long", SAMPLED, {3, 0, 2, 1}, 3000},

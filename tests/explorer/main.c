@@ -5,17 +5,20 @@
  *     explorer SCENARIO                          this one
  *     explorer SCENARIO TRACE [POINT]            one run, told step by step; frozen at POINT
  *     explorer --hunt                            succeeds as soon as some run fails
+ *     explorer --orders FILE                     each memory order in turn is made weaker: does who
+ *                                                is said to notice in FILE do so? See orders.h
+ *     explorer --orders-survivors FILE           and does nobody notice where nobody is said to?
+ *     explorer --orders-write FILE [PASSES [SCENARIOS]]
+ *                                                writes FILE anew, with so much effort a mutant
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "arena.h"
 #include "choices.h"
 #include "explore.h"
-#include "model.h"
+#include "orders.h"
 
 static const struct scenario *const all[] = {
     ring_scenarios,     pool_scenarios,       task_scenarios,      group_scenarios,
@@ -110,6 +113,29 @@ static int hunt_everywhere(void)
     return EXIT_SUCCESS;
 }
 
+/* Memory orders. */
+
+static bool list_one(const struct scenario *scenario, void *arg)
+{
+    const struct scenario ***end = arg;
+    *(*end)++ = scenario;
+    return true;
+}
+
+static int orders(const char *command, const char *file, const char *passes, const char *scenarios)
+{
+    enum { MOST = 1024 };
+    static const struct scenario *list[MOST], **end = list;
+    each_scenario(list_one, &end);
+    if (strcmp(command, "--orders-survivors") == 0)
+        return orders_check_survivors(list, file);
+    if (strcmp(command, "--orders-write") == 0)
+        return orders_write(list, file,
+                            (struct effort){(unsigned)strtoul(passes, NULL, 10),
+                                            (unsigned)strtoul(scenarios, NULL, 10)});
+    return orders_check(list, file);
+}
+
 int main(int argc, char **argv)
 {
     arena_init();
@@ -122,6 +148,8 @@ int main(int argc, char **argv)
     }
     if (strcmp(argv[1], "--hunt") == 0)
         return hunt_everywhere();
+    if (strncmp(argv[1], "--orders", strlen("--orders")) == 0 && argc > 2)
+        return orders(argv[1], argv[2], argc > 3 ? argv[3] : "2", argc > 4 ? argv[4] : "10");
     struct request request = {argv[1], NULL};
     each_scenario(is_meant, &request);
     if (request.found == NULL) {

@@ -25,6 +25,7 @@ struct store {
     uint32_t time; /* of the storing thread's clock; 0: before the run */
     uint8_t thread;
     bool seqcst;
+    bool weakened;              /* by a store whose order was made weaker */
     struct clock released;      /* what an acquire load of it takes over */
     uint32_t seen[MAX_THREADS]; /* when each thread first read it; 0: never */
 };
@@ -45,24 +46,6 @@ struct granule {
     uint8_t writer;
     uint32_t reads[MAX_THREADS];
 };
-
-enum { MAX_SITES = 512, MAX_SITE_NAMES = 4096 };
-
-/* A place in the source with one operation. */
-struct site {
-    const char *name;
-    enum memory_order order;    /* the one that is written there */
-    enum memory_order in_force; /* the one that is used */
-    bool loads, stores;
-};
-
-static struct site sites[MAX_SITES];
-static unsigned site_count;
-/* A name may be in the program several times: by the address of each. */
-static struct {
-    const char *name;
-    struct site *site;
-} site_names[MAX_SITE_NAMES];
 
 static struct word words[MAX_WORDS];
 static struct granule *granules;
@@ -176,7 +159,8 @@ static void read_from(struct store *store, enum memory_order order)
         join(&current->clock, &store->released);
 }
 
-static struct store *append(struct word *word, void *p, uint64_t value, enum memory_order order)
+static struct store *append(struct word *word, void *p, uint64_t value, enum memory_order order,
+                            const struct site *site)
 {
     word->newest = (uint8_t)((word->newest + 1) % HISTORY);
     if (word->count < HISTORY)
@@ -187,6 +171,7 @@ static struct store *append(struct word *word, void *p, uint64_t value, enum mem
     store->thread = (uint8_t)current->number;
     store->time = my_time();
     store->seqcst = order == SEQCST;
+    store->weakened = site->in_force != site->order;
     store->seen[current->number] = my_time();
     memcpy(p, &value, word->size);
     return store;
@@ -212,99 +197,29 @@ static unsigned choose_age(struct word *word, enum memory_order order)
     unsigned n = 0;
     do {
         options[n] = (struct option){KIND_VALUE, (uint8_t)n};
+        if (aged(word, n)->weakened)
+            choices_heat();
         n++;
     } while (n < word->count && !is_last(aged(word, n - 1), order));
     return choose(at, options, n, false);
 }
 
-static struct site *site_named(const char *name, enum memory_order order)
+static enum memory_order meet(struct site *site)
 {
-    for (unsigned i = 0; i < site_count; i++)
-        if (strcmp(sites[i].name, name) == 0 && sites[i].order == order)
-            return &sites[i];
-    if (site_count == MAX_SITES)
-        fail("the explorer has no room for so many atomic operations");
-    sites[site_count] = (struct site){name, order, order, false, false};
-    return &sites[site_count++];
-}
-
-/* The order in force where an operation stands. */
-static enum memory_order in_force(const char *name, enum memory_order order, bool loads,
-                                  bool stores)
-{
-    size_t at = ((uintptr_t)name * UINT64_C(0x9E3779B97F4A7C15)) >> 52;
-    while (site_names[at].name != name || site_names[at].site->order != order) {
-        if (site_names[at].name == NULL) {
-            site_names[at].name = name;
-            site_names[at].site = site_named(name, order);
-            break;
-        }
-        at = (at + 1) % MAX_SITE_NAMES;
-    }
-    struct site *site = site_names[at].site;
-    site->loads = site->loads || loads;
-    site->stores = site->stores || stores;
-    return site->in_force;
-}
-
-static unsigned weaker_orders(const struct site *site, enum memory_order weaker[])
-{
-    unsigned n = 0;
-    if (site->order == SEQCST)
-        weaker[n++] = !site->stores ? ACQ : !site->loads ? REL : ACQREL;
-    if (site->stores && site->loads && site->order >= ACQREL) {
-        weaker[n++] = ACQ;
-        weaker[n++] = REL;
-    } else if (site->order != RLX) {
-        weaker[n++] = RLX;
-    }
-    return n;
-}
-
-unsigned model_mutants(void)
-{
-    enum memory_order weaker[4];
-    unsigned n = 0;
-    for (unsigned i = 0; i < site_count; i++)
-        n += weaker_orders(&sites[i], weaker);
-    return n;
-}
-
-/* "pool/submit.c:12" of the path that the compiler was given. */
-static const char *short_name(const char *site)
-{
-    const char *src = strstr(site, "src/");
-    return src != NULL ? src + strlen("src/") : site;
-}
-
-const char *model_weaken(unsigned mutant)
-{
-    static const char *const names[] = {"relaxed", "acquire", "release", "acq_rel", "seq_cst"};
-    static char text[160];
-    enum memory_order weaker[4];
-    unsigned first = 0; /* mutant of the site */
-    for (unsigned i = 0; i < site_count; i++) {
-        struct site *site = &sites[i];
-        unsigned n = weaker_orders(site, weaker);
-        site->in_force = site->order;
-        if (mutant >= first && mutant - first < n) {
-            site->in_force = weaker[mutant - first];
-            (void)snprintf(text, sizeof text, "%s %s -> %s", short_name(site->name),
-                           names[site->order], names[site->in_force]);
-        }
-        first += n;
-    }
-    return text;
+    site->met += exploring() ? 1 : 0;
+    if (site->in_force != site->order)
+        choices_heat();
+    return (enum memory_order)site->in_force;
 }
 
 static void plain_write_before(const void *p, const char *site);
 
-uint64_t model_load(const void *p, size_t size, enum memory_order order, const char *site)
+uint64_t model_load(const void *p, size_t size, struct site *site)
 {
-    order = in_force(site, order, true, false);
-    point(p, false, "load", site);
-    model_check_address(p, site);
-    plain_write_before(p, site);
+    enum memory_order order = meet(site);
+    point(p, false, "load", site->place);
+    model_check_address(p, site->place);
+    plain_write_before(p, site->place);
     struct word *word = find(p, size);
     unsigned age = choose_age(word, order);
     struct store *store = aged(word, age);
@@ -313,13 +228,13 @@ uint64_t model_load(const void *p, size_t size, enum memory_order order, const c
     return store->value;
 }
 
-void model_store(void *p, size_t size, uint64_t value, enum memory_order order, const char *site)
+void model_store(void *p, size_t size, uint64_t value, struct site *site)
 {
-    order = in_force(site, order, false, true);
-    point(p, true, "store", site);
-    model_check_address(p, site);
-    plain_write_before(p, site);
-    struct store *store = append(find(p, size), p, cut(value, size), order);
+    enum memory_order order = meet(site);
+    point(p, true, "store", site->place);
+    model_check_address(p, site->place);
+    plain_write_before(p, site->place);
+    struct store *store = append(find(p, size), p, cut(value, size), order, site);
     if (releases(order)) {
         store->released = current->clock;
         current->clock.at[current->number]++;
@@ -327,13 +242,14 @@ void model_store(void *p, size_t size, uint64_t value, enum memory_order order, 
     trace("  := %llx", (unsigned long long)store->value);
 }
 
-static uint64_t change(struct word *word, void *p, uint64_t value, enum memory_order order)
+static uint64_t change(struct word *word, void *p, uint64_t value, enum memory_order order,
+                       const struct site *site)
 {
     struct store *before = aged(word, 0);
     uint64_t old = before->value;
     struct clock released = before->released; /* read-modify-writes carry a release on */
     read_from(before, order);
-    struct store *store = append(word, p, cut(value, word->size), order);
+    struct store *store = append(word, p, cut(value, word->size), order, site);
     store->released = released;
     if (releases(order)) {
         join(&store->released, &current->clock);
@@ -343,29 +259,27 @@ static uint64_t change(struct word *word, void *p, uint64_t value, enum memory_o
     return old;
 }
 
-uint64_t model_rmw(void *p, size_t size, enum rmw kind, uint64_t operand, enum memory_order order,
-                   const char *site)
+uint64_t model_rmw(void *p, size_t size, enum rmw kind, uint64_t operand, struct site *site)
 {
-    order = in_force(site, order, true, true);
-    point(p, true, kind == RMW_XCHG ? "exchange" : kind == RMW_ADD ? "add" : "or", site);
-    model_check_address(p, site);
-    plain_write_before(p, site);
+    enum memory_order order = meet(site);
+    point(p, true, kind == RMW_XCHG ? "exchange" : kind == RMW_ADD ? "add" : "or", site->place);
+    model_check_address(p, site->place);
+    plain_write_before(p, site->place);
     struct word *word = find(p, size);
     uint64_t old = aged(word, 0)->value;
     return change(word, p,
                   kind == RMW_XCHG  ? operand
                   : kind == RMW_ADD ? old + operand
                                     : old | operand,
-                  order);
+                  order, site);
 }
 
-bool model_cas(void *p, size_t size, void *expected, uint64_t value, enum memory_order order,
-               const char *site)
+bool model_cas(void *p, size_t size, void *expected, uint64_t value, struct site *site)
 {
-    order = in_force(site, order, true, true);
-    point(p, true, "cas", site);
-    model_check_address(p, site);
-    plain_write_before(p, site);
+    enum memory_order order = meet(site);
+    point(p, true, "cas", site->place);
+    model_check_address(p, site->place);
+    plain_write_before(p, site->place);
     struct word *word = find(p, size);
     struct store *newest = aged(word, 0);
     if (newest->value != read_memory(expected, size)) {
@@ -374,7 +288,7 @@ bool model_cas(void *p, size_t size, void *expected, uint64_t value, enum memory
         memcpy(expected, &newest->value, size);
         return false;
     }
-    (void)change(word, p, value, order);
+    (void)change(word, p, value, order, site);
     return true;
 }
 

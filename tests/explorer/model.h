@@ -17,11 +17,6 @@ uint64_t model_look(const void *p, size_t size, const char *operation, const cha
 void model_take(const void *lock);
 void model_leave(const void *lock);
 
-/* Weakening: the orders that runs have met so far, each with the next weaker ones, are mutants 0 to
- * model_mutants() - 1. model_weaken makes one of them happen from now on, and says what it is. */
-unsigned model_mutants(void);
-const char *model_weaken(unsigned mutant);
-
 /* A plain access: fails if it races with another thread's. */
 void model_plain(const void *address, size_t size, bool writes, const void *code);
 

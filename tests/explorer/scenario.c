@@ -104,10 +104,3 @@ void drop(void *memory)
 {
     weir__free(memory);
 }
-
-int count_run(weir_context *ctx, void *arg)
-{
-    (void)ctx;
-    ++*(unsigned *)arg;
-    return 0;
-}

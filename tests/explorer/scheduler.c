@@ -494,9 +494,19 @@ void explore_begin(void)
     explores = true;
 }
 
+/* Whoever looks at what is left when the exploring is over looks at all that was done. */
+static void know_everything(void)
+{
+    for (unsigned i = 0; i < thread_count; i++)
+        for (int j = 0; j < MAX_THREADS; j++)
+            if (current->clock.at[j] < vthread_get(i)->clock.at[j])
+                current->clock.at[j] = vthread_get(i)->clock.at[j];
+}
+
 void explore_end(void)
 {
     explores = false;
+    know_everything();
 }
 
 bool exploring(void)
@@ -507,6 +517,8 @@ bool exploring(void)
 void settle(void)
 {
     block(SETTLING, NULL);
+    if (!explores)
+        know_everything();
 }
 
 void instant(int64_t at)

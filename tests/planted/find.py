@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: MIT
 """Runs what must find each planted bug, and says who found it and after how many schedules.
 
-The explorer must find every bug. A bug that real threads can show has a test with threads too, which
-must fail, or hang, or crash; it gets several tries of a few seconds, since it depends on luck.
+The explorer must find every bug. A bug that real threads can show has a test with threads too,
+which must fail, or hang, or crash; it gets several tries of a few seconds, since it depends on
+luck.
 
 Usage: find.py (BUG EXPLORER [TEST])...
 """

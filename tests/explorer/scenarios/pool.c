@@ -249,6 +249,26 @@ static void no_submitter_sleeps_while_there_is_room(void)
     drop(crowd);
 }
 
+/* CALLER_RUNS: whoever finds the pool full runs its task itself; a drain counts with it. */
+static void callers_run_against_drain(void)
+{
+    struct work *work = make(sizeof *work);
+    work->pool = new_pool(
+        WEIR_POOL_OPTIONS(.workers = 1, .capacity = 1, .overflow = WEIR_OVERFLOW_CALLER_RUNS));
+    explore_begin();
+    struct vthread *second = start(submit_second, work);
+    submit_first(work);
+    int err = weir_pool_drain(work->pool);
+    check(err == 0);
+    for (unsigned i = 0; i < EACH; i++)
+        check(work->runs[0][i] == 1);
+    finish(second);
+    explore_end();
+    end_pool(work->pool);
+    check_runs(work);
+    drop(work);
+}
+
 /* DROP_OLDEST. */
 
 struct eviction {
@@ -339,7 +359,56 @@ static void tasks_that_wait_for_each_other(void)
     drop(crowd);
 }
 
+/* A pool is made, or not: what its workers did at their start is seen, and none is left. */
+
+struct crew {
+    unsigned started[2], stopped[2];
+    int err; /* of the second worker */
+};
+
+static int note_start(unsigned index, void *user)
+{
+    struct crew *crew = user;
+    crew->started[index]++;
+    return index == 1 ? crew->err : 0;
+}
+
+static void note_stop(unsigned index, void *user)
+{
+    ((struct crew *)user)->stopped[index]++;
+}
+
+static void make_pool_with(int err_of_second)
+{
+    struct crew *crew = make(sizeof *crew);
+    crew->err = err_of_second;
+    weir_pool *pool = NULL;
+    explore_begin();
+    int err = weir_pool_new(&pool, WEIR_POOL_OPTIONS(.workers = 2, .capacity = 1,
+                                                     .on_worker_start = note_start,
+                                                     .on_worker_stop = note_stop, .user = crew));
+    check(err == err_of_second);
+    check(crew->started[0] == 1 && crew->started[1] == 1);
+    weir_pool_free(pool);
+    explore_end();
+    check(crew->stopped[0] == 1 && crew->stopped[1] == (err == 0 ? 1U : 0U));
+    drop(crew);
+}
+
+static void make_pool(void)
+{
+    make_pool_with(0);
+}
+
+static void make_no_pool(void)
+{
+    make_pool_with(-EIO);
+}
+
 const struct scenario pool_scenarios[] = {
+    {"callers run their tasks, against drain", callers_run_against_drain, false},
+    {"a pool is made", make_pool, false},
+    {"a pool is not made", make_no_pool, false},
     {"exactly as many as the capacity", exactly_as_many_as_the_capacity, false},
     {"never falsely full", never_falsely_full, false},
     {"free slots go round", free_slots_go_round, false},

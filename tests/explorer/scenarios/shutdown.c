@@ -6,6 +6,7 @@ struct work {
     weir_pool *pool;
     unsigned accepted, refused;
     unsigned ends[3]; /* 1: it ran, DROPPED: it was dropped */
+    weir_waitgroup started;
 };
 
 enum { DROPPED = 100 };
@@ -110,19 +111,26 @@ static int submit_from_inside(weir_context *ctx, void *arg)
 {
     struct work *work = arg;
     (void)ctx;
+    weir_waitgroup_done(&work->started);
     submit_three(work);
     return 0;
 }
 
 /* The pool's own tasks may still submit while it drains; nothing accepted is lost. */
-static void shutdown_against_a_task_that_submits(int64_t soft_deadline)
+static void shutdown_against_a_task_that_submits(int64_t soft_deadline, unsigned workers)
 {
     struct work *work = make(sizeof *work);
-    work->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 2, .capacity = 1, .on_drop = count_drop));
+    work->pool =
+        new_pool(WEIR_POOL_OPTIONS(.workers = workers, .capacity = 1, .on_drop = count_drop));
+    weir_waitgroup_add(&work->started, 1);
     explore_begin();
     weir_task task = WEIR_TASK_INIT;
     int err = weir_pool_submit_task(work->pool, &task, submit_from_inside, work, NULL);
     check(err == 0);
+    if (workers == 1) {
+        err = weir_waitgroup_wait(&work->started);
+        check(err == 0);
+    }
     err = weir_pool_shutdown(work->pool, soft_deadline, WEIR_FOREVER, NULL);
     check(err == 0);
     explore_end();
@@ -139,12 +147,18 @@ static void shutdown_against_a_task_that_submits(int64_t soft_deadline)
 
 static void soft_shutdown_against_a_task_that_submits(void)
 {
-    shutdown_against_a_task_that_submits(WEIR_FOREVER);
+    shutdown_against_a_task_that_submits(WEIR_FOREVER, 2);
 }
 
 static void hard_shutdown_against_a_task_that_submits(void)
 {
-    shutdown_against_a_task_that_submits(0);
+    shutdown_against_a_task_that_submits(0, 2);
+}
+
+/* With one worker what it submits soon runs in place. */
+static void hard_shutdown_against_a_task_that_runs_in_place(void)
+{
+    shutdown_against_a_task_that_submits(0, 1);
 }
 
 /* Drains under a task that is cancelled while its submit finds the pool full. */
@@ -249,6 +263,8 @@ const struct scenario shutdown_scenarios[] = {
     {"two shutdowns", two_shutdowns, false},
     {"soft shutdown against a task that submits", soft_shutdown_against_a_task_that_submits, false},
     {"hard shutdown against a task that submits", hard_shutdown_against_a_task_that_submits, false},
+    {"hard shutdown against a task in place", hard_shutdown_against_a_task_that_runs_in_place,
+     false},
     {"drain against cancel of a refused task", drain_against_cancel_of_a_refused_task, false},
     {"soft shutdown against submit", soft_shutdown_against_submit, false},
     {"hard shutdown against submit", hard_shutdown_against_submit, false},

@@ -217,7 +217,116 @@ static void cancel_against_a_slot_that_is_used_again(void)
     end_work(work);
 }
 
+/* Observers that never block: what they see as over is over, with all that it did. */
+
+static bool over_by_state(struct work *work)
+{
+    return weir_task_state(work->task) == WEIR_DONE;
+}
+
+static bool over_by_status(struct work *work)
+{
+    return weir_task_status(work->task) == 0;
+}
+
+static bool over_by_try_wait(struct work *work)
+{
+    return weir_task_try_wait(work->task) == 0;
+}
+
+static void look(bool (*over)(struct work *work))
+{
+    struct work *work = new_work(1, 1);
+    explore_begin();
+    for (unsigned lap = 1; lap <= 3; lap++) {
+        submit(work);
+        while (!over(work))
+            give_way("a live task");
+        check(work->runs == lap && work->ends == lap);
+    }
+    drop(work->task);
+    explore_end();
+    end_work(work);
+}
+
+static void look_at_the_state(void)
+{
+    look(over_by_state);
+}
+
+static void look_at_the_status(void)
+{
+    look(over_by_status);
+}
+
+static void look_by_try_wait(void)
+{
+    look(over_by_try_wait);
+}
+
+/* A task submits another to its own pool, which is full, while somebody cancels that one: it may be
+ * taken between the look at the full ring and the refusal. */
+static int submit_to_own_full_pool(weir_context *ctx, void *arg)
+{
+    struct work *work = arg;
+    (void)ctx;
+    int err = weir_pool_submit(work->pool, run, work);
+    check(err == 0);
+    err = weir_pool_try_submit_task(work->pool, work->task, run, work,
+                                    WEIR_TASK_OPTIONS(.on_done = told));
+    check(err == 0 || err == -EAGAIN);
+    return 0;
+}
+
+static void cancel_against_a_refusal_on_a_worker(void)
+{
+    struct work *work = new_work(1, 1);
+    explore_begin();
+    int err = weir_pool_submit(work->pool, submit_to_own_full_pool, work);
+    check(err == 0);
+    struct vthread *canceller = start(cancel_lap_after_lap, work);
+    finish(canceller);
+    err = weir_pool_drain(work->pool);
+    check(err == 0);
+    explore_end();
+    check(work->ends == (unsigned)work->cancelled && work->runs == 1);
+    drop(work->task);
+    end_work(work);
+}
+
+/* The same from outside, with a worker that is held up: the pool stays full. */
+static void cancel_against_a_refusal(void)
+{
+    struct work *work = new_work(1, 1);
+    weir_waitgroup *gate = make(sizeof *gate);
+    weir_waitgroup_add(gate, 1);
+    int err = weir_pool_submit(work->pool, wait_at_gate, gate);
+    check(err == 0);
+    settle();
+    err = weir_pool_submit(work->pool, run, work);
+    check(err == 0);
+    explore_begin();
+    struct vthread *canceller = start(cancel_lap_after_lap, work);
+    err = weir_pool_try_submit_task(work->pool, work->task, run, work,
+                                    WEIR_TASK_OPTIONS(.on_done = told));
+    check(err == 0 || err == -EAGAIN);
+    finish(canceller);
+    check(work->ends == (err == 0 ? 1U : 0U) && work->cancelled == (err == 0 ? 1 : 0));
+    explore_end();
+    weir_waitgroup_done(gate);
+    end_pool(work->pool);
+    check(work->runs == 1);
+    drop(gate);
+    drop(work->task);
+    drop(work);
+}
+
 const struct scenario task_scenarios[] = {
+    {"cancel against a refusal", cancel_against_a_refusal, false},
+    {"a look at a task's state", look_at_the_state, false},
+    {"a look at a task's status", look_at_the_status, false},
+    {"a look at a task by try_wait", look_by_try_wait, false},
+    {"cancel against a refusal on a worker", cancel_against_a_refusal_on_a_worker, false},
     {"cancel against start, lap after lap", cancel_against_start_lap_after_lap, false},
     {"cancel against a slot that is used again", cancel_against_a_slot_that_is_used_again, false},
     {"a task is freed after its wait", task_is_freed_after_wait, false},

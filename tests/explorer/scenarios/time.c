@@ -319,7 +319,36 @@ static void task_cancel_against_its_kept_context(void)
     end_work(work);
 }
 
+/* A task cancels its own context, of which it has kept a reference, while it is cancelled from
+ * outside. */
+static int cancel_kept_context(weir_context *ctx, void *arg)
+{
+    struct work *work = arg;
+    work->ctx = weir_context_ref(ctx);
+    weir_context_cancel(ctx, -EIO);
+    check(weir_context_err(ctx) == -ECANCELED);
+    return 0;
+}
+
+static void task_that_cancels_its_kept_context(void)
+{
+    struct work *work = new_work(1);
+    work->task = make(sizeof *work->task);
+    explore_begin();
+    int err = weir_pool_submit_task(work->pool, work->task, cancel_kept_context, work, NULL);
+    check(err == 0);
+    struct vthread *canceller = start(cancel_task, work);
+    err = weir_task_wait(work->task);
+    check(err == 0);
+    finish(canceller);
+    drop(work->task);
+    explore_end();
+    weir_context_unref(work->ctx);
+    end_work(work);
+}
+
 const struct scenario time_scenarios[] = {
+    {"a task cancels its kept context", task_that_cancels_its_kept_context, false},
     {"a wait against its deadline", wait_against_its_deadline, false},
     {"context cancel against wait", context_cancel_against_wait, false},
     {"context cancel wakes every waiter", context_cancel_wakes_every_waiter, false},

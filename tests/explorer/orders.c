@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: MIT */
+#include "orders.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/atomic.h"
+#include "choices.h"
+#include "explore.h"
+#include "sites.h"
+
+enum { MAX_SCENARIOS = 256, LINE = 512, REASON = 320, SECONDS = 600 };
+
+/* A line of the file, or what takes its place. */
+struct answer {
+    bool known, killed;
+    const struct scenario *killer;
+    unsigned pass;
+    unsigned long runs;
+    char reason[REASON];
+};
+
+/* What a child that hunts tells, and that it was at when it crashed. */
+struct report {
+    volatile bool killed;
+    volatile unsigned scenario, pass;
+    volatile unsigned long runs;
+};
+
+static const struct mutant *mutants;
+static unsigned mutant_count, site_count, scenario_count;
+static struct answer *answers;
+static struct report *told;
+/* How much of a scenario is about a site, by scenario and site; 0: it does not come to it. */
+static double *shares;
+
+/* Memory that children write into. */
+static void *shared(size_t size)
+{
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) {
+        perror("explorer: mmap");
+        exit(EXIT_FAILURE);
+    }
+    return memory;
+}
+
+static void start_up(const struct scenario *const list[])
+{
+    while (list[scenario_count] != NULL)
+        scenario_count++;
+    site_count = sites_collect();
+    mutant_count = mutants_all(&mutants);
+    answers = shared(mutant_count * sizeof *answers);
+    shares = calloc((size_t)scenario_count * site_count, sizeof *shares);
+    told = shared(sizeof *told);
+    if (shares == NULL)
+        exit(EXIT_FAILURE);
+}
+
+/* The file. */
+
+static const struct scenario *scenario_named(const struct scenario *const list[], const char *name)
+{
+    for (unsigned i = 0; list[i] != NULL; i++)
+        if (strcmp(list[i]->name, name) == 0)
+            return list[i];
+    return NULL;
+}
+
+/* Fills in an answer; NULL, or what is wrong with the line. */
+static const char *read_answer(const struct scenario *const list[], char *text,
+                               struct answer *ret_answer)
+{
+    char scenario[128], pass[32];
+    unsigned long runs;
+    struct answer answer = {.known = true};
+    if (sscanf(text, " killed by \"%127[^\"]\" (%31[^,], %lu)", scenario, pass, &runs) == 3) {
+        answer.killed = true;
+        answer.killer = scenario_named(list, scenario);
+        answer.runs = runs;
+        while (answer.pass < HUNT_PASSES && strcmp(hunt_name(answer.pass), pass) != 0)
+            answer.pass++;
+        if (answer.killer == NULL || answer.pass == HUNT_PASSES)
+            return "names a scenario or a pass that is not there";
+    } else if (strncmp(text, " survives: ", strlen(" survives: ")) == 0) {
+        (void)snprintf(answer.reason, sizeof answer.reason, "%s", text + strlen(" survives: "));
+        answer.reason[strcspn(answer.reason, "\n")] = '\0';
+    } else {
+        return "says neither \"killed by\" nor \"survives\"";
+    }
+    *ret_answer = answer;
+    return NULL;
+}
+
+/* Reads the answers; returns how many lines are wrong, telling of each if `tell`. */
+static unsigned read_file(const struct scenario *const list[], const char *file, bool tell)
+{
+    FILE *from = fopen(file, "r");
+    char line[LINE];
+    unsigned wrong = 0;
+    while (from != NULL && fgets(line, sizeof line, from) != NULL) {
+        if (line[0] == '#' || line[0] == '\n')
+            continue;
+        char *colon = strchr(line, ':');
+        unsigned i = 0;
+        const char *why = "is no mutant of this program";
+        if (colon != NULL) {
+            *colon = '\0';
+            while (i < mutant_count && strcmp(mutants[i].name, line) != 0)
+                i++;
+            if (i < mutant_count)
+                why =
+                    answers[i].known ? "is there twice" : read_answer(list, colon + 1, &answers[i]);
+        }
+        wrong += why != NULL;
+        if (why != NULL && tell)
+            (void)printf("%s: %s\n", line, why);
+    }
+    if (from == NULL && tell) {
+        perror(file);
+        wrong++;
+    }
+    if (from != NULL)
+        (void)fclose(from);
+    return wrong;
+}
+
+/* Hunting for a mutant. */
+
+/* Which sites each scenario comes to: without a mutant, in the first passes. */
+static void find_shares(const struct scenario *const list[])
+{
+    for (unsigned s = 0; s < scenario_count; s++) {
+        unsigned long runs;
+        double all = 1;
+        sites_forget();
+        for (unsigned pass = 0; pass < 4; pass++)
+            (void)hunt(list[s], pass, 300, &runs);
+        for (unsigned i = 0; i < site_count; i++)
+            all += site_met(i);
+        for (unsigned i = 0; i < site_count; i++)
+            shares[s * site_count + i] = site_met(i) / all;
+    }
+}
+
+static bool is_reached(unsigned site)
+{
+    for (unsigned s = 0; s < scenario_count; s++)
+        if (shares[s * site_count + site] > 0)
+            return true;
+    return false;
+}
+
+/* In a child, because a library that is broken may crash. Returns whether it was killed. */
+static bool in_child(void (*run)(const void *arg), const void *arg)
+{
+    *told = (struct report){false, 0, 0, 0};
+    (void)fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        (void)alarm(SECONDS);
+        run(arg);
+        _exit(EXIT_SUCCESS);
+    }
+    int status;
+    if (child < 0 || waitpid(child, &status, 0) < 0) {
+        perror("explorer");
+        exit(EXIT_FAILURE);
+    }
+    return told->killed || !WIFEXITED(status);
+}
+
+/* What the explorer has no room for is no find. */
+static bool is_find(const char *why)
+{
+    return why != NULL && strstr(why, "the explorer") == NULL;
+}
+
+static void hunt_one(const struct scenario *scenario, unsigned number, unsigned pass, unsigned most)
+{
+    unsigned long runs = 0;
+    told->scenario = number;
+    told->pass = pass;
+    told->runs = most;
+    told->killed = is_find(hunt(scenario, pass, most, &runs));
+    told->runs = runs;
+}
+
+struct hunting {
+    const struct scenario *const *list;
+    const struct mutant *mutant;
+    const struct answer *answer; /* which killed it before; else NULL, and: */
+    struct effort effort;
+};
+
+/* After an edit it may take longer than it did. */
+static void hunt_again(const void *arg)
+{
+    const struct hunting *h = arg;
+    mutant_apply(h->mutant);
+    hunt_one(h->answer->killer, 0, h->answer->pass, 4 * (unsigned)h->answer->runs + 1000);
+}
+
+static unsigned sorted_for; /* the site */
+
+static int compare_shares(const void *left, const void *right)
+{
+    double a = shares[*(const unsigned *)left * site_count + sorted_for];
+    double b = shares[*(const unsigned *)right * site_count + sorted_for];
+    return (a < b) - (a > b);
+}
+
+/* Those that are most about the site first. */
+static void hunt_everywhere(const void *arg)
+{
+    const struct hunting *h = arg;
+    unsigned order[MAX_SCENARIOS];
+    for (unsigned s = 0; s < scenario_count; s++)
+        order[s] = s;
+    sorted_for = h->mutant->site;
+    qsort(order, scenario_count, sizeof order[0], compare_shares);
+    mutant_apply(h->mutant);
+    for (unsigned pass = 0; pass < h->effort.passes; pass++)
+        for (unsigned i = 0; i < scenario_count && i < h->effort.scenarios; i++) {
+            if (shares[order[i] * site_count + sorted_for] == 0)
+                break;
+            hunt_one(h->list[order[i]], order[i], pass, 0);
+            if (told->killed)
+                return;
+        }
+}
+
+static bool kill_again(const struct scenario *const list[], unsigned i)
+{
+    struct hunting h = {list, &mutants[i], &answers[i], {0, 0}};
+    return in_child(hunt_again, &h);
+}
+
+static bool kill_somewhere(const struct scenario *const list[], unsigned i, struct effort effort)
+{
+    struct hunting h = {list, &mutants[i], NULL, effort};
+    return in_child(hunt_everywhere, &h);
+}
+
+/* The three commands. */
+
+int orders_check(const struct scenario *const list[], const char *file)
+{
+    start_up(list);
+    unsigned wrong = read_file(list, file, true), killed = 0, survivors = 0;
+    find_shares(list);
+    for (unsigned i = 0; i < mutant_count; i++) {
+        const char *why = NULL;
+        if (!is_reached(mutants[i].site)) {
+            why = "is where no scenario comes to";
+        } else if (!answers[i].known) {
+            why = "is not in the file";
+        } else if (!answers[i].killed) {
+            survivors++;
+            why = answers[i].reason[0] == '\0' ? "survives without a reason" : NULL;
+        } else if (kill_again(list, i)) {
+            killed++;
+        } else {
+            why = "was not killed";
+        }
+        wrong += why != NULL;
+        if (why != NULL)
+            (void)printf("%s %s\n", mutants[i].name, why);
+    }
+    (void)printf("orders: %u sites, %u weaker orders, %u killed, %u said to survive; %u wrong\n",
+                 site_count, mutant_count, killed, survivors, wrong);
+    return wrong == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int orders_check_survivors(const struct scenario *const list[], const char *file)
+{
+    start_up(list);
+    unsigned wrong = read_file(list, file, true), survivors = 0;
+    find_shares(list);
+    for (unsigned i = 0; i < mutant_count; i++) {
+        if (!answers[i].known || answers[i].killed)
+            continue;
+        survivors++;
+        if (!kill_somewhere(list, i, (struct effort){HUNT_PASSES, MAX_SCENARIOS}))
+            continue;
+        wrong++;
+        (void)printf("%s is killed by \"%s\"\n", mutants[i].name, list[told->scenario]->name);
+    }
+    (void)printf("orders: %u survivors, tried in all scenarios that come to them; %u wrong\n",
+                 survivors, wrong);
+    return wrong == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static void answer_anew(const struct scenario *const list[], unsigned i, struct effort effort)
+{
+    struct answer *answer = &answers[i];
+    if (answer->known && answer->killed && kill_again(list, i)) {
+        answer->runs = told->runs;
+    } else if (kill_somewhere(list, i, effort)) {
+        answer->killed = true;
+        answer->killer = list[told->scenario];
+        answer->pass = told->pass;
+        answer->runs = told->runs;
+    } else {
+        answer->killed = false;
+    }
+}
+
+/* Whoever survives without any order survives with some. */
+static void answer_half(const struct scenario *const list[], unsigned half, struct effort effort)
+{
+    bool weakest_survives = false;
+    for (unsigned i = 0; i < mutant_count; i++) {
+        if (mutants[i].site % 2 != half)
+            continue;
+        bool weakest = mutants[i].order == RLX;
+        if (weakest || !weakest_survives)
+            answer_anew(list, i, effort);
+        else
+            answers[i].killed = false;
+        if (weakest)
+            weakest_survives = !answers[i].killed;
+        (void)printf("%s %s\n", mutants[i].name,
+                     answers[i].killed             ? answers[i].killer->name
+                     : is_reached(mutants[i].site) ? "SURVIVES"
+                                                   : "IS NOT REACHED");
+    }
+}
+
+static void write_file(const char *file)
+{
+    FILE *to = fopen(file, "w");
+    if (to == NULL) {
+        perror(file);
+        exit(EXIT_FAILURE);
+    }
+    (void)fputs("# Each memory order of the library made weaker, and who notices. Written by\n"
+                "# explorer --orders-write FILE; the reasons are written by hand, and kept.\n",
+                to);
+    for (unsigned i = 0; i < mutant_count; i++) {
+        if (i == 0 || mutants[i].site != mutants[i - 1].site)
+            (void)fputc('\n', to);
+        (void)fprintf(to, "%s: ", mutants[i].name);
+        if (answers[i].killed)
+            (void)fprintf(to, "killed by \"%s\" (%s, %lu)\n", answers[i].killer->name,
+                          hunt_name(answers[i].pass), answers[i].runs);
+        else
+            (void)fprintf(to, "survives: %s\n", answers[i].reason);
+    }
+    if (fclose(to) != 0) {
+        perror(file);
+        exit(EXIT_FAILURE);
+    }
+}
+
+int orders_write(const struct scenario *const list[], const char *file, struct effort effort)
+{
+    start_up(list);
+    (void)read_file(list, file, false);
+    find_shares(list);
+    pid_t helper = fork(); /* every other site is its */
+    if (helper == 0) {
+        told = shared(sizeof *told);
+        answer_half(list, 1, effort);
+        _exit(EXIT_SUCCESS);
+    }
+    answer_half(list, 0, effort);
+    if (helper < 0 || waitpid(helper, NULL, 0) < 0)
+        return EXIT_FAILURE;
+    unsigned survivors = 0;
+    for (unsigned i = 0; i < mutant_count; i++)
+        survivors += !answers[i].killed;
+    write_file(file);
+    (void)printf("orders: %u sites, %u weaker orders, %u survive\n", site_count, mutant_count,
+                 survivors);
+    return EXIT_SUCCESS;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* orders.h - every memory order of the library is made weaker, one at a time: which scenario
+ * notices? The answers are a file, one line for each mutant (see sites.h):
+ *
+ *     MUTANT: killed by "SCENARIO" (PASS, RUNS)
+ *     MUTANT: survives: REASON
+ */
+#ifndef WEIR_TESTS_EXPLORER_ORDERS_H
+#define WEIR_TESTS_EXPLORER_ORDERS_H
+
+#include "scenario.h"
+
+/* How hard a mutant is tried: so many of a hunt's passes, in so many scenarios: those that are most
+ * about its site. */
+struct effort {
+    unsigned passes, scenarios;
+};
+
+/* A scenario list is ended by NULL. Each returns an exit code. */
+
+/* The file and the program have the same mutants; who is said to be killed is, by that scenario. */
+int orders_check(const struct scenario *const list[], const char *file);
+/* Who is said to survive survives every scenario that comes to it. */
+int orders_check_survivors(const struct scenario *const list[], const char *file);
+/* Writes the file anew. What is in it is tried first, and the reasons are kept. */
+int orders_write(const struct scenario *const list[], const char *file, struct effort effort);
+
+#endif
