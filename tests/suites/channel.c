@@ -13,6 +13,7 @@
 
 #include "support/abort.h"
 #include "support/gate.h"
+#include "support/pools.h"
 #include "support/threads.h"
 #include "weir.h"
 
@@ -311,6 +312,32 @@ START_TEST(a_call_that_timed_out_leaves_no_residue)
 }
 END_TEST
 
+static int receive_in_task(weir_context *ctx, void *channel)
+{
+    int number = 0;
+    return weir_channel_recv_until(channel, &number, ctx, WEIR_FOREVER);
+}
+
+START_TEST(a_task_that_waits_ends_when_it_is_cancelled)
+{
+    weir_pool *pool = new_pool(1, 2);
+    weir_channel *channel = new_channel(sizeof(int), 1);
+    weir_task task = WEIR_TASK_INIT, next = WEIR_TASK_INIT;
+    ck_assert_int_eq(weir_pool_submit_task(pool, &task, receive_in_task, channel, NULL), 0);
+    ck_assert_int_eq(weir_pool_submit_task(pool, &next, receive_in_task, channel, NULL), 0);
+    while (weir_task_state(&task) != WEIR_RUNNING)
+        (void)!weir_sleep_until(NULL, weir_after(1000));
+    ck_assert_int_eq(weir_task_cancel(&task), -EINPROGRESS);
+    ck_assert_int_eq(weir_task_wait(&task), 0);
+    ck_assert_int_eq(weir_task_status(&task), -ECANCELED);
+    send(channel, 1);
+    ck_assert_int_eq(weir_task_wait(&next), 0);
+    ck_assert_int_eq(weir_task_status(&next), 0);
+    finish_pool(pool);
+    weir_channel_free(channel);
+}
+END_TEST
+
 /* Closing. */
 
 START_TEST(a_closed_channel_gives_what_is_there_and_then_ends)
@@ -547,6 +574,7 @@ Suite *weir_suite(void)
     tcase_add_test(giving_up, a_cancelled_call_leaves_no_residue);
     tcase_add_test(giving_up, a_cancelled_send_leaves_no_element);
     tcase_add_test(giving_up, a_call_that_timed_out_leaves_no_residue);
+    tcase_add_test(giving_up, a_task_that_waits_ends_when_it_is_cancelled);
     TCase *closing = add_group(suite, "closing");
     tcase_add_test(closing, a_closed_channel_gives_what_is_there_and_then_ends);
     tcase_add_test(closing, close_wakes_everybody);
