@@ -192,7 +192,8 @@ static bool call_done(void *arg)
 
 int weir__channel_wait(struct call *call, weir_context *ctx, int64_t deadline)
 {
-    for (int i = 0; i < YIELDS; i++) {
+    int64_t end = weir_now() + YIELD_NS;
+    while (weir_now() < end) {
         if (call_done(call))
             return 0;
         weir__thread_yield();

@@ -24,9 +24,9 @@
 #include "base/list.h"
 #include "sync/mutex.h"
 
-/* How often a call gives its core away before it sleeps: as long as a sleep and a wake would take,
- * in which a peer has mostly come. */
-enum { YIELDS = 40 };
+/* How long a call gives its core away before it sleeps: as long as a sleep and a wake would take,
+ * in which a peer has mostly come. By the clock, since one yield may last a whole time slice. */
+enum { YIELD_NS = 20000 };
 
 enum { CALL_WAITING, CALL_TAKEN, CALL_DONE, CALL_GONE };
 

@@ -351,7 +351,7 @@ END_TEST
 
 /* Many threads: half of them select among all channels to send, half to receive. */
 
-enum { CHANNELS = WEIR_SELECT_MAX, THREADS = 8, EACH = 1500 };
+enum { CHANNELS = WEIR_SELECT_MAX, THREADS = 8, EACH = 800 };
 
 struct crowd {
     weir_channel *channels[CHANNELS];

@@ -6,7 +6,7 @@
 #include "flow/channel.h"
 
 /* See small/flow and small/sync. */
-_Static_assert(YIELDS == 0 && ROUNDS == 0, "calls sleep at once when built for the explorer");
+_Static_assert(YIELD_NS == 0 && ROUNDS == 0, "calls sleep at once when built for the explorer");
 
 enum { SOON = 2000 };
 
