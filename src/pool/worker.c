@@ -13,10 +13,13 @@
  * other.
  *
  * A thread that dies in a task (pthread_exit, thread cancellation) is replaced as the stack is
- * unwound; its replacement joins it. If no thread can be made, the dying one goes on as a worker
- * from within its cleanup.
+ * unwound; its replacement joins it. If no thread can be made, the dying one goes on as a worker: it
+ * jumps out of its cleanup back to where it began. (To serve within the cleanup would not do: not
+ * all compilers let a second death unwind through a cleanup, and each one would take more stack.)
  */
 #include "pool/pool.h"
+
+#include <setjmp.h>
 
 #include "base/unwind.h"
 
@@ -122,10 +125,9 @@ static void left(struct weir__worker *worker)
 
 struct service {
     struct weir__worker *worker;
+    jmp_buf *begin; /* where a thread that dies and cannot be replaced goes on */
     bool done;
 };
-
-static void serve_for_life(struct weir__worker *worker);
 
 static void replace_if_dying(struct service *service)
 {
@@ -142,7 +144,7 @@ static void replace_if_dying(struct service *service)
     worker->has_predecessor = false;
     if (worker->pool->on_worker_start != NULL)
         (void)worker->pool->on_worker_start(worker->index, worker->pool->user);
-    serve_for_life(worker);
+    longjmp(*service->begin, 1);
 }
 
 static void leave_pool(struct weir__worker *worker)
@@ -155,12 +157,20 @@ static void leave_pool(struct weir__worker *worker)
         &pool->alive); /* only the address: the pool is freed after this thread is joined */
 }
 
-static void serve_for_life(struct weir__worker *worker)
+static void serve_once(struct weir__worker *worker, jmp_buf *begin)
 {
-    struct service service ON_LEAVE(replace_if_dying) = {worker, false};
+    struct service service ON_LEAVE(replace_if_dying) = {worker, begin, false};
     serve(worker);
     leave_pool(worker);
     service.done = true;
+}
+
+/* In a function of its own: no variable changes between setjmp and longjmp. */
+static __attribute__((noinline)) void serve_for_life(struct weir__worker *worker)
+{
+    jmp_buf begin;
+    (void)setjmp(begin);
+    serve_once(worker, &begin);
 }
 
 static void *worker_main(void *arg)
