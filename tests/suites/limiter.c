@@ -122,6 +122,16 @@ START_TEST(a_fraction_of_a_token_a_second)
 }
 END_TEST
 
+START_TEST(a_token_that_takes_days_is_not_early)
+{
+    const int64_t token = 1000000000000015; /* 50 bits, and odd */
+    weir_limiter limiter = new_limiter(1e9 / (double)token, 1);
+    ck_assert_int_eq(weir_limiter_allow_at(&limiter, 1, 0), 0);
+    ck_assert_int_eq(weir_limiter_allow_at(&limiter, 1, token - 5), -EAGAIN);
+    ck_assert_int_eq(weir_limiter_allow_at(&limiter, 1, token + 20), 0);
+}
+END_TEST
+
 START_TEST(reserve_tells_when)
 {
     weir_limiter limiter = new_limiter(4, 2);
@@ -420,6 +430,17 @@ START_TEST(a_debt_stays_when_the_rate_changes)
     ck_assert_int_eq(weir_limiter_reserve_at(&limiter, 1, WEIR_S(1000)), -EDEADLK);
     ck_assert_int_eq(weir_limiter_set_rate_at(&limiter, 3, WEIR_S(1000)), 0);
     ck_assert_int_eq(weir_limiter_reserve_at(&limiter, 1, WEIR_S(1000)), WEIR_S(2));
+}
+END_TEST
+
+/* One nanosecond after it began, the debt is a little less than a token, and counts as one. */
+START_TEST(a_part_of_a_token_is_owed_as_a_whole_one)
+{
+    weir_limiter limiter = new_limiter(3, 1);
+    ck_assert_int_eq(weir_limiter_reserve_at(&limiter, 1, 0), 0);
+    ck_assert_int_eq(weir_limiter_reserve_at(&limiter, 1, 0), 333333334);
+    ck_assert_int_eq(weir_limiter_set_rate_at(&limiter, 1e9, 1), 0);
+    ck_assert_int_eq(weir_limiter_reserve_at(&limiter, 1, 1), 2);
 }
 END_TEST
 
@@ -728,6 +749,7 @@ Suite *weir_suite(void)
     tcase_add_test(contract, each_token_comes_at_its_nanosecond);
     tcase_add_test(contract, as_many_tokens_a_second_as_the_rate_says);
     tcase_add_test(contract, a_fraction_of_a_token_a_second);
+    tcase_add_test(contract, a_token_that_takes_days_is_not_early);
     tcase_add_test(contract, reserve_tells_when);
     tcase_add_test(contract, none_of_nothing_and_too_much);
     tcase_add_test(contract, a_rate_of_0_gives_the_burst_and_nothing_after_it);
@@ -742,6 +764,7 @@ Suite *weir_suite(void)
     TCase *rate = add_group(suite, "rate");
     tcase_add_test(rate, what_is_in_the_bucket_stays_when_the_rate_changes);
     tcase_add_test(rate, a_debt_stays_when_the_rate_changes);
+    tcase_add_test(rate, a_part_of_a_token_is_owed_as_a_whole_one);
     tcase_add_test(rate, changes_of_the_rate_make_no_tokens);
     tcase_add_test(rate, no_span_has_more_than_the_fastest_rate_gives);
     tcase_add_test(rate, a_change_to_the_slowest_rate_under_a_large_debt_is_safe);
