@@ -1069,6 +1069,20 @@ START_TEST(there_is_no_thread_while_nothing_waits)
 }
 END_TEST
 
+START_TEST(the_thread_leaves_when_the_last_task_that_waits_for_room_is_cancelled)
+{
+    struct crowd crowd = CROWD_INIT;
+    weir_task task = WEIR_TASK_INIT;
+    make_crowd(&crowd, WEIR_OVERFLOW_BLOCK);
+    ck_assert_int_eq(weir_pool_submit_task_at(crowd.pool, &task, ignore, NULL, NULL, 0), 0);
+    await_no_room();
+    ck_assert_int_eq(weir_task_cancel(&task), 0);
+    (void)await_timer_threads(0);
+    release_crowd(&crowd);
+    finish_counted(crowd.pool);
+}
+END_TEST
+
 START_TEST(the_thread_sleeps_without_a_tick)
 {
     weir_pool *pool = new_pool(1, 1);
@@ -1295,6 +1309,7 @@ Suite *weir_suite(void)
 
     TCase *thread = add_group(suite, "thread");
     tcase_add_test(thread, there_is_no_thread_while_nothing_waits);
+    tcase_add_test(thread, the_thread_leaves_when_the_last_task_that_waits_for_room_is_cancelled);
     tcase_add_test(thread, the_thread_sleeps_without_a_tick);
     tcase_add_test(thread, in_a_forked_child_a_pool_with_waiting_tasks_is_stale);
 
