@@ -10,7 +10,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
-    const char *why = target_run(bytes, size, 0);
+    const char *why = target_run(bytes, size, false);
     if (why == NULL)
         return 0;
     (void)fprintf(stderr, "program %s: %s\n", target_program(bytes, size)->name, why);

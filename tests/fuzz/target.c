@@ -22,12 +22,12 @@ const struct program *target_program(const uint8_t *bytes, size_t size)
     return &programs[size > 0 ? bytes[0] % program_count : 0];
 }
 
-const char *target_run(const uint8_t *bytes, size_t size, int trace)
+const char *target_run(const uint8_t *bytes, size_t size, bool trace)
 {
-    static int ready;
+    static bool ready;
     if (!ready)
         arena_init();
-    ready = 1;
+    ready = true;
     const struct program *program = target_program(bytes, size);
     /* The models speak of a caller that knows what the workers did: it sees nothing overwritten. */
     struct bounds bounds = {.preemptions = 100, .turns = 100, .spurious = 3};
@@ -37,5 +37,5 @@ const char *target_run(const uint8_t *bytes, size_t size, int trace)
     (void)input_byte();
     choices_given(bounds, input_schedule_byte);
     choices_begin_run(0);
-    return run_once(program->run, trace != 0);
+    return run_once(program->run, trace);
 }
