@@ -220,14 +220,23 @@ static int retry_in_task(weir_context *ctx, void *arg)
 START_TEST(a_task_may_retry)
 {
     weir_pool *pool = new_pool(1, 1);
+    weir_context *ctx;
     struct flaky flaky = {.failures = 2, .code = -EIO};
     weir_task task = WEIR_TASK_INIT;
-    ck_assert_int_eq(weir_pool_submit_task(pool, &task, retry_in_task, &flaky, NULL), 0);
+    ck_assert_int_eq(weir_context_new(&ctx, NULL, WEIR_FOREVER), 0);
+    ck_assert_int_eq(
+        weir_pool_submit_task_until(pool, &task, retry_in_task, &flaky, NULL, ctx, WEIR_FOREVER),
+        0);
     ck_assert_int_eq(weir_task_wait(&task), 0);
     ck_assert_int_eq(weir_task_status(&task), 0);
     ck_assert_int_eq(flaky.calls, 3);
-    weir_context_unref(flaky.kept);
     finish_pool(pool);
+    /* The context that was kept has outlived the task's, on the stack; it has the same parents. */
+    ck_assert_int_eq(weir_context_err(flaky.kept), 0);
+    weir_context_cancel(ctx, -EIO);
+    ck_assert_int_eq(weir_context_cause(flaky.kept), -EIO);
+    weir_context_unref(flaky.kept);
+    weir_context_unref(ctx);
 }
 END_TEST
 
