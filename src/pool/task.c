@@ -96,7 +96,8 @@ struct task_wait {
     bool helps;      /* this thread may run a task that has not started */
     int64_t event;   /* when the next one can be run here, or expires */
     int64_t passed;  /* the last such time, says the timer; the clock may lag behind it */
-    size_t index;    /* of the task that is over or refused, or that was claimed; or n */
+    size_t index;    /* of the task that is over or refused; or n */
+    uint32_t word;   /* of that one */
     weir_pool *pool; /* of the claimed one, or NULL */
     struct job job;
 };
@@ -449,20 +450,22 @@ static int64_t next_event(const struct task_wait *wait)
     return next;
 }
 
-static bool ended(const struct task *task)
+static bool ended(uint32_t word)
 {
-    uint32_t word = load_seqcst(&task->word); /* E2 */
-    return over(word) || word == WEIR_IDLE;   /* the latter: its submit was refused */
+    return over(word) || word == WEIR_IDLE; /* the latter: its submit was refused */
 }
 
 static bool over_or_claimed(void *arg)
 {
     struct task_wait *wait = arg;
-    for (wait->index = 0; wait->index < wait->n; wait->index++)
-        if (waited_for(wait, wait->index) != NULL && ended(waited_for(wait, wait->index)))
+    for (wait->index = 0; wait->index < wait->n; wait->index++) {
+        const struct task *task = waited_for(wait, wait->index);
+        wait->word = task != NULL ? load_seqcst(&task->word) : WEIR_QUEUED; /* E2 */
+        if (ended(wait->word))
             return true;
-    for (wait->index = 0; wait->helps && wait->index < wait->n; wait->index++) {
-        struct task *task = waited_for(wait, wait->index);
+    }
+    for (size_t i = 0; wait->helps && i < wait->n; i++) {
+        struct task *task = waited_for(wait, i);
         if (task == NULL || load_seqcst(&task->word) != WEIR_QUEUED) /* E4 */
             continue;
         weir_pool *helped = weir__helped(load_rlx(&task->pool));
@@ -471,7 +474,6 @@ static bool over_or_claimed(void *arg)
             return true;
         }
     }
-    wait->index = wait->n;
     return next_event(wait) < wait->event; /* a task that repeats has got another time */
 }
 
@@ -506,11 +508,8 @@ static int wait_for(struct task_wait *wait, const void *key, weir_context *ctx, 
         } else if (err == -ETIMEDOUT && wait->event < end && weir_context_err(ctx) == 0) {
             wait->passed = wait->event;
             expire(wait);
-        } else if (err != 0) {
-            return err;
-        } else if (wait->index < wait->n) {
-            uint32_t word = load_rlx(&waited_for(wait, wait->index)->word); /* E2 was before */
-            return over(word) ? 0 : -EINVAL;
+        } else if (err != 0 || wait->index < wait->n) {
+            return err == 0 && wait->word == WEIR_IDLE ? -EINVAL : err;
         }
     }
 }
