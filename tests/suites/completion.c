@@ -223,6 +223,42 @@ START_TEST(a_task_that_was_waited_for_is_still_reported_for_each_submit)
 }
 END_TEST
 
+static int stop_at_the_third(weir_context *ctx, void *arg)
+{
+    (void)ctx;
+    return atomic_fetch_add((atomic_int *)arg, 1) == 2 ? -EIO : 0;
+}
+
+START_TEST(a_delayed_task_is_reported_at_its_one_end)
+{
+    atomic_int runs = 0;
+    weir_task periodic = WEIR_TASK_INIT, waiting = WEIR_TASK_INIT, refused = WEIR_TASK_INIT;
+    weir_task *over[3] = {NULL};
+    weir_pool *pool = new_pool(1, 2);
+    weir_completion *completion = new_completion(2);
+    const weir_task_options *options = WEIR_TASK_OPTIONS(.completion = completion);
+    ck_assert_int_eq(weir_pool_submit_every(pool, &periodic, stop_at_the_third, &runs, options,
+                                            weir_now(), WEIR_US(100)),
+                     0);
+    ck_assert_int_eq(weir_pool_submit_task_at(pool, &waiting, return_arg, NULL, options,
+                                              weir_after(WEIR_S(1000))),
+                     0);
+    ck_assert_int_eq(
+        weir_pool_submit_task_at(pool, &refused, return_arg, NULL, options, weir_now()), -EAGAIN);
+    await_readable(completion);
+    ck_assert_uint_eq(weir_completion_reap(completion, over, 3), 1);
+    ck_assert_ptr_eq(over[0], &periodic);
+    ck_assert_int_eq(atomic_load(&runs), 3);
+    ck_assert_int_eq(weir_task_status(&periodic), -EIO);
+    ck_assert_int_eq(weir_task_cancel(&waiting), 0);
+    ck_assert_uint_eq(weir_completion_reap(completion, over, 3), 1);
+    ck_assert_ptr_eq(over[0], &waiting);
+    ck_assert(!readable(completion));
+    weir_completion_free(completion);
+    finish_pool(pool);
+}
+END_TEST
+
 START_TEST(bad_arguments)
 {
     weir_task *over[1];
@@ -519,6 +555,7 @@ Suite *weir_suite(void)
     tcase_add_test(contract, a_refused_submit_gives_its_place_back);
     tcase_add_test(contract, every_kind_of_end_is_reported_once);
     tcase_add_test(contract, a_task_that_was_waited_for_is_still_reported_for_each_submit);
+    tcase_add_test(contract, a_delayed_task_is_reported_at_its_one_end);
     tcase_add_test(contract, bad_arguments);
     tcase_add_test(contract, options_of_a_caller_that_knows_no_completion);
     tcase_add_test(contract, no_descriptor_left_is_an_error);

@@ -282,6 +282,78 @@ START_TEST(an_outside_waiter_that_helps_runs_one_of_them)
 }
 END_TEST
 
+/* Delayed tasks: nobody but the waiter can run them when they are due. */
+
+struct delayed {
+    weir_task tasks[3];
+    atomic_int runs[3];
+    int first, second;
+};
+
+static int count_run(weir_context *ctx, void *arg)
+{
+    (void)ctx;
+    atomic_fetch_add((atomic_int *)arg, 1);
+    return 0;
+}
+
+static int wait_for_delayed(weir_context *ctx, void *arg)
+{
+    struct delayed *delayed = arg;
+    static const int64_t delays[] = {WEIR_S(1000), WEIR_MS(40), WEIR_MS(10)};
+    weir_task *all[3];
+    (void)ctx;
+    for (int i = 0; i < 3; i++) {
+        int err = weir_pool_submit_task_at(weir_pool_current(), &delayed->tasks[i], count_run,
+                                           &delayed->runs[i], NULL, weir_after(delays[i]));
+        if (err != 0)
+            return err;
+        all[i] = &delayed->tasks[i];
+    }
+    delayed->first = weir_wait_any(all, 3);
+    all[2] = NULL;
+    delayed->second = weir_wait_any(all, 3);
+    return weir_task_cancel(all[0]);
+}
+
+START_TEST(a_worker_runs_a_delayed_one_when_it_is_due)
+{
+    struct delayed *delayed = calloc(1, sizeof *delayed);
+    ck_assert_ptr_nonnull(delayed);
+    weir_task task = WEIR_TASK_INIT;
+    weir_pool *pool = new_pool(1, 4);
+    ck_assert_int_eq(weir_pool_submit_task(pool, &task, wait_for_delayed, delayed, NULL), 0);
+    ck_assert_int_eq(weir_task_wait(&task), 0);
+    ck_assert_int_eq(weir_task_status(&task), 0);
+    ck_assert(delayed->first == 2 || delayed->first == 1); /* 1: by then both were due */
+    ck_assert_int_eq(delayed->second, 1);
+    ck_assert_int_eq(atomic_load(&delayed->runs[0]), 0);
+    finish_pool(pool);
+    free(delayed);
+}
+END_TEST
+
+START_TEST(a_delayed_task_that_is_cancelled_ends_the_wait)
+{
+    atomic_int runs = 0;
+    weir_task tasks[2] = {WEIR_TASK_INIT, WEIR_TASK_INIT};
+    weir_task *all[] = {&tasks[0], &tasks[1]};
+    weir_pool *pool = new_pool(1, 4);
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq(weir_pool_submit_every(pool, &tasks[i], count_run, &runs, NULL,
+                                                weir_after(WEIR_S(1000)), WEIR_S(1)),
+                         0);
+    caller waiter;
+    caller_start(&waiter, call_wait_any, &(struct any){all, 2, NULL});
+    ck_assert(caller_await_asleep(&waiter));
+    ck_assert_int_eq(weir_task_cancel(&tasks[1]), 0);
+    ck_assert_int_eq(caller_join(&waiter), 1);
+    ck_assert_int_eq(weir_task_cancel(&tasks[0]), 0);
+    ck_assert_int_eq(atomic_load(&runs), 0);
+    finish_pool(pool);
+}
+END_TEST
+
 /* Several waiters for overlapping sets, many laps: each wait ends, with a task that is over. */
 
 struct lap {
@@ -370,6 +442,8 @@ Suite *weir_suite(void)
     tcase_add_test(inside, a_worker_runs_what_it_waits_for);
     tcase_add_test(inside, a_wait_for_oneself_alone_is_a_deadlock_and_beside_others_is_none);
     tcase_add_test(inside, an_outside_waiter_that_helps_runs_one_of_them);
+    tcase_add_test(inside, a_worker_runs_a_delayed_one_when_it_is_due);
+    tcase_add_test(inside, a_delayed_task_that_is_cancelled_ends_the_wait);
     TCase *many = add_group(suite, "many");
     tcase_add_test(many, waiters_for_the_same_tasks_all_see_all_of_them);
     TCase *forked = add_group(suite, "fork");
