@@ -4,15 +4,15 @@
 #define WEIR_H
 
 #include "weir/base.h"
-#include "weir/channel.h"
 #include "weir/breaker.h"
+#include "weir/channel.h"
 #include "weir/clock.h"
 #include "weir/completion.h"
 #include "weir/context.h"
 #include "weir/errgroup.h"
-#include "weir/parallel.h"
 #include "weir/lease.h"
 #include "weir/limiter.h"
+#include "weir/parallel.h"
 #include "weir/pool.h"
 #include "weir/retry.h"
 #include "weir/ring.h"

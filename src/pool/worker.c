@@ -13,9 +13,10 @@
  * other.
  *
  * A thread that dies in a task (pthread_exit, thread cancellation) is replaced as the stack is
- * unwound; its replacement joins it. If no thread can be made, the dying one goes on as a worker: it
- * jumps out of its cleanup back to where it began. (To serve within the cleanup would not do: not
- * all compilers let a second death unwind through a cleanup, and each one would take more stack.)
+ * unwound; its replacement joins it. If no thread can be made, the dying one goes on as a worker:
+ * it jumps out of its cleanup back to where it began. (To serve within the cleanup would not do:
+ * not all compilers let a second death unwind through a cleanup, and each one would take more
+ * stack.)
  */
 #include "pool/pool.h"
 
