@@ -9,8 +9,9 @@
 
 struct stage {
     weir_context *ctx;
-    weir_channel *in, *out; /* of int; the last stage has no `out` */
-    weir_channel *may_go;   /* a signal for each element that the last stage may take; or NULL */
+    weir_channel *in, *out;  /* of int; the last stage has no `out` */
+    weir_channel *may_go;    /* a signal for each element that the last stage may take; or NULL */
+    weir_channel *passed_on; /* a signal for each that it has passed on; or NULL */
     int passed;
 };
 
@@ -29,6 +30,8 @@ static int pass_on(weir_context *ctx, void *arg)
             err = weir_channel_send_until(stage->out, &number, stage->ctx, WEIR_FOREVER);
         if (err == 0)
             stage->passed++;
+        if (err == 0 && stage->passed_on != NULL)
+            err = weir_channel_send(stage->passed_on, NULL);
     }
     if (stage->out != NULL)
         weir_channel_close(stage->out);
@@ -43,10 +46,14 @@ static int feed(weir_channel *in)
     return err;
 }
 
-static int run(weir_pool *pool, weir_context *ctx, weir_channel *channels[3], int at_once)
+static int run(weir_pool *pool, weir_context *ctx, weir_channel *channels[4], int at_once)
 {
     struct stage first = {.ctx = ctx, .in = channels[0], .out = channels[1]};
-    struct stage last = {.ctx = ctx, .in = channels[1], .may_go = at_once ? channels[2] : NULL};
+    struct stage last = {.ctx = ctx, .in = channels[1]};
+    if (at_once) {
+        last.may_go = channels[2];
+        last.passed_on = channels[3];
+    }
     weir_task tasks[2] = {WEIR_TASK_INIT, WEIR_TASK_INIT};
     int err = weir_pool_submit_task(pool, &tasks[0], pass_on, &first, NULL);
     if (err == 0)
@@ -55,6 +62,8 @@ static int run(weir_pool *pool, weir_context *ctx, weir_channel *channels[3], in
         err = feed(channels[0]);
     if (err == 0 && at_once) /* the last stage takes one, and no more */
         err = weir_channel_send(channels[2], NULL);
+    if (err == 0 && at_once)
+        err = weir_channel_recv(channels[3], NULL);
     weir_channel_close(channels[0]); /* no more will come */
     int waited = weir_task_wait(&tasks[0]);
     if (at_once)
@@ -70,15 +79,15 @@ static int run(weir_pool *pool, weir_context *ctx, weir_channel *channels[3], in
 static int show(weir_pool *pool, int at_once)
 {
     weir_context *ctx = NULL;
-    weir_channel *channels[3] = {NULL, NULL, NULL};
+    weir_channel *channels[4] = {NULL, NULL, NULL, NULL};
     int err = weir_context_new(&ctx, NULL, WEIR_FOREVER);
     for (int i = 0; i < 2 && err == 0; i++)
         err = weir_channel_new(&channels[i], sizeof(int), 5);
-    if (err == 0)
-        err = weir_channel_new(&channels[2], 0, 1);
+    for (int i = 2; i < 4 && err == 0; i++)
+        err = weir_channel_new(&channels[i], 0, 1);
     if (err == 0)
         err = run(pool, ctx, channels, at_once);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 4; i++)
         weir_channel_free(channels[i]);
     weir_context_unref(ctx);
     return err;
