@@ -153,6 +153,9 @@ static void cancel_against_use_of_the_slot_for_another(void)
     finish(canceller);
     err = weir_pool_drain(work->pool);
     check(err == 0);
+    weir_pool_counts counts;
+    weir_pool_read_counts(work->pool, &counts);
+    check(counts.delayed == OTHERS);
     cancel_others(work);
     explore_end();
     check(work->other_runs == 0 && work->ends == 2);
