@@ -779,6 +779,37 @@ START_TEST(a_worker_that_waits_for_a_periodic_task_runs_it_each_time)
 }
 END_TEST
 
+static int run_held_then_fail(weir_context *ctx, void *arg)
+{
+    struct held_run *held = arg;
+    (void)ctx;
+    if (atomic_fetch_add(&held->runs, 1) != 0)
+        return -EIO;
+    gate_wait(held->hold);
+    return 0;
+}
+
+START_TEST(a_worker_that_waits_runs_what_another_one_ran_before)
+{
+    weir_pool *pool = new_pool(2, 4);
+    weir_task task = WEIR_TASK_INIT, wait = WEIR_TASK_INIT;
+    gate first = GATE_INIT, second = GATE_INIT;
+    struct held_run held = {.hold = &first};
+    ck_assert_int_eq(
+        weir_pool_submit_every(pool, &task, run_held_then_fail, &held, NULL, 0, WEIR_MS(1)), 0);
+    gate_await(&first, 1);
+    ck_assert_int_eq(weir_pool_submit_task(pool, &wait, wait_for_task, &task, NULL), 0);
+    while (weir_task_state(&wait) != WEIR_RUNNING)
+        ck_assert_int_eq(weir_sleep_until(NULL, weir_after(WEIR_US(100))), 0);
+    ck_assert_int_eq(weir_pool_submit(pool, gate_task, &second), 0);
+    gate_open(&first); /* its worker goes to the second gate or runs it again; the other waits */
+    assert_waited(&wait);
+    assert_end(&task, WEIR_FAILED, -EIO);
+    gate_open(&second);
+    finish_counted(pool);
+}
+END_TEST
+
 START_TEST(the_start_by_of_a_periodic_task_is_about_its_first_run_only)
 {
     weir_pool *pool = new_pool(1, 1);
@@ -1295,6 +1326,7 @@ Suite *weir_suite(void)
     tcase_add_test(periodic, a_periodic_task_that_ends_its_thread_is_over);
     tcase_add_test(periodic, a_periodic_task_that_is_evicted_from_the_queue_is_abandoned);
     tcase_add_test(periodic, a_worker_that_waits_for_a_periodic_task_runs_it_each_time);
+    tcase_add_test(periodic, a_worker_that_waits_runs_what_another_one_ran_before);
     tcase_add_test(periodic, the_start_by_of_a_periodic_task_is_about_its_first_run_only);
 
     TCase *ends = add_group(suite, "shutdown");
