@@ -2,8 +2,8 @@
 /* semaphore.c - a weighted semaphore that serves in the order of arrival.
  *
  * state: {unused:31, WAITED_FOR:1, free:32}. While the flag is clear, permits are taken and given
- * back by CAS. Those who wait are entered in the table of waiters under the semaphore's address, so
- * that the semaphore itself carries no list.
+ * back by CAS. Those who wait are entered in the table of waiters under an address of the semaphore
+ * (giver_key), so that the semaphore itself carries no list.
  *
  * Invariants:
  *   I1  Somebody is entered only while the flag is set; flag and list change under the bucket's
@@ -69,8 +69,8 @@ void weir_semaphore_destroy(weir_semaphore *handle)
     struct semaphore *sem = (struct semaphore *)handle;
     if (sem == NULL)
         return;
-    struct bucket *bucket = weir__waiters_lock(sem);
-    bool waited_for = weir__waiters_next_locked(bucket, sem, NULL) != NULL;
+    struct bucket *bucket = weir__waiters_lock(giver_key(sem));
+    bool waited_for = weir__waiters_next_locked(bucket, giver_key(sem), NULL) != NULL;
     weir__waiters_unlock(bucket);
     if (waited_for)
         weir__misuse("weir_semaphore_destroy", "somebody waits for the semaphore.");
@@ -90,18 +90,29 @@ static inline bool take(struct semaphore *sem, uint32_t n)
     return false;
 }
 
+/* Under the lock: does somebody wait, other than those who are about to give up? */
+static bool others_wait(const struct semaphore *sem, struct bucket *bucket)
+{
+    const struct waiter *waiter = NULL;
+    while ((waiter = weir__waiters_next_locked(bucket, giver_key(sem), waiter)) != NULL)
+        if (weir_context_err(waiter->contexts[0]) == 0)
+            return true;
+    return false;
+}
+
 /* Under the lock: takes n if they are free and nobody waits. If not, it enters `request`, unless
  * that is NULL. */
 static bool take_or_enter(struct semaphore *sem, uint32_t n, struct request *request)
 {
-    struct bucket *bucket = weir__waiters_lock(sem);
-    bool others = weir__waiters_next_locked(bucket, sem, NULL) != NULL;
+    struct bucket *bucket = weir__waiters_lock(giver_key(sem));
+    bool entered = weir__waiters_next_locked(bucket, giver_key(sem), NULL) != NULL;
+    bool others = entered && others_wait(sem, bucket);
     uint64_t state = load_rlx(&sem->state); /* the CAS checks it */
     uint64_t next;
     bool taken;
     do {
         taken = !others && free_permits(state) >= n;
-        next = taken ? free_permits(state) - n : state;
+        next = taken ? (entered ? state : free_permits(state)) - n : state; /* I1 */
         if (!taken && request != NULL)
             next |= WAITED_FOR;                                        /* I1 */
     } while (next != state && !cas_acqrel(&sem->state, &state, next)); /* A14 */
@@ -118,9 +129,9 @@ int weir_semaphore_try_acquire(weir_semaphore *handle, uint32_t n)
         return -EINVAL;
     if (n == 0 || likely(take(sem, n)))
         return 0;
-    /* A flag beside enough free permits may be one that the process inherited, see I1. */
-    uint64_t state = load_rlx(&sem->state); /* a hint: take_or_enter looks again */
-    if ((state & WAITED_FOR) == 0 || free_permits(state) < n)
+    /* A flag beside enough free permits may be one that the process inherited, see I1, or there for
+     * those who are about to give up. */
+    if (free_permits(load_rlx(&sem->state)) < n) /* a hint: take_or_enter looks again */
         return -EAGAIN;
     return take_or_enter(sem, n, NULL) ? 0 : -EAGAIN;
 }
@@ -136,9 +147,9 @@ static void hand_over_locked(struct semaphore *sem, struct bucket *bucket, uint3
     /* Relaxed: whoever set the flag had an A14, and the lock since then (I2). */
     uint32_t left = free_permits(load_rlx(&sem->state)) + n;
     uint64_t flag = 0;
-    struct waiter *waiter = weir__waiters_next_locked(bucket, sem, NULL), *next;
+    struct waiter *waiter = weir__waiters_next_locked(bucket, giver_key(sem), NULL), *next;
     for (; waiter != NULL; waiter = next) {
-        next = weir__waiters_next_locked(bucket, sem, waiter);
+        next = weir__waiters_next_locked(bucket, giver_key(sem), waiter);
         struct request *request = container_of(waiter, struct request, waiter);
         if (weir_context_err(waiter->contexts[0]) != 0) {
             flag = WAITED_FOR; /* it is about to give up */
@@ -163,7 +174,7 @@ static void hand_over_locked(struct semaphore *sem, struct bucket *bucket, uint3
 /* The same if the flag is set and there is room for n; false if not. */
 static bool release_to_waiters(struct semaphore *sem, uint32_t n)
 {
-    struct bucket *bucket = weir__waiters_lock(sem);
+    struct bucket *bucket = weir__waiters_lock(giver_key(sem));
     uint64_t state = load_rlx(&sem->state); /* with the flag: I2; else the caller looks again */
     bool fits = n <= sem->permits - free_permits(state);
     bool handed_over = (state & WAITED_FOR) != 0 && fits;
@@ -204,7 +215,7 @@ static bool served(void *arg)
 /* False: it was served before. */
 static bool give_up(struct semaphore *sem, struct request *request)
 {
-    struct bucket *bucket = weir__waiters_lock(sem);
+    struct bucket *bucket = weir__waiters_lock(giver_key(sem));
     bool waits = !waiter_woken(&request->waiter);
     if (waits) {
         weir__waiter_take_locked(bucket, &request->waiter);
@@ -235,7 +246,7 @@ int weir_semaphore_acquire_until(weir_semaphore *handle, uint32_t n, weir_contex
     if (likely(take(sem, n)))
         return keep(sem, n, ctx);
     struct request request = {
-        .waiter = {.key = sem, .wake = weir__wake_thread, .park = &this_thread()->park},
+        .waiter = {.key = giver_key(sem), .wake = weir__wake_thread, .park = &this_thread()->park},
         .n = n,
     };
     request.waiter.contexts[0] = ctx;

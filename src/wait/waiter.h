@@ -71,6 +71,14 @@ void weir__waiter_add_locked(struct bucket *bucket, struct waiter *waiter);
 void weir__waiter_take_locked(struct bucket *bucket, struct waiter *waiter);
 void weir__waiter_wake_locked(struct waiter *waiter);
 
+/* The address for these objects. A wake touches only an address, and may come late: when the memory
+ * holds something else. Who is entered under an object's own address just looks again then, but
+ * here a wake-up is what was waited for. Objects are aligned to 4, so nobody else's key is this. */
+static inline const void *giver_key(const void *object)
+{
+    return (const char *)object + 2;
+}
+
 /* Somebody who runs queued tasks of an object while it waits for it is entered under another
  * address: it is to be woken also when there is one more to run. */
 static inline const void *helper_key(const void *object)

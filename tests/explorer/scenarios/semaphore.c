@@ -228,6 +228,61 @@ static void what_is_left_of_a_release_carries_what_came_before(void)
     end_work(work);
 }
 
+/* A request that can only fail any more is in nobody's way, also before its thread has run. */
+static void a_permit_is_had_in_front_of_a_cancelled_request(void)
+{
+    struct work *work = new_work(2);
+    work->n = 2;
+    take(work, 1);
+    explore_begin();
+    struct vthread *large = start(take_until, work);
+    settle();
+    cancel(work);
+    int err = weir_semaphore_try_acquire(work->sem, 1);
+    check(err == 0);
+    finish(large);
+    explore_end();
+    check(work->err == -ECANCELED);
+    weir_semaphore_release(work->sem, 2);
+    end_work(work);
+}
+
+static void end_last(void *wg)
+{
+    weir_waitgroup_done(wg);
+}
+
+/* The wait may end before `done` has woken it. What the memory of the waitgroup is used for next
+ * must not take that late wake for its own. */
+static void a_late_wake_at_the_same_address_gives_no_permit(void)
+{
+    struct work *work = make(sizeof *work);
+    union {
+        weir_waitgroup wg;
+        weir_semaphore sem;
+    } *place = make(sizeof *place);
+    place->wg = (weir_waitgroup)WEIR_WAITGROUP_INIT;
+    weir_waitgroup_add(&place->wg, 1);
+    explore_begin();
+    struct vthread *last = start(end_last, &place->wg);
+    int err = weir_waitgroup_wait(&place->wg);
+    check(err == 0);
+    err = weir_semaphore_init(&place->sem, 1);
+    check(err == 0);
+    *work = (struct work){.sem = &place->sem};
+    take(work, 1);
+    struct vthread *taker = start(take_and_give, work);
+    settle();
+    check(work->inside == 0);
+    weir_semaphore_release(&place->sem, 1);
+    finish(taker);
+    finish(last);
+    explore_end();
+    weir_semaphore_destroy(&place->sem);
+    drop(place);
+    drop(work);
+}
+
 const struct scenario semaphore_scenarios[] = {
     {"a semaphore of one permit is a lock", one_permit_is_a_lock, false},
     {"a semaphore is destroyed right after an acquire", it_is_destroyed_right_after_an_acquire,
@@ -241,5 +296,9 @@ const struct scenario semaphore_scenarios[] = {
     {"try_acquire against acquire and release", try_against_acquire_and_release, false},
     {"what is left of a release carries what came before",
      what_is_left_of_a_release_carries_what_came_before, false},
+    {"a permit is had in front of a cancelled request",
+     a_permit_is_had_in_front_of_a_cancelled_request, false},
+    {"a late wake at the same address gives no permit",
+     a_late_wake_at_the_same_address_gives_no_permit, false},
     {0},
 };
