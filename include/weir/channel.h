@@ -22,7 +22,7 @@
  * Thread-safety: every call but free may be made by any number of threads at once, from tasks too
  * (a task that waits keeps its worker).
  * In a child process made by fork() a channel goes on as it was if no other thread was inside a
- * call but to wait; those who waited are not in the child.
+ * call but to wait; those who waited are not in the child. It can be freed there in any case.
  */
 #ifndef WEIR_CHANNEL_H
 #define WEIR_CHANNEL_H

@@ -88,11 +88,14 @@ void weir_channel_free(weir_channel *channel)
 {
     if (channel == NULL)
         return;
-    lock(channel);
-    bool used = !list_empty(&channel->senders) || !list_empty(&channel->receivers);
-    mutex_unlock(&channel->lock);
-    if (used)
-        weir__misuse("weir_channel_free", "somebody waits on the channel.");
+    /* In a child that has not used it, the lock may be that of a thread which stayed behind. */
+    if (channel->fork == fork_count()) {
+        mutex_lock(&channel->lock);
+        bool used = !list_empty(&channel->senders) || !list_empty(&channel->receivers);
+        mutex_unlock(&channel->lock);
+        if (used)
+            weir__misuse("weir_channel_free", "somebody waits on the channel.");
+    }
     weir__free(channel);
 }
 

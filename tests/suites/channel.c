@@ -557,6 +557,44 @@ START_TEST(freeing_a_channel_that_somebody_waits_on_aborts)
 }
 END_TEST
 
+struct traffic {
+    weir_channel *channel;
+    atomic_bool over;
+};
+
+static int go_to_and_fro(void *arg)
+{
+    struct traffic *traffic = arg;
+    int number = 0;
+    while (!atomic_load(&traffic->over)) {
+        (void)!weir_channel_try_send(traffic->channel, &number);
+        (void)!weir_channel_try_recv(traffic->channel, &number);
+    }
+    return 0;
+}
+
+START_TEST(a_forked_child_may_free_it_whatever_others_were_about)
+{
+    struct traffic traffic = {.channel = new_channel(sizeof(int), 1)};
+    caller other;
+    caller_start(&other, go_to_and_fro, &traffic);
+    for (int i = 0; i < 20; i++) {
+        pid_t child = fork();
+        if (child == 0) {
+            (void)alarm(40);
+            weir_channel_free(traffic.channel);
+            _exit(0);
+        }
+        int status = -1;
+        ck_assert_int_eq(waitpid(child, &status, 0), child);
+        ck_assert(WIFEXITED(status));
+    }
+    atomic_store(&traffic.over, true);
+    ck_assert_int_eq(caller_join(&other), 0);
+    weir_channel_free(traffic.channel);
+}
+END_TEST
+
 Suite *weir_suite(void)
 {
     Suite *suite = suite_create("channel");
@@ -583,6 +621,7 @@ Suite *weir_suite(void)
     tcase_add_test(threads, whoever_received_the_last_element_may_free_it_at_once);
     TCase *fork_group = add_group(suite, "fork");
     tcase_add_test(fork_group, a_forked_child_goes_on_without_those_who_waited);
+    tcase_add_test(fork_group, a_forked_child_may_free_it_whatever_others_were_about);
     TCase *misuse = add_group(suite, "misuse");
     tcase_add_test(misuse, freeing_a_channel_that_somebody_waits_on_aborts);
     return suite;
