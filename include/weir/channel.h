@@ -39,7 +39,7 @@ WEIR_API WEIR_NODISCARD int weir_channel_new(weir_channel **ret, size_t element_
                                              size_t capacity);
 
 /* Frees it, with what nobody received. Need not be closed. NULL is fine. Never blocks.
- * Misuse that aborts: somebody waits on it. */
+ * Misuse that aborts: somebody waits on it, or it is subscribed to a topic. */
 WEIR_API void weir_channel_free(weir_channel *channel);
 
 /* Sends a copy of `element`. Blocks while the channel is full; a rendezvous, until it was received.

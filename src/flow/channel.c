@@ -36,6 +36,7 @@ struct weir_channel {
     struct mutex lock;
     uint32_t fork; /* fork_count() of the process that used it last */
     bool closed;
+    atomic(uint32_t) subscriptions; /* to topics */
     size_t element_size, capacity;
     size_t count;      /* of elements kept */
     size_t head, tail; /* places in the ring: of the oldest element, and of the next one */
@@ -96,12 +97,19 @@ void weir_channel_free(weir_channel *channel)
         if (used)
             weir__misuse("weir_channel_free", "somebody waits on the channel.");
     }
+    if (load_rlx(&channel->subscriptions) != 0) /* the caller orders unsubscribe before free */
+        weir__misuse("weir_channel_free", "the channel is subscribed to a topic.");
     weir__free(channel);
 }
 
 size_t weir__channel_element_size(const weir_channel *channel)
 {
     return channel->element_size; /* constant */
+}
+
+void weir__channel_subscribed(weir_channel *channel, bool is)
+{
+    add_rlx(&channel->subscriptions, is ? 1 : UINT32_MAX); /* only counted */
 }
 
 /* The ring. */

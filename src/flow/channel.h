@@ -52,6 +52,9 @@ struct call {
 
 size_t weir__channel_element_size(const weir_channel *channel);
 
+/* One topic more, or one less, has it among its subscribers: so it must not be freed. */
+void weir__channel_subscribed(weir_channel *channel, bool is);
+
 void weir__channel_lock(weir_channel *channel);
 void weir__channel_unlock(weir_channel *channel);
 

@@ -47,7 +47,9 @@ void weir_topic_free(weir_topic *topic)
     struct list *next;
     for (struct list *at = topic->subscriptions.next; at != &topic->subscriptions; at = next) {
         next = at->next;
-        weir__free(container_of(at, struct subscription, link));
+        struct subscription *subscription = container_of(at, struct subscription, link);
+        weir__channel_subscribed(subscription->channel, false);
+        weir__free(subscription);
     }
     weir__free(topic);
 }
@@ -76,6 +78,7 @@ static int subscribe_locked(weir_topic *topic, struct subscription *subscription
         return -ENOMEM;
     list_append(&topic->subscriptions, &subscription->link);
     topic->count++;
+    weir__channel_subscribed(subscription->channel, true);
     return 0;
 }
 
@@ -103,6 +106,7 @@ int weir_topic_unsubscribe(weir_topic *topic, weir_channel *channel)
     struct subscription *subscription = find_locked(topic, channel);
     if (subscription != NULL) {
         list_remove(&subscription->link);
+        weir__channel_subscribed(channel, false);
         if (--topic->count == 0)
             topic->element_size = 0;
     }

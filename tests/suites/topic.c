@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "support/abort.h"
 #include "support/gate.h"
 #include "support/threads.h"
 #include "weir.h"
@@ -151,6 +152,26 @@ START_TEST(arguments_that_can_never_be_valid_are_refused)
 }
 END_TEST
 
+/* Misuse. */
+
+static void free_a_subscriber(void *arg)
+{
+    (void)arg;
+    weir_topic *topic = NULL;
+    weir_channel *channel = NULL;
+    (void)!weir_topic_new(&topic);
+    (void)!weir_channel_new(&channel, sizeof(int), 1);
+    (void)!weir_topic_subscribe(topic, channel);
+    weir_channel_free(channel);
+}
+
+START_TEST(freeing_a_channel_that_is_subscribed_aborts)
+{
+    assert_aborts(free_a_subscriber, NULL,
+                  "weir: weir_channel_free: the channel is subscribed to a topic.");
+}
+END_TEST
+
 /* Threads. */
 
 struct receiver {
@@ -283,6 +304,8 @@ Suite *weir_suite(void)
     tcase_add_test(contract, a_closed_subscriber_neither_receives_nor_misses);
     tcase_add_test(contract, all_subscribers_have_elements_of_one_size);
     tcase_add_test(contract, arguments_that_can_never_be_valid_are_refused);
+    TCase *misuse = add_group(suite, "misuse");
+    tcase_add_test(misuse, freeing_a_channel_that_is_subscribed_aborts);
     TCase *threads = add_group(suite, "threads");
     tcase_add_test(threads, a_rendezvous_gets_an_element_while_somebody_receives);
     tcase_add_test(threads, subscribers_get_everything_in_one_order_while_others_come_and_go);
