@@ -56,9 +56,10 @@ enum {
     OFFSET_BITS = 61,
     PER_NS_MAX = (1 << 14) - 1,
     TAG_MASK = (1 << 12) - 1,
-    TAG_AT = 52,   /* a rate's word: {tag:12, slow:1, shift:5, ...} */
-    SLOW_AT = 51,  /* 1: {token >> shift:46}, and per_ns is 1 */
-    SHIFT_AT = 46, /* 0: {per_ns:14, token >> shift:32} */
+    STAGGER = 1 << 10, /* ns */
+    TAG_AT = 52,       /* a rate's word: {tag:12, slow:1, shift:5, ...} */
+    SLOW_AT = 51,      /* 1: {token >> shift:46}, and per_ns is 1 */
+    SHIFT_AT = 46,     /* 0: {per_ns:14, token >> shift:32} */
     PER_NS_AT = 32,
 };
 
@@ -248,13 +249,22 @@ static struct record *record_to_come(struct limiter *limiter, const struct view 
     return &limiter->record[(view->tag + 1) & 1];
 }
 
+/* The state tells eight eras apart. Who looked at one of them, and was held up until the eighth
+ * after it, must not find the same offset again, as it would in a bucket that is full all the time.
+ * So the base lies less far back for each eight, of 512 times eight: now is another offset. */
+static int64_t stagger(uint32_t tag)
+{
+    return (int64_t)((~tag & TAG_MASK) >> ERA_BITS) * STAGGER;
+}
+
 /* Proposes an era that begins about `now`. False: another one was proposed, or has begun. */
 static bool propose(struct limiter *limiter, const struct view *view, struct rate rate, int64_t now)
 {
     struct record *next = record_to_come(limiter, view);
+    int64_t begin = now - stagger(view->tag + 1);
     int64_t base = load_acq(&next->base); /* A2 <- R2 */
     if (base <= view->base)               /* R2; if it fails, somebody else's base is there */
-        (void)cas_acqrel(&next->base, &base, now > view->base ? now : view->base + 1);
+        (void)cas_acqrel(&next->base, &base, begin > view->base ? begin : view->base + 1);
     uint64_t last = load_acq(&next->rate);
     return tag_of(last) == ((view->tag - 1) & TAG_MASK) &&
            cas_acqrel(&next->rate, &last, pack_rate(view->tag + 1, rate)); /* R2 */

@@ -89,6 +89,33 @@ static void allow_against_set_rate(void)
     end_limit(limit);
 }
 
+static void take_one_late(void *arg)
+{
+    struct limit *limit = arg;
+    limit->got[0] = take_at(limit, 1, WEIR_S(1000));
+}
+
+/* As many changes as the state has eras, so that it comes to look as before. The bucket is full all
+ * the time, and a call that looked at it before the changes must not take for its own era another
+ * one that looks the same. */
+static void allow_against_eight_changes(void)
+{
+    struct limit *limit = new_limit(1000, 2);
+    int err = weir_limiter_set_rate_at(limit->limiter, 1000, 0);
+    check(err == 0);
+    explore_begin();
+    struct vthread *other = start(take_one_late, limit);
+    for (int i = 1; i <= 8; i++) {
+        err = weir_limiter_set_rate_at(limit->limiter, 1000, WEIR_S(1000) + i);
+        check(err == 0);
+    }
+    finish(other);
+    explore_end();
+    check(limit->got[0] == 1);
+    check(take_at(limit, 3, WEIR_S(1001)) == 2);
+    end_limit(limit);
+}
+
 /* Each has its way in the end: the last of the two to take effect. */
 static void change_to_two(void *arg)
 {
@@ -333,6 +360,7 @@ static void probe_against_its_expiry(void)
 const struct scenario limits_scenarios[] = {
     {"concurrent allow conserves tokens", concurrent_allow_conserves_tokens, false},
     {"allow against set_rate", allow_against_set_rate, false},
+    {"allow against eight changes of the rate", allow_against_eight_changes, false},
     {"set_rate against set_rate", set_rate_against_set_rate, false},
     {"a limiter wait against set_rate", wait_against_set_rate, false},
     {"a cancelled limiter wait against reserve", cancelled_wait_against_reserve, false},
