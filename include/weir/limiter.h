@@ -71,7 +71,8 @@ WEIR_API WEIR_NODISCARD int weir_limiter_wait_until(weir_limiter *limiter, uint3
  * debt is paid off at the new rate (one that reserve would find too large is cut). Calls that
  * already know their time keep it. Never blocks, lock-free. For the _at form, `now` should not be
  * earlier than that of calls that have returned.
- * Returns 0; -EINVAL as init does; the rate is then as it was. */
+ * Returns 0; -EINVAL as init does, and if the limiter is all-zero: init never made it. The rate is
+ * then as it was. */
 WEIR_API WEIR_NODISCARD int weir_limiter_set_rate(weir_limiter *limiter, double tokens_per_second);
 WEIR_API WEIR_NODISCARD int weir_limiter_set_rate_at(weir_limiter *limiter,
                                                      double tokens_per_second, int64_t now);

@@ -478,6 +478,8 @@ static int set_rate(weir_limiter *handle, double tokens_per_second, bool clock, 
     struct rate rate;
     if (limiter == NULL || read_rate(tokens_per_second, limiter->burst, &rate) != 0)
         return -EINVAL;
+    if (load_rlx(&limiter->state) == 0) /* all-zero, which no state is: I1 */
+        return -EINVAL;
     bool proposed = false;
     uint32_t tag = 0;
     for (;;) {

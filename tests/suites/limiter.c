@@ -240,6 +240,18 @@ START_TEST(the_clock_forms_use_the_clock)
 }
 END_TEST
 
+/* As it is when init has failed, and nobody looked. */
+START_TEST(a_limiter_that_was_never_made_gives_nothing)
+{
+    static weir_limiter limiter;
+    ck_assert_int_eq(weir_limiter_init(&limiter, 2e9, 1), -EINVAL);
+    ck_assert_int_eq(weir_limiter_allow(&limiter, 1), -EINVAL);
+    ck_assert_int_eq(weir_limiter_reserve(&limiter, 1), -EINVAL);
+    ck_assert_int_eq(weir_limiter_wait(&limiter, 1), -EINVAL);
+    ck_assert_int_eq(weir_limiter_set_rate(&limiter, 10), -EINVAL);
+}
+END_TEST
+
 /* Exactness. */
 
 /* A bucket in units of 1e-9 tokens, for rates that are whole numbers. */
@@ -786,5 +798,6 @@ Suite *weir_suite(void)
     TCase *misuse = add_group(suite, "misuse");
     tcase_add_test(misuse, rates_that_can_never_be_valid_are_refused);
     tcase_add_test(misuse, every_call_takes_null);
+    tcase_add_test(misuse, a_limiter_that_was_never_made_gives_nothing);
     return suite;
 }
