@@ -210,6 +210,16 @@ static bool since_base(const struct view *view, int64_t now, int64_t most, int64
     return before || !far;
 }
 
+/* By how many ns `now` is even earlier than what since_base makes of it, rounded up. */
+static int64_t before_horizon(const struct view *view, int64_t now)
+{
+    if (now >= view->base || view->rate.per_ns == 0)
+        return 0;
+    uint64_t before = (uint64_t)view->base - (uint64_t)now;
+    uint64_t most = (uint64_t)HORIZON / view->rate.per_ns;
+    return before > most ? (int64_t)(before - most) : 0;
+}
+
 /* When the bucket counts as empty for who comes at `units`: it never holds more than the burst. */
 static int64_t count_empty(const struct view *view, int64_t units)
 {
@@ -364,7 +374,7 @@ static int64_t take(weir_limiter *handle, uint32_t n, int64_t now, int64_t most,
         if (empty > units) {
             if (view.rate.per_ns == 0)
                 return -EDEADLK;
-            wait = (empty - units - 1) / view.rate.per_ns + 1;
+            wait = (empty - units - 1) / view.rate.per_ns + 1 + before_horizon(&view, now);
         }
         if (wait > most)
             return -EAGAIN;

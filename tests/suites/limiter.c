@@ -399,6 +399,21 @@ START_TEST(a_clock_that_goes_back_gives_no_token_twice)
 }
 END_TEST
 
+/* By more than the units in which a limiter counts reach. */
+START_TEST(a_clock_that_goes_back_by_a_day_is_told_to_wait_for_it)
+{
+    const double rates[] = {1, 7654.321, 123456.789, 999999937.0, 1e9};
+    const int64_t day = WEIR_S(86400);
+    for (size_t i = 0; i < sizeof rates / sizeof rates[0]; i++) {
+        weir_limiter limiter = new_limiter(rates[i], 1);
+        ck_assert_int_eq(weir_limiter_allow_at(&limiter, 1, day), 0);
+        int64_t wait = weir_limiter_reserve_at(&limiter, 1, 0), token = (int64_t)(1e9 / rates[i]);
+        ck_assert(wait > day && wait <= day + token + token / 1000 + 3);
+        ck_assert_int_eq(weir_limiter_allow_at(&limiter, 1, -day), -EAGAIN);
+    }
+}
+END_TEST
+
 START_TEST(idling_for_years_fills_the_bucket_and_no_more)
 {
     const double rates[] = {3, 10, 1e9, 7e8, 1e-2};
@@ -772,6 +787,7 @@ Suite *weir_suite(void)
     tcase_add_test(exact, no_span_of_a_million_traces_has_more_than_burst_and_rate);
     tcase_add_test(exact, a_greedy_caller_gets_all_that_is_due);
     tcase_add_test(exact, a_clock_that_goes_back_gives_no_token_twice);
+    tcase_add_test(exact, a_clock_that_goes_back_by_a_day_is_told_to_wait_for_it);
     tcase_add_test(exact, idling_for_years_fills_the_bucket_and_no_more);
     TCase *rate = add_group(suite, "rate");
     tcase_add_test(rate, what_is_in_the_bucket_stays_when_the_rate_changes);
