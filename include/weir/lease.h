@@ -17,7 +17,8 @@
  *
  * Nothing happens by itself: whoever acquires or releases also destroys what is too old, and makes
  * resources until min_idle are idle. `make`, `check` and `destroy` are called on the threads that
- * make these calls, several at once, with no lock held; they must not use the pool.
+ * make these calls, several at once, with no lock held; they must return (a thread
+ * that ends in one takes a place of the pool with it), and must not use the pool.
  *
  * Thread-safety: every call but free may be made by any number of threads at once. A task may make
  * every call; one that waits keeps its worker.
@@ -64,8 +65,9 @@ WEIR_API WEIR_NODISCARD int weir_lease_pool_new(weir_lease_pool **ret,
  * Blocks for `destroy` only. Misuse that aborts: a resource is lent, or somebody waits for one. */
 WEIR_API void weir_lease_pool_free(weir_lease_pool *pool);
 
-/* Borrows a resource. Blocks while `max` are lent, and for the three functions, which no deadline
- * cuts short; try_ does not wait, but makes and checks.
+/* Borrows a resource. Blocks while `max` are lent, being made, checked or destroyed (so it may when
+ * none is lent), and for the three functions, in the upkeep too, which no deadline cuts short; try_
+ * does not wait, but calls them.
  * Returns 0; -EINVAL (NULL); -ESTALE; what `make` returned, if it is not 0; try_: -EAGAIN;
  * _until: -ETIMEDOUT, -ECANCELED. After an error nothing is borrowed.
  * Ordering: a release happens-before the return of the acquire that lends the same resource. */

@@ -18,7 +18,9 @@
  * Ownership: the caller's memory, nothing to destroy; the caller frees it after the last call.
  * Thread-safety: every call but init may be made by any number of threads at once, from tasks too,
  * and all but the waits are lock-free. NULL is -EINVAL everywhere.
- * In a child process made by fork() a limiter goes on with what it held.
+ * In a child process made by fork() a limiter goes on with what it held; a cancelled wait may block
+ * there for ever if another thread's was just being given back.
+ * The burst never changes. What reserve took cannot be given back; what wait took can, by a cancel.
  *
  * The _at forms take the time from the caller: any clock in nanoseconds, the same for all calls on
  * one limiter. A time earlier than that of another call is fine: no token is given twice.
@@ -59,8 +61,8 @@ WEIR_API WEIR_NODISCARD int64_t weir_limiter_reserve_at(weir_limiter *limiter, u
  * The time is settled when the call begins: a later change of the rate does not move it.
  * A wait that is cancelled gives all its tokens back: at once if none were taken after it; else as
  * soon as those who took them have been cancelled too. Until then they keep the times that they
- * were given, and what it had taken goes unused. So it does if the rate was changed meanwhile, and
- * if there are more than eight such waits, apart from each other.
+ * were given, and what it had taken goes unused. So it does if the rate was changed meanwhile, if
+ * there are more than eight such waits, apart from each other, and now and then, hours apart.
  * Returns 0; -EINVAL and -EOVERFLOW as reserve does; -EDEADLK: too few, the rate is 0, and there is
  * no deadline; _until: -ETIMEDOUT, -ECANCELED. */
 WEIR_API WEIR_NODISCARD int weir_limiter_wait(weir_limiter *limiter, uint32_t n);
@@ -78,9 +80,11 @@ WEIR_API WEIR_NODISCARD int weir_limiter_set_rate_at(weir_limiter *limiter,
                                                      double tokens_per_second, int64_t now);
 
 /* weir_window: at most `max` grants in any span of `period` ns, exactly: one at time t leaves the
- * window at t + period. It costs 16 bytes a grant of `max`, and a short lock a call.
- * Ownership: new and free. Thread-safety and fork as for a limiter; every call but free may be
- * made by any number of threads at once. NULL is -EINVAL. */
+ * window at t + period. It costs 16 bytes a grant of `max`. A call holds a lock, for some ns a grant
+ * that it asks for.
+ * Ownership: new and free. Thread-safety: every call but free may be made by any number of threads
+ * at once. NULL is -EINVAL. In a child process made by fork() it goes on as it was if no other
+ * thread was inside a call on it; if one was, calls there may block for ever. */
 typedef struct weir_window weir_window;
 
 /* Makes an empty window. Never blocks.
@@ -91,7 +95,8 @@ WEIR_API void weir_window_free(weir_window *window);
 
 /* As for the limiter, with grants for tokens and `max` for the burst: -EAGAIN if `n` grants do not
  * fit now, -EINVAL if `n` is above `max`, -EOVERFLOW if what is reserved ahead is too much to count
- * (292 years). A wait that is cancelled gives its grants back as one on a limiter does. */
+ * (292 years). A wait that is cancelled gives its grants back as one on a limiter does; but after
+ * more than `max` in a row were given back, the next may be told a time as late as theirs. */
 WEIR_API WEIR_NODISCARD int weir_window_allow(weir_window *window, uint32_t n);
 WEIR_API WEIR_NODISCARD int weir_window_allow_at(weir_window *window, uint32_t n, int64_t now);
 WEIR_API WEIR_NODISCARD int64_t weir_window_reserve(weir_window *window, uint32_t n);

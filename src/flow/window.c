@@ -96,7 +96,8 @@ static int64_t grant(weir_window *window, uint32_t n, int64_t now, int64_t most,
 }
 
 /* Takes the last grants back. Where the log has come round to the place of number i - 2 * max, what
- * was there is told from its successor, which came due a period later at the least. */
+ * was there is told from its successor, which came due a period later at the least: what is told
+ * may be too late, if that one waited for others, but never too early. */
 static void undo_locked(weir_window *window, uint64_t n)
 {
     for (; n > 0; n--) {
