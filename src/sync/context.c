@@ -31,6 +31,7 @@
 
 #include "base/assert.h"
 #include "os/alloc.h"
+#include "os/fork.h"
 #include "os/thread.h"
 #include "sync/hook.h"
 
@@ -41,6 +42,7 @@ struct twin {
     weir_context context;
     struct waiter task;                /* while the task runs: entered under every_context */
     const atomic(uint32_t) *task_flag; /* compared only */
+    uint32_t fork; /* fork_count() when it was entered: a child's table does not have it */
 };
 
 /* Everybody who waits for a context is entered under this address. */
@@ -259,6 +261,7 @@ static weir_context *hold_twin(weir_context *ctx)
         store_rlx(&made->context.refs, 1); /* the task's; given back by weir__context_end_twin */
         made->task_flag = ctx->task_flag;
         made->task = (struct waiter){.key = &every_context, .wake = cancel_twin};
+        made->fork = fork_count();
         weir__waiter_add(&made->task);
         if (cas_seqcst(&ctx->twin, &twin,
                        made)) { /* R8; seq_cst: weir_context_cancel looks at it */
@@ -275,7 +278,8 @@ static weir_context *hold_twin(weir_context *ctx)
 void weir__context_end_twin(weir_context *ctx)
 {
     struct twin *twin = load_acq(&ctx->twin); /* A8 */
-    weir__waiter_remove(&twin->task);
+    if (twin->fork == fork_count())
+        weir__waiter_remove(&twin->task);
     pass_on(ctx, twin);
     weir_context_unref(&twin->context);
 }

@@ -59,6 +59,7 @@ struct run {
     const struct hook *hook; /* compared only: it may be gone */
     const struct self *thread;
     weir_context *ctx; /* the hook's reference */
+    uint32_t fork; /* fork_count() when it began: if fn forks, it is in no list of the child's */
 };
 
 static struct lock lock = LOCK_INIT;
@@ -116,7 +117,8 @@ static void begin_locked(struct hook *hook, struct run *run)
     weir_assert(hook->state == SET);
     list_remove(&hook->link);
     hook->state = BEGUN;
-    *run = (struct run){.hook = hook, .thread = this_thread(), .ctx = hook->ctx};
+    *run =
+        (struct run){.hook = hook, .thread = this_thread(), .ctx = hook->ctx, .fork = fork_count()};
     list_append(&runs, &run->link);
 }
 
@@ -125,20 +127,22 @@ static void call(struct hook *hook, struct run *run)
 {
     hook->fn(hook->arg);
     lock_acquire(&lock);
-    list_remove(&run->link);
+    if (run->fork == fork_count())
+        list_remove(&run->link);
     lock_release(&lock);
     weir__wake_all(run->hook); /* only the address */
     count(run->ctx, false);
     weir_context_unref(run->ctx);
 }
 
-/* Runs the first of a list of this thread's. False: there is none left. */
+/* Runs the first of a list of this thread's. False: there is none left, or they are the parent
+ * process's: the one before has forked. */
 static bool run_next(struct list *due)
 {
     struct run run;
     lock_acquire(&lock);
-    bool any = !list_empty(due);
     struct hook *hook = container_of(due->next, struct hook, link);
+    bool any = !list_empty(due) && hook->fork == fork_count();
     if (any)
         begin_locked(hook, &run);
     lock_release(&lock);

@@ -6,11 +6,13 @@
  * process was forked.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -521,6 +523,87 @@ static int make_traffic(void *arg)
     return 3 * rounds;
 }
 
+/* In the child returns from the call that forked, with a context of its own kept. */
+static int fork_in_an_attempt(weir_context *ctx, void *arg)
+{
+    *(weir_context **)arg = weir_context_ref(ctx);
+    (void)fflush(NULL);
+    return (int)fork();
+}
+
+static void *cancel_soon(void *ctx)
+{
+    if (weir_sleep_until(NULL, weir_after(WEIR_MS(100))) == 0)
+        weir_context_cancel(ctx, -EIO);
+    return NULL;
+}
+
+/* 0 if a cancellation wakes whoever is blocked on the context. */
+static int cancel_and_wake(void)
+{
+    weir_context *ctx = NULL;
+    pthread_t thread;
+    EXPECT(weir_context_new(&ctx, NULL, WEIR_FOREVER) == 0);
+    EXPECT(pthread_create(&thread, NULL, cancel_soon, ctx) == 0);
+    EXPECT(weir_context_wait_until(ctx, WEIR_FOREVER) == 0);
+    EXPECT(pthread_join(thread, NULL) == 0);
+    weir_context_unref(ctx);
+    return 0;
+}
+
+START_TEST(a_child_made_in_an_attempt_may_go_on_with_a_context_that_was_kept)
+{
+    weir_context *kept = NULL;
+    int child = weir_retry_until(WEIR_RETRY_OPTIONS(.max_attempts = 1), fork_in_an_attempt, &kept,
+                                 NULL, WEIR_FOREVER);
+    weir_context_unref(kept);
+    if (child == 0) {
+        (void)alarm(CHILD_TIMEOUT_S);
+        int line = cancel_and_wake();
+        if (line != 0)
+            (void)fprintf(stderr, "%s:%d: does not hold in the child\n", __FILE__, line);
+        _exit(line != 0 ? EXIT_FAILURE : EXIT_SUCCESS);
+    }
+    ck_assert(child_is_well(child));
+}
+END_TEST
+
+struct forking_hooks {
+    pid_t parent, child;
+    atomic_int calls, calls_in_child;
+};
+
+static void fork_in_a_hook(void *arg)
+{
+    struct forking_hooks *self = arg;
+    if (getpid() != self->parent) {
+        (void)atomic_fetch_add(&self->calls_in_child, 1);
+        return;
+    }
+    if (atomic_fetch_add(&self->calls, 1) != 0)
+        return;
+    (void)fflush(NULL);
+    self->child = fork();
+}
+
+START_TEST(a_child_made_in_a_hook_does_not_call_the_hooks_that_are_to_come)
+{
+    struct forking_hooks self = {.parent = getpid()};
+    weir_context_hook hooks[3];
+    memset(hooks, 0, sizeof hooks);
+    weir_context *ctx = NULL;
+    ck_assert_int_eq(weir_context_new(&ctx, NULL, WEIR_FOREVER), 0);
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(weir_context_on_done(ctx, &hooks[i], fork_in_a_hook, &self), 0);
+    weir_context_cancel(ctx, 0);
+    if (self.child == 0)
+        _exit(atomic_load(&self.calls_in_child) == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
+    ck_assert(child_is_well(self.child));
+    ck_assert_int_eq(atomic_load(&self.calls), 3);
+    weir_context_unref(ctx);
+}
+END_TEST
+
 START_TEST(fork_works_while_traffic_runs)
 {
     enum { FORKS = 20 };
@@ -610,8 +693,11 @@ Suite *weir_suite(void)
     tcase_add_test(new_ones, an_inherited_context_works_in_the_child_and_is_its_own);
     if (CHILDREN_HAVE_THREADS) {
         tcase_add_test(new_ones, a_pool_made_in_a_child_is_stale_in_the_grandchild);
+        tcase_add_test(new_ones, a_child_made_in_an_attempt_may_go_on_with_a_context_that_was_kept);
         tcase_add_test(new_ones, a_task_that_was_over_can_be_submitted_to_a_pool_of_the_child);
     }
+
+    tcase_add_test(new_ones, a_child_made_in_a_hook_does_not_call_the_hooks_that_are_to_come);
 
     TCase *traffic = add_group(suite, "traffic");
     tcase_add_test(traffic, fork_works_while_traffic_runs);
