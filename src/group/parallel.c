@@ -96,6 +96,13 @@ static void invite(struct loop *loop)
     leave(loop); /* not the last: who invites is the caller, or active */
 }
 
+/* In a child process there are no helpers: waiting for them would have no end. */
+static void check_fork(const struct loop *loop)
+{
+    if (pool_stale(loop->pool))
+        weir__misuse("fork", "a loop that forked must not go on in the child.");
+}
+
 /* Does chunks until there is nothing more to do. */
 static void take_part(struct loop *loop)
 {
@@ -108,6 +115,7 @@ static void take_part(struct loop *loop)
         size_t begin = (size_t)chunk * loop->grain;
         size_t end = loop->n - begin > loop->grain ? begin + loop->grain : loop->n;
         err = loop->fn(&loop->context, begin, end, loop->arg);
+        check_fork(loop);
     }
     if (err != 0)
         record_error(loop, err);
@@ -131,6 +139,7 @@ static bool no_helpers(void *arg)
 static void end_loop(struct loop **guarded)
 {
     struct loop *loop = *guarded;
+    check_fork(loop);
     if (!loop->returned)
         record_error(loop, -ECANCELED);
     (void)weir__wait_helping(loop->pool, helpers(loop), loop, loop->first, no_helpers, loop, NULL,

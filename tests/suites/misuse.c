@@ -2,6 +2,7 @@
 /* misuse.c - bad arguments get their code, misuse aborts with a sentence, the pool stays whole. */
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -337,6 +338,34 @@ static int fork_and_return(weir_context *ctx, void *arg)
     return 0;
 }
 
+static int fork_in_a_loop(weir_context *ctx, size_t begin, size_t end, void *arg)
+{
+    pthread_t *looper = arg;
+    (void)begin;
+    (void)end;
+    if (!pthread_equal(pthread_self(), *looper)) /* a helper is at its chunk meanwhile */
+        return weir_sleep_until(ctx, weir_after(WEIR_MS(500)));
+    if (weir_sleep_until(ctx, weir_after(WEIR_MS(100))) != 0)
+        return -EIO;
+    return fork_and_return(ctx, NULL);
+}
+
+static void return_twice_from_a_loop(void *arg)
+{
+    (void)arg;
+    weir_pool *pool = NULL;
+    pthread_t looper = pthread_self();
+    if (weir_pool_new(&pool, WEIR_POOL_OPTIONS(.workers = 1)) == 0 &&
+        weir_parallel_for(pool, 2, 1, fork_in_a_loop, &looper) == 0)
+        weir_pool_free(pool);
+}
+
+START_TEST(going_on_with_a_loop_in_a_forked_child_aborts)
+{
+    assert_aborts(return_twice_from_a_loop, NULL, "fork");
+}
+END_TEST
+
 static void return_twice_from_a_task(void *arg)
 {
     (void)arg;
@@ -447,6 +476,7 @@ Suite *weir_suite(void)
     tcase_add_test(aborts, freeing_a_pool_from_its_own_task_aborts);
     tcase_add_loop_test(aborts, unref_of_the_context_that_a_task_was_given_aborts, 0, KINDS);
     tcase_add_test(aborts, returning_from_a_task_in_a_forked_child_aborts);
+    tcase_add_test(aborts, going_on_with_a_loop_in_a_forked_child_aborts);
     tcase_add_test(aborts, a_waitgroup_below_zero_aborts);
     tcase_add_test(aborts, a_waitgroup_of_null_aborts);
     tcase_add_test(aborts, a_waitgroup_above_its_range_aborts);
