@@ -208,8 +208,11 @@ bool weir__task_cancelled(void *object)
 int64_t weir__task_next_time(void *object)
 {
     struct task *task = object;
+    int64_t due = load_rlx(&task->not_before); /* ours */
     int64_t now = weir_now();
-    uint64_t late = (uint64_t)now - (uint64_t)load_rlx(&task->not_before); /* ours */
+    if (now < due) /* the timer said that its time had come; the clock may lag behind it */
+        now = due;
+    uint64_t late = (uint64_t)now - (uint64_t)due;
     int64_t last = now - (int64_t)(late % (uint64_t)task->period);
     store_rlx(&task->start_by, WEIR_FOREVER); /* it has started; published by E5 */
     bool fits = last < 0 || task->period < WEIR_FOREVER - last;

@@ -121,6 +121,46 @@ START_TEST(timed_waits_are_neither_early_nor_lost_when_the_clock_seldom_moves)
 }
 END_TEST
 
+struct tick {
+    int64_t not_before[2];
+    unsigned runs;
+};
+
+static int tick_twice(weir_context *ctx, void *arg)
+{
+    struct tick *tick = arg;
+    (void)ctx;
+    tick->not_before[tick->runs++] = true_time();
+    return tick->runs == 2;
+}
+
+static int await_task(weir_context *ctx, void *task)
+{
+    (void)ctx;
+    return weir_task_wait(task);
+}
+
+/* Its waiter runs it when the timer says so, and the clock says that it is not time yet. */
+START_TEST(a_periodic_task_keeps_its_times_when_the_clock_lags_behind_the_timer)
+{
+    const int64_t period = WEIR_MS(1000), granule_ns = WEIR_MS(100);
+    weir_pool *pool = new_pool(1, 1);
+    weir_task ticker = WEIR_TASK_INIT, waiter = WEIR_TASK_INIT;
+    struct tick tick = {.runs = 0};
+    atomic_store(&granule, granule_ns);
+    int64_t first = true_time() / granule_ns * granule_ns + WEIR_MS(350);
+    ck_assert_int_eq(weir_pool_submit_every(pool, &ticker, tick_twice, &tick, NULL, first, period),
+                     0);
+    ck_assert_int_eq(weir_pool_submit_task(pool, &waiter, await_task, &ticker, NULL), 0);
+    ck_assert_int_eq(weir_task_wait(&waiter), 0);
+    let_clock_run();
+    ck_assert_uint_eq(tick.runs, 2u);
+    ck_assert_int_ge(tick.not_before[0], first);
+    ck_assert_int_ge(tick.not_before[1], first + period);
+    finish_pool(pool);
+}
+END_TEST
+
 static int submit_without_end(void *pool)
 {
     counter ran = COUNTER_INIT;
@@ -247,5 +287,6 @@ Suite *weir_suite(void)
     tcase_add_loop_test(still, a_time_from_now_saturates_wherever_the_clock_stands, 0, PLACES);
     TCase *seldom = add_group(suite, "seldom");
     tcase_add_test(seldom, timed_waits_are_neither_early_nor_lost_when_the_clock_seldom_moves);
+    tcase_add_test(seldom, a_periodic_task_keeps_its_times_when_the_clock_lags_behind_the_timer);
     return suite;
 }
