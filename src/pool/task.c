@@ -342,7 +342,7 @@ static int submit_task(weir_pool *pool, weir_task *handle, weir_task_fn *fn, voi
         add_rlx(&pool->rejected, 1);
         return err;
     }
-    int status = load_rlx(&task->status);
+    int status = load_rlx(&task->status), cause = load_rlx(&task->cause);
     struct reports *reports = (struct reports *)options.completion;
     if (reports != NULL && (err = reports->reserve(reports)) != 0) {
         add_rlx(&pool->rejected, 1);
@@ -353,6 +353,7 @@ static int submit_task(weir_pool *pool, weir_task *handle, weir_task_fn *fn, voi
     }
     if (err != 0) {
         store_rlx(&task->status, status);
+        store_rlx(&task->cause, cause);
         (void)xchg_seqcst(&task->word, task->before); /* for who met it while it was tried */
         weir__task_wake(task);
     }

@@ -192,6 +192,22 @@ START_TEST(a_task_that_cannot_be_retried_in_time_ends)
 }
 END_TEST
 
+START_TEST(a_refused_submit_leaves_the_cause_as_it_was)
+{
+    weir_pool *pool = new_pool(1, 1);
+    weir_task task = WEIR_TASK_INIT;
+    struct flaky flaky = {.failures = INT_MAX, .code = -20};
+    submit(pool, &task, &flaky, WEIR_RETRY_OPTIONS(.max_attempts = 1));
+    assert_waited(&task);
+    int cause = weir_task_cause(&task);
+    ck_assert_int_ne(cause, 0);
+    weir_pool_close(pool);
+    ck_assert_int_eq(weir_pool_submit_retry(pool, &task, fail_first, &flaky, NULL, NULL), -EPIPE);
+    assert_end(&task, WEIR_FAILED, cause, cause);
+    finish_counted(pool);
+}
+END_TEST
+
 START_TEST(a_task_in_a_pause_holds_no_worker_and_can_be_cancelled_at_once)
 {
     weir_pool *pool = new_pool(1, 1);
@@ -425,6 +441,7 @@ Suite *weir_suite(void)
     TCase *cancel = add_group(suite, "cancel");
     tcase_add_test(cancel, a_task_in_a_pause_holds_no_worker_and_can_be_cancelled_at_once);
     tcase_add_test(cancel, a_task_that_is_cancelled_during_an_attempt_is_not_retried);
+    tcase_add_test(cancel, a_refused_submit_leaves_the_cause_as_it_was);
     tcase_add_test(cancel, a_closed_pool_ends_pauses_and_begins_none);
 
     TCase *many = add_group(suite, "many");
