@@ -204,6 +204,8 @@ static bool call_done(void *arg)
 int weir__channel_wait(struct call *call, weir_context *ctx, int64_t deadline)
 {
     int64_t end = weir_now() + YIELD_NS;
+    if (end > deadline)
+        end = deadline;
     while (weir_now() < end) {
         if (call_done(call))
             return 0;

@@ -163,6 +163,37 @@ static void reaper_against_submitter(void)
     drop(loop);
 }
 
+/* The place that a refused submit had taken is there again for the next, while the other reaps. */
+static void close_the_pool(void *arg)
+{
+    struct loop *loop = arg;
+    weir_pool_close(loop->pool);
+}
+
+static void refused_against_reap(void)
+{
+    struct loop *loop = new_loop(1, 1);
+    explore_begin();
+    int err = submit(loop, 0);
+    check(err == 0);
+    struct vthread *closer = start(close_the_pool, loop);
+    reap_some(loop, 1);
+    err = submit(loop, 1);
+    check(err == 0 || err == -EPIPE);
+    if (err == 0)
+        reap_some(loop, 1);
+    finish(closer);
+    if (err != 0) {
+        err = submit(loop, 1);
+        check(err == -EPIPE); /* not -EAGAIN: no place is lost */
+        drop(loop->tasks[1]);
+    }
+    weir_completion_free(loop->completion);
+    explore_end();
+    end_pool(loop->pool);
+    drop(loop);
+}
+
 const struct scenario completion_scenarios[] = {
     {"reap all against ends", reap_all_against_ends, false},
     {"reap one by one against ends", reap_one_by_one_against_ends, false},
@@ -170,5 +201,6 @@ const struct scenario completion_scenarios[] = {
     {"a free against the report", free_against_report, false},
     {"a cancel against the end and the reap", cancel_against_the_end_and_the_reap, false},
     {"a reaper against a submitter", reaper_against_submitter, false},
+    {"a refused submit against a reap", refused_against_reap, false},
     {0},
 };
