@@ -4,7 +4,8 @@
  * Errors. A call that can fail returns 0 or a negative errno value; there is no thread-local
  * error state. Each code has one meaning throughout the library:
  *
- *   -EAGAIN       full, empty, not yet over, no permit (only the try_ forms, and REJECT pools)
+ *   -EAGAIN       full, empty, not yet over, no permit (the try_ forms, REJECT pools, and calls
+ *                 that never wait)
  *   -ETIMEDOUT    the deadline passed, or provably will pass before success
  *   -ECANCELED    the context was cancelled
  *   -EPIPE        closed or shut down
@@ -16,10 +17,10 @@
  *   -EOVERFLOW    a count would wrap
  *   -ESTALE       the handle was inherited through fork()
  *   -EINPROGRESS  the task is running
- *   -EALREADY     the task is over
+ *   -EALREADY     over, closed or called already
+ *   -EMFILE, -ENFILE  no file descriptor is left
  *
- * Besides these, the constructors of things that need the operating system pass on what
- * pthread_create() said, negated.
+ * Besides these, calls that start a thread pass on what pthread_create() said, negated.
  *
  * Misuse that no return code can report (a waitgroup counted below zero, say) prints one
  * sentence that names the call on standard error and aborts, in release builds too.

@@ -41,7 +41,7 @@ typedef struct weir_lease_options {
     int64_t idle_timeout; /* ns; idle for longer it is destroyed if more than min_idle are idle;
                            * 0: never */
     int64_t max_lifetime; /* ns; older it is destroyed, unless it is lent; 0: never */
-    int (*make)(void *user, void **ret_resource); /* 0, or an error; required */
+    int (*make)(void *user, void **ret_resource); /* 0, or an error; required; no two alike */
     int (*check)(void *user, void *resource);     /* 0: still good; asked when one that was idle is
                                                    * acquired; 0: always good */
     void (*destroy)(void *user, void *resource);  /* 0: nothing to do */

@@ -80,7 +80,7 @@ WEIR_API WEIR_NODISCARD int weir_limiter_set_rate_at(weir_limiter *limiter,
                                                      double tokens_per_second, int64_t now);
 
 /* weir_window: at most `max` grants in any span of `period` ns, exactly: one at time t leaves the
- * window at t + period. It costs 16 bytes a grant of `max`. A call holds a lock, for some ns a grant
+ * window at t + period. It costs 16 bytes a grant of `max`. A call holds a lock for some ns a grant
  * that it asks for.
  * Ownership: new and free. Thread-safety: every call but free may be made by any number of threads
  * at once. NULL is -EINVAL. In a child process made by fork() it goes on as it was if no other

@@ -4,7 +4,7 @@
  *     weir_pool *pool;
  *     weir_pool_new(&pool, WEIR_POOL_OPTIONS(.workers = 4, .capacity = 256));
  *     err = weir_pool_submit(pool, fn, arg);      ... 0: fn(ctx, arg) has exactly one end
- *     weir_pool_drain(pool);                      ... waits until all have ended
+ *     weir_pool_drain(pool);                      ... until nothing is queued or running
  *     weir_pool_free(pool);
  *
  * A task that a submit accepted (returned 0) ends exactly once: DONE or FAILED after it ran,
@@ -27,8 +27,8 @@
  * leave a task. A task that calls fork() must not return in the child.
  *
  * Thread-safety: every call but free may be made by any number of threads at once. Not for signal
- * handlers. Workers block all asynchronous signals. After fork(), in the child, every call on a
- * pool made before returns -ESTALE, and free releases the memory without joining.
+ * handlers. Workers block all asynchronous signals. After fork(), in the child, every call that can
+ * fail returns -ESTALE for a pool made before, and free releases the memory without joining.
  */
 #ifndef WEIR_POOL_H
 #define WEIR_POOL_H
@@ -54,8 +54,8 @@ typedef enum weir_overflow {
 } weir_overflow;
 
 typedef enum weir_state {
-    WEIR_IDLE, /* never submitted */
-    WEIR_QUEUED,
+    WEIR_IDLE,   /* never submitted */
+    WEIR_QUEUED, /* accepted and not running, also before its time (timer.h) */
     WEIR_RUNNING,
     WEIR_DONE,      /* returned 0 */
     WEIR_FAILED,    /* returned something else, or ended its thread */
@@ -134,7 +134,8 @@ WEIR_API WEIR_NODISCARD int64_t weir_pool_submit_many(weir_pool *pool, const wei
 WEIR_API WEIR_NODISCARD int64_t weir_pool_try_submit_many(weir_pool *pool, const weir_job jobs[],
                                                           size_t n);
 
-/* Blocks until nothing is queued or running; others may submit meanwhile and put it off.
+/* Blocks until nothing is in the queue or running; others may submit meanwhile and put it off. What
+ * waits for its time, or to be retried (timer.h, retry.h), is not waited for: wait for that task.
  * Returns 0, also for a pool that is shut down; -EDEADLK (from a task of the pool); -EINVAL (NULL);
  * -ESTALE; _until: -ETIMEDOUT, -ECANCELED.
  * Ordering: what the tasks did happens-before the return. */
@@ -181,8 +182,7 @@ typedef struct weir_pool_counts {
     uint64_t queued, running, peak_queued, delayed;
 } weir_pool_counts;
 
-/* Exact at rest; while tasks move, the counts are read one after the other. Zeroes for NULL. Never
- * blocks. */
+/* Exact at rest; while tasks move, read one after the other. Zeroes for NULL. Never blocks. */
 WEIR_API void weir_pool_read_counts(const weir_pool *pool, weir_pool_counts *ret);
 
 WEIR_END_DECLS

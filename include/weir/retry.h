@@ -21,7 +21,7 @@ typedef struct weir_retry_options {
     int64_t initial_interval; /* ns; 0: 100 ms */
     int64_t max_interval;     /* ns, before the random factor; 0: 30 s */
     int64_t max_elapsed;      /* no attempt starts later than so many ns after the first; 0: none */
-    double multiplier;        /* 0: 2.0 */
+    double multiplier;        /* 0: 2.0; below 1 the pauses shrink */
     double jitter;            /* at most 1; 0: 0.5; negative: none */
     int (*retryable)(int code, void *user); /* non-zero: try again after `code`; 0: always */
     void *user;                             /* passed to retryable */
@@ -56,6 +56,7 @@ WEIR_API WEIR_NODISCARD int weir_retry_until(const weir_retry_options *options, 
  * The task ends DONE when an attempt returns 0; FAILED with the last code when there is to be no
  * further attempt, or no place for the pause, or the pool is closed before the pause; CANCELLED
  * when it is cancelled while another attempt is to come, or the pool is closed during a pause.
+ * weir_pool_drain does not wait for pauses: wait for the task before the pool is closed or freed.
  * `start_by` bounds each attempt: no pause begins that would not be over before it, nor before the
  * deadline of the pool's context. `timeout` holds for each attempt; on_done is called at the end;
  * and weir_task_cause tells the last code, however the task ended.

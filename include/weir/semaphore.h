@@ -38,7 +38,7 @@ typedef struct weir_semaphore {
  * Returns 0; -EINVAL (`sem` is NULL or `permits` is 0). */
 WEIR_API WEIR_NODISCARD int weir_semaphore_init(weir_semaphore *sem, uint32_t permits);
 
-/* Ends its use; permits may still be out. Afterwards an acquire is refused with -EINVAL. NULL is
+/* Ends its use; permits may still be out. Afterwards no permit can be acquired: -EINVAL. NULL is
  * fine. Blocks for a short internal lock only.
  * Misuse that aborts: somebody waits for it. */
 WEIR_API void weir_semaphore_destroy(weir_semaphore *sem);

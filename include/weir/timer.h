@@ -49,7 +49,7 @@ WEIR_API WEIR_NODISCARD int weir_pool_submit_task_at(weir_pool *pool, weir_task 
  * -EINPROGRESS, and that run is the last) or once the pool is closed; ABANDONED if it is evicted
  * from a full queue. Between two runs it is QUEUED again. `timeout` holds for each run, `start_by`
  * for the start of the first; on_done is called at the end. A worker that waits for it runs it
- * whenever it is due.
+ * whenever it is due; a wait ends with the task, not with a run.
  * Blocks, returns: as weir_pool_submit_task_at; -EINVAL also for `period` <= 0. Ordering: one run
  * happens-before the next. */
 WEIR_API WEIR_NODISCARD int weir_pool_submit_every(weir_pool *pool, weir_task *task,

@@ -46,7 +46,11 @@ const char *weir_strerror(int code)
     case -EINPROGRESS:
         return "The task is running";
     case -EALREADY:
-        return "The task is over";
+        return "It is over, closed or called already";
+    case -EMFILE:
+        return "The process has no file descriptor left";
+    case -ENFILE:
+        return "The system has no file descriptor left";
     default:
         return "A code that weir does not define";
     }

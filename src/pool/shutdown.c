@@ -112,13 +112,12 @@ static bool all_left(void *arg)
     return load_seqcst(&((weir_pool *)arg)->alive) == 0;
 }
 
-static int stop_workers(weir_pool *pool, int64_t deadline)
+/* Every task has ended: what is left takes no longer than on_worker_stop. */
+static void stop_workers(weir_pool *pool)
 {
     advance(pool, POOL_STOPPING);
     weir__eventcount_wake_all(&pool->work);
-    int err = weir__wait_until(&pool->alive, all_left, pool, NULL, NULL, deadline);
-    if (err != 0)
-        return err;
+    (void)weir__wait_until(&pool->alive, all_left, pool, NULL, NULL, WEIR_FOREVER);
     lock_acquire(&pool->lock);
     if (load_rlx(&pool->state) != POOL_STOPPED) { /* changed under the lock */
         for (unsigned i = 0; i < pool->worker_count; i++)
@@ -127,7 +126,6 @@ static int stop_workers(weir_pool *pool, int64_t deadline)
         (void)xchg_seqcst(&pool->state, POOL_STOPPED);
     }
     lock_release(&pool->lock);
-    return 0;
 }
 
 static void report(weir_pool *pool, weir_shutdown_report *ret)
@@ -164,7 +162,7 @@ int weir_pool_shutdown(weir_pool *pool, int64_t soft_deadline, int64_t hard_dead
             err = wait_quiet(pool, NULL, hard_deadline);
         }
         if (err == 0)
-            err = stop_workers(pool, hard_deadline);
+            stop_workers(pool);
     }
     if (ret_report != NULL)
         report(pool, ret_report);
