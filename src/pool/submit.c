@@ -255,7 +255,7 @@ static int wait_for_room(weir_pool *pool, const struct job *job, weir_context *c
             continue;
         }
         if (deadline != WEIR_FOREVER && (deadline <= passed || deadline <= weir_now())) {
-            err = -ETIMEDOUT;
+            err = deadline == weir_context_deadline(of_pool) ? -EPIPE : -ETIMEDOUT;
             break;
         }
         until = earlier(until, deadline);

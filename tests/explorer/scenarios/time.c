@@ -167,6 +167,37 @@ static void blocked_submit_against_its_deadline(void)
     end_work(work);
 }
 
+static void submit_plainly(void *arg)
+{
+    struct work *work = arg;
+    work->errs[0] = weir_pool_submit(work->pool, count_run, &work->runs[0]);
+}
+
+/* A submit without a deadline is never told that one has passed. */
+static void blocked_submit_against_the_deadline_of_the_pool(void)
+{
+    struct work *work = make(sizeof *work);
+    int err = weir_context_new(&work->ctx, NULL, SOON);
+    check(err == 0);
+    work->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 1, .context = work->ctx));
+    weir_context_unref(work->ctx);
+    close_gate(work);
+    err = weir_pool_submit(work->pool, count_run, &work->runs[1]);
+    check(err == 0);
+    explore_begin();
+    instant(SOON);
+    struct vthread *submitter = start(submit_plainly, work);
+    struct vthread *opener = start(open_gate, work);
+    finish(submitter);
+    finish(opener);
+    explore_end();
+    check(work->errs[0] == 0 || work->errs[0] == -EPIPE);
+    err = weir_pool_drain(work->pool);
+    check(err == 0);
+    check(work->runs[0] <= (work->errs[0] == 0 ? 1u : 0u));
+    end_work(work);
+}
+
 static void submit_with_context(void *arg)
 {
     struct work *work = arg;
@@ -354,6 +385,8 @@ const struct scenario time_scenarios[] = {
     {"context cancel wakes every waiter", context_cancel_wakes_every_waiter, false},
     {"context cancel against start", context_cancel_against_start, false},
     {"a blocked submit against its deadline", blocked_submit_against_its_deadline, false},
+    {"a blocked submit against the deadline of its pool",
+     blocked_submit_against_the_deadline_of_the_pool, false},
     {"a blocked submit against its context", blocked_submit_against_its_context, false},
     {"expiry at the head against a blocked submit", expiry_at_the_head_against_a_blocked_submitter,
      false},
