@@ -28,8 +28,10 @@ from pathlib import Path
 
 def gcov_documents(build, root):
     """What gcov says of every object of the build that was made from a file in src/."""
-    # Not of the explorer's: it is not run here, and its compiler flags make lines of declarations.
-    notes = sorted(note for note in build.rglob("*.gcno") if "explorer" not in note.parts)
+    # Not of the explorer's, nor of what is built like it: they are not run here, and their
+    # compiler flags make lines of declarations.
+    apart = {"explorer", "fuzz", "planted"}
+    notes = sorted(note for note in build.rglob("*.gcno") if not apart & set(note.parts))
     if not notes:
         sys.exit(f"{build}: was not built with -Db_coverage=true")
     tool = os.environ.get("GCOV", "gcov").split()
