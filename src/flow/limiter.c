@@ -42,6 +42,7 @@
 
 #include "base/assert.h"
 #include "base/atomic.h"
+#include "base/deadline.h"
 #include "flow/gaps.h"
 #include "os/lock.h"
 
@@ -439,17 +440,15 @@ int weir_limiter_wait_until(weir_limiter *limiter, uint32_t n, weir_context *ctx
     if (limiter == NULL || err != 0)
         return limiter == NULL ? -EINVAL : err;
     int64_t now = weir_now();
-    if (deadline > weir_context_deadline(ctx))
-        deadline = weir_context_deadline(ctx);
-    int64_t most = deadline == WEIR_FOREVER ? INT64_MAX : deadline > now ? deadline - now : 0;
+    deadline = earlier(deadline, weir_context_deadline(ctx));
+    int64_t most = time_left(deadline, now);
     struct gap taken;
     int64_t wait = take(limiter, n, now, most, &taken);
     if (wait == -EAGAIN || (wait == -EDEADLK && deadline != WEIR_FOREVER))
         return -ETIMEDOUT;
     if (wait <= 0)
         return (int)wait;
-    int64_t due = wait < WEIR_FOREVER - now ? now + wait : WEIR_FOREVER;
-    if (weir_sleep_until(ctx, due) != -ECANCELED)
+    if (weir_sleep_until(ctx, time_after(now, wait)) != -ECANCELED)
         return 0; /* slept, or the context ended at that very time */
     give_back(limiter, taken);
     return -ECANCELED;

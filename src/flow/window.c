@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <stdbool.h>
 
+#include "base/deadline.h"
 #include "flow/gaps.h"
 #include "os/alloc.h"
 #include "os/lock.h"
@@ -148,15 +149,13 @@ int weir_window_wait_until(weir_window *window, uint32_t n, weir_context *ctx, i
     if (window == NULL || err != 0)
         return window == NULL ? -EINVAL : err;
     int64_t now = weir_now();
-    if (deadline > weir_context_deadline(ctx))
-        deadline = weir_context_deadline(ctx);
-    int64_t most = deadline == WEIR_FOREVER ? INT64_MAX : deadline > now ? deadline - now : 0;
+    deadline = earlier(deadline, weir_context_deadline(ctx));
+    int64_t most = time_left(deadline, now);
     uint64_t after;
     int64_t wait = grant(window, n, now, most, &after);
     if (wait <= 0)
         return wait == -EAGAIN ? -ETIMEDOUT : (int)wait;
-    int64_t due = wait < WEIR_FOREVER - now ? now + wait : WEIR_FOREVER;
-    if (weir_sleep_until(ctx, due) != -ECANCELED)
+    if (weir_sleep_until(ctx, time_after(now, wait)) != -ECANCELED)
         return 0; /* slept, or the context ended at that very time */
     give_back(window, n, after);
     return -ECANCELED;

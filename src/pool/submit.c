@@ -23,6 +23,8 @@
 
 #include <errno.h>
 
+#include "base/deadline.h"
+
 /* The most runs in place within each other. */
 enum { MAX_IN_PLACE = 64 };
 
@@ -123,11 +125,6 @@ static int enqueue(weir_pool *pool, const struct job *job)
         return -EPIPE;
     }
     return 0;
-}
-
-static int64_t earlier(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
 }
 
 /* Has the task of the ticket at `position` a context that is over? 0 if that cannot be told. */

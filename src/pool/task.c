@@ -29,6 +29,7 @@
 #include <errno.h>
 #include <limits.h>
 
+#include "base/deadline.h"
 #include "base/options.h"
 #include "pool/pool.h"
 
@@ -243,11 +244,6 @@ static int reserve(struct task *task)
     while (!cas_acqrel(&task->word, &word, word | SUBMITTING)); /* E2: the last run is over */
     task->before = word;
     return 0;
-}
-
-static int64_t earlier(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
 }
 
 /* How a task enters the pool. */

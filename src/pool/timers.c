@@ -30,6 +30,7 @@
 
 #include <errno.h>
 
+#include "base/deadline.h"
 #include "os/alloc.h"
 #include "pool/pool.h"
 
@@ -47,11 +48,6 @@ static struct slot *slot_of(const weir_pool *pool, const struct timer *timer)
 static uint32_t place_of(const struct timers *timers, const struct timer *timer)
 {
     return (uint32_t)(timer - timers->all) + 1;
-}
-
-static int64_t earlier(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
 }
 
 /* Places. */

@@ -30,6 +30,7 @@
 #include <errno.h>
 
 #include "base/assert.h"
+#include "base/deadline.h"
 #include "os/alloc.h"
 #include "os/fork.h"
 #include "os/thread.h"
@@ -47,11 +48,6 @@ struct twin {
 
 /* Everybody who waits for a context is entered under this address. */
 static const char every_context;
-
-static int64_t earlier(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
 
 /* When this context itself was cancelled, or NEVER. */
 static int64_t own_cancellation(const weir_context *ctx, int *ret_cause)

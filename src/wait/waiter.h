@@ -50,7 +50,7 @@ static inline bool waiter_woken(const struct waiter *waiter)
 }
 
 /* Wakes all waiters, or the one that has waited longest, that are entered under `key`. Touches only
- * the address, not what is there. Never blocks if nobody waits. */
+ * the address, not what is there. Takes no lock while that part of the table is empty. */
 void weir__wake_all(const void *key);
 void weir__wake_one(const void *key);
 
