@@ -22,7 +22,7 @@ enum { THINGS = 4096 };
 /* Where resources come from. */
 struct factory {
     int things[THINGS]; /* a resource is the address of one, made once each */
-    atomic_uint made, destroyed, checked, most;
+    atomic_uint made, destroyed, checked, alive, most;
     atomic_int make_error, check_error;
     gate *hold; /* make waits at it */
 };
@@ -36,7 +36,7 @@ static int make_thing(void *user, void **ret_resource)
     if (err != 0)
         return err;
     unsigned number = atomic_fetch_add(&factory->made, 1);
-    unsigned alive = number + 1 - atomic_load(&factory->destroyed);
+    unsigned alive = atomic_fetch_add(&factory->alive, 1) + 1;
     unsigned most = atomic_load(&factory->most);
     while (alive > most && !atomic_compare_exchange_strong(&factory->most, &most, alive))
         ;
@@ -58,6 +58,7 @@ static void destroy_thing(void *user, void *resource)
 {
     struct factory *factory = user;
     *(int *)resource = -1;
+    atomic_fetch_sub(&factory->alive, 1);
     atomic_fetch_add(&factory->destroyed, 1);
 }
 

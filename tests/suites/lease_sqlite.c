@@ -16,7 +16,7 @@
 
 struct database {
     char path[64];
-    atomic_uint opened, closed, most;
+    atomic_uint opened, closed, alive, most;
     atomic_bool unreachable;
 };
 
@@ -36,7 +36,8 @@ static int open_connection(void *user, void **ret_resource)
         sqlite3_close(db);
         return -EIO;
     }
-    unsigned alive = atomic_fetch_add(&database->opened, 1) + 1 - atomic_load(&database->closed);
+    atomic_fetch_add(&database->opened, 1);
+    unsigned alive = atomic_fetch_add(&database->alive, 1) + 1;
     unsigned most = atomic_load(&database->most);
     while (alive > most && !atomic_compare_exchange_strong(&database->most, &most, alive))
         ;
@@ -53,8 +54,10 @@ static int check_connection(void *user, void *resource)
 static void close_connection(void *user, void *resource)
 {
     struct database *database = user;
-    if (sqlite3_close(resource) == SQLITE_OK)
+    if (sqlite3_close(resource) == SQLITE_OK) {
+        atomic_fetch_sub(&database->alive, 1);
         atomic_fetch_add(&database->closed, 1);
+    }
 }
 
 static struct database *new_database(void)
