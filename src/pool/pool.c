@@ -17,7 +17,7 @@ enum {
     SPINS = 4, /* yields before a busy worker parks, if there are CPUs to spare */
 };
 
-_Static_assert(MAX_CAPACITY + MAX_TIMERS + MAX_WORKERS * CHAIN + MARGIN <= STACK_LINK_MASK,
+_Static_assert(MAX_CAPACITY + MAX_TIMERS + MAX_WORKERS * ROUNDS + MARGIN <= STACK_LINK_MASK,
                "an index has 24 bits");
 
 /* Queue positions of the n-th pool of a process start at n * 2^32: see waitgroup_tasks.c. */
@@ -94,6 +94,7 @@ static int start(weir_pool *pool, unsigned workers)
         worker->pool = pool;
         worker->index = i;
         worker->head = pool->first_position;
+        worker->free_slots = slab_first_magazine(i);
         err = weir__worker_start(worker);
         if (err == 0)
             pool->worker_count++;

@@ -56,7 +56,7 @@ struct weir__worker {
     pthread_t predecessor; /* a thread that died in a task, to be joined by its replacement */
     unsigned index;
     bool has_predecessor;
-    struct chain free_slots;
+    struct loaded free_slots;
     uint64_t head; /* where this worker last found the head of the ring */
     struct counters counters;
 };
@@ -126,7 +126,7 @@ static inline struct weir__worker *own_worker(const weir_pool *pool)
     return worker != NULL && worker->pool == pool ? worker : NULL;
 }
 
-static inline struct chain *own_chain(const weir_pool *pool)
+static inline struct loaded *own_slots(const weir_pool *pool)
 {
     struct weir__worker *worker = own_worker(pool);
     return worker != NULL ? &worker->free_slots : NULL;

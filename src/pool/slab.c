@@ -1,11 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /* slab.c - the free slots.
  *
- * One free-list operation a task on a word that all threads share would cost more than the ring
- * itself. So a worker collects the slots it frees, with no atomic operation, and gives CHAIN at
- * once; a thread outside takes a whole chain to its stripe, and single slots from there with a CAS
- * on a line that is mostly its own. Who finds its stripe and the chains empty takes from the other
- * stripes: nothing that is free is out of reach.
+ * A worker collects the slots it frees in a magazine of its own, with no atomic operation, and
+ * exchanges it when it is full; a thread outside puts a full one into its stripe, and takes single
+ * slots from there with a CAS on a line that is mostly its own. Who finds its stripe empty, and no
+ * full magazine, looks at the other stripes: nothing that is free is out of reach.
+ *
+ * A stripe's word changes its tag with every step. So who reads a slot's number in the magazine
+ * and then takes it by CAS has read it while the magazine was there. (The tag wraps after 2^37
+ * steps, of which exactly a multiple would have to pass between the read and the CAS.)
+ *
+ *   R18 the CAS that puts a magazine into a stripe -> A18 a look at the word: its contents, and the
+ *       last use of the slots. They come from a worker by the stack `full`: R4 -> A4.
+ *
+ * There are magazines for all slots, for each worker and stripe, and for SPARE threads that are
+ * in the middle of an exchange. If so many are held up there, slots come back one by one.
  */
 #include "pool/slab.h"
 
@@ -15,6 +24,11 @@
 #include "os/alloc.h"
 #include "os/thread.h"
 
+enum {
+    AHEAD = 3,  /* slots fetched before they are taken */
+    SPARE = 64, /* magazines for threads in the middle of an exchange */
+};
+
 static void make_slot(struct slab *slab, uint32_t index)
 {
     struct slot *slot = &slab->slots[index];
@@ -22,21 +36,33 @@ static void make_slot(struct slab *slab, uint32_t index)
     store_rlx(&slot->claim, claim_first(index)); /* nobody else knows the slot yet */
 }
 
+static uint32_t magazines_for(uint32_t slots, uint32_t workers)
+{
+    return slots / ROUNDS + workers + STRIPES + SPARE;
+}
+
 int weir__slab_init(struct slab *slab, uint32_t capacity, uint32_t workers, uint32_t more)
 {
-    uint32_t count = capacity + workers * CHAIN + MARGIN, all = count + more;
+    uint32_t count = capacity + workers * ROUNDS + MARGIN, all = count + more;
+    uint32_t magazines = magazines_for(all, workers);
     slab->slots = weir__alloc_untouched(all, sizeof *slab->slots);
     slab->links = weir__alloc_untouched(all, sizeof *slab->links);
-    slab->chain_links = weir__alloc_untouched(all, sizeof *slab->chain_links);
-    if (slab->slots == NULL || slab->links == NULL || slab->chain_links == NULL)
+    slab->magazines = weir__alloc_untouched(magazines, sizeof *slab->magazines);
+    slab->magazine_links = weir__alloc_untouched(magazines, sizeof *slab->magazine_links);
+    if (slab->slots == NULL || slab->links == NULL || slab->magazines == NULL ||
+        slab->magazine_links == NULL)
         return -ENOMEM;
     for (uint32_t i = 0; i < count; i++)
         make_slot(slab, i);
-    struct chain chain = {LINK_NONE, 0};
+    for (uint32_t magazine = magazines; magazine > workers; magazine--)
+        stack_push(&slab->empty, slab->magazine_links, magazine);
+    struct loaded loaded = {workers + 1, 0};
+    (void)stack_pop(&slab->empty, slab->magazine_links);
     for (uint32_t link = count; link > 0; link--)
-        slab_give(slab, &chain, link);
-    if (chain.length > 0)
-        weir__slab_give_chain(slab, &chain);
+        slab_give(slab, &loaded, link);
+    while (loaded.rounds > 0)
+        weir__slab_give_shared(slab, slab_take(slab, &loaded));
+    stack_push(&slab->empty, slab->magazine_links, loaded.magazine);
     store_rlx(&slab->count, count); /* no other thread yet */
     return 0;
 }
@@ -53,48 +79,105 @@ void weir__slab_destroy(struct slab *slab)
 {
     weir__free(slab->slots);
     weir__free(slab->links);
-    weir__free(slab->chain_links);
+    weir__free(slab->magazines);
+    weir__free(slab->magazine_links);
 }
 
-void weir__slab_give_chain(struct slab *slab, struct chain *own)
+/* Workers. */
+
+/* Gives what is loaded to one stack, for a magazine from the other. */
+static bool exchange(struct slab *slab, struct loaded *own, index_stack *to, index_stack *from)
 {
-    stack_push(&slab->chains.stack, slab->chain_links, own->first, own->first);
-    *own = (struct chain){LINK_NONE, 0};
+    uint32_t other = stack_pop(from, slab->magazine_links);
+    if (other == LINK_NONE)
+        return false;
+    stack_push(to, slab->magazine_links, own->magazine); /* R4 */
+    own->magazine = other;
+    return true;
 }
 
-static unsigned my_stripe(void)
+bool weir__slab_reload(struct slab *slab, struct loaded *own)
+{
+    bool done = exchange(slab, own, &slab->empty, &slab->full);
+    if (done)
+        own->rounds = ROUNDS;
+    return done;
+}
+
+bool weir__slab_unload(struct slab *slab, struct loaded *own)
+{
+    bool done = exchange(slab, own, &slab->full, &slab->empty);
+    if (done)
+        own->rounds = 0;
+    return done;
+}
+
+/* Threads outside. */
+
+static struct stripe *my_stripe(struct slab *slab)
 {
     uint64_t hash = (uint64_t)(uintptr_t)this_thread() * UINT64_C(0x9E3779B97F4A7C15);
-    return (unsigned)(hash >> 61);
+    return &slab->stripes[(hash >> 61) % STRIPES];
+}
+
+/* Fetches the slot that will be taken when `rounds` are left: a submit's CAS waits for what was
+ * written to the slot, which is in another core's cache. */
+static inline void fetch_slot(const struct slab *slab, uint32_t magazine, uint32_t rounds)
+{
+    uint32_t link = load_rlx(&slab->magazines[magazine - 1].slots[rounds - 1]);
+    prefetch_write(&slab->slots[link - 1]); /* a hint: any slot will do */
+}
+
+static inline uint32_t take_from(struct slab *slab, struct stripe *stripe)
+{
+    uint64_t word = load_acq(&stripe->word); /* A18 */
+    for (;;) {
+        struct loaded loaded = stripe_loaded(word);
+        if (loaded.rounds == 0)
+            return stack_pop(&stripe->loose, slab->links);
+        /* Stale if we lose; ordered by A18 if not. */
+        uint32_t link = load_rlx(&slab->magazines[loaded.magazine - 1].slots[loaded.rounds - 1]);
+        if (likely(cas_acqrel(&stripe->word, &word, word + STRIPE_TAG - 1))) { /* A18 */
+            if (loaded.rounds > AHEAD)
+                fetch_slot(slab, loaded.magazine, loaded.rounds - AHEAD);
+            return link;
+        }
+    }
+}
+
+/* Puts a full magazine into the stripe, unless it has something; false: there is none. */
+static bool load_stripe(struct slab *slab, struct stripe *stripe)
+{
+    uint64_t word = load_rlx(&stripe->word); /* the CAS checks it */
+    struct loaded old = stripe_loaded(word);
+    if (old.rounds > 0)
+        return true;
+    uint32_t full = stack_pop(&slab->full, slab->magazine_links); /* A4 */
+    if (full == LINK_NONE)
+        return false;
+    uint64_t tag = (word & ~(STRIPE_TAG - 1)) + STRIPE_TAG;
+    if (!cas_acqrel(&stripe->word, &word, tag | (uint64_t)full << 5 | ROUNDS)) /* R18 */
+        stack_push(&slab->full, slab->magazine_links, full);
+    else if (old.magazine != LINK_NONE)
+        stack_push(&slab->empty, slab->magazine_links, old.magazine);
+    return true;
 }
 
 uint32_t weir__slab_take_shared(struct slab *slab)
 {
-    unsigned mine = my_stripe();
-    uint32_t link = stack_pop(&slab->stripes[mine].stack, slab->links);
-    if (likely(link != LINK_NONE)) {
-        /* The next one that this thread will write to: the CASes of a submit wait for its line. */
-        uint32_t following = load_rlx(&slab->links[link - 1]); /* a hint; any slot will do */
-        if (following != LINK_NONE)
-            __builtin_prefetch(&slab->slots[following - 1], 1);
-        return link;
-    }
-    link = stack_pop(&slab->chains.stack, slab->chain_links);
-    if (link != LINK_NONE) {
-        uint32_t rest = load_rlx(&slab->links[link - 1]); /* the chain is ours */
-        if (rest != LINK_NONE && !stack_fill(&slab->stripes[mine].stack, rest))
-            stack_push(&slab->chains.stack, slab->chain_links, rest, rest);
-        return link;
-    }
-    for (unsigned i = 1; i < STRIPES; i++) {
-        link = stack_pop(&slab->stripes[(mine + i) % STRIPES].stack, slab->links);
-        if (link != LINK_NONE)
+    struct stripe *mine = my_stripe(slab);
+    uint32_t link;
+    do {
+        link = take_from(slab, mine);
+        if (likely(link != LINK_NONE))
             return link;
-    }
-    return LINK_NONE;
+    } while (load_stripe(slab, mine));
+    for (unsigned i = 0; i < STRIPES && link == LINK_NONE; i++)
+        link = take_from(slab, &slab->stripes[i]);
+    return link;
 }
 
 void weir__slab_give_shared(struct slab *slab, uint32_t link)
 {
-    stack_push(&slab->stripes[my_stripe()].stack, slab->links, link, link);
+    stack_push(&my_stripe(slab)->loose, slab->links, link);
 }

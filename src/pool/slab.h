@@ -60,31 +60,50 @@ struct slot {
 };
 
 enum {
-    CHAIN = 16,    /* a worker gives its free slots back so many at a time */
-    STRIPES = 8,   /* stacks of free slots that threads outside take from, by thread */
+    ROUNDS = 16,   /* free slots in a full magazine */
+    STRIPES = 8,   /* places where threads outside take free slots, by thread */
     MARGIN = 1024, /* slots for threads that are inside a submit or a pop */
 };
 
+/* Free slots change hands by the magazine (J. Bonwick and J. Adams, "Magazines and Vmem", 2001):
+ * their numbers in one line of memory, so that neither side waits for a line for each of them. A
+ * magazine, full or empty, belongs to who popped it from its stack, a worker's until it is
+ * exchanged; one that is in a stripe, to the stripe. */
+struct magazine {
+    _Alignas(CACHE_LINE) atomic(uint32_t) slots[ROUNDS]; /* as index+1 */
+};
+
+/* Also what a stripe's word says. */
+struct loaded {
+    uint32_t magazine; /* as index+1 */
+    uint32_t rounds;
+};
+
+/* Of the threads outside that hash to it. */
 struct stripe {
-    _Alignas(CACHE_LINE) index_stack stack;
+    _Alignas(CACHE_LINE) atomic(uint64_t) word; /* {tag:37, magazine:22, rounds:5} */
+    index_stack loose;                          /* slots that came back one by one */
 };
 
-/* Free slots are on a stripe, on a worker's own chain, or in `chains`; wherever they are, everybody
- * finds them, except the fewer than CHAIN of each worker, for which there are spare ones. So a
- * submit runs out of slots only if MARGIN of them are in the hands of threads inside a call. */
+#define STRIPE_TAG (UINT64_C(1) << 27)
+
+static inline struct loaded stripe_loaded(uint64_t word)
+{
+    return (struct loaded){(uint32_t)(word >> 5) & ((1U << 22) - 1), (uint32_t)word & 31};
+}
+
+/* Free slots are in a full magazine, in a stripe, or in the magazine of a worker. Everybody finds
+ * them, except the ROUNDS at most of each worker, for which there are spare ones. So a submit runs
+ * out of slots only if MARGIN of them are in the hands of threads inside a call. */
 struct slab {
-    struct slot *slots;      /* constant */
-    index_link *links;       /* of the stacks, and of the slots within a chain */
-    index_link *chain_links; /* of the stack of chains; by the first slot of a chain */
-    atomic(uint32_t) count;  /* of slots that there are; the memory is there for more */
-    struct stripe chains;
+    struct slot *slots; /* constant, as are the other pointers */
+    struct magazine *magazines;
+    index_link *links;          /* of loose slots */
+    index_link *magazine_links; /* of the two stacks of magazines */
+    atomic(uint32_t) count;     /* of slots that there are; the memory is there for more */
+    _Alignas(CACHE_LINE) index_stack full;
+    index_stack empty;
     struct stripe stripes[STRIPES];
-};
-
-/* A worker's own free slots; only that thread touches it. */
-struct chain {
-    uint32_t first; /* as index+1 */
-    uint32_t length;
 };
 
 /* Makes a slab for `capacity` queued tasks and `workers`, to which up to `more` slots may be added.
@@ -94,31 +113,34 @@ int weir__slab_init(struct slab *slab, uint32_t capacity, uint32_t workers, uint
 void weir__slab_add(struct slab *slab);
 void weir__slab_destroy(struct slab *slab);
 
-/* Takes a free slot (as index+1) or LINK_NONE. `own`: the calling worker's chain, or NULL. */
-uint32_t weir__slab_take_shared(struct slab *slab);
-void weir__slab_give_shared(struct slab *slab, uint32_t link);
-void weir__slab_give_chain(struct slab *slab, struct chain *own);
-
-static inline uint32_t slab_take(struct slab *slab, struct chain *own)
+/* The magazine that a worker begins with. */
+static inline struct loaded slab_first_magazine(uint32_t worker)
 {
-    if (own == NULL || own->length == 0)
-        return weir__slab_take_shared(slab);
-    uint32_t link = own->first;
-    own->first = load_rlx(&slab->links[link - 1]); /* our own */
-    own->length--;
-    return link;
+    return (struct loaded){worker + 1, 0};
 }
 
-static inline void slab_give(struct slab *slab, struct chain *own, uint32_t link)
+/* Takes a free slot (as index+1) or LINK_NONE; gives it back. */
+uint32_t weir__slab_take_shared(struct slab *slab);
+void weir__slab_give_shared(struct slab *slab, uint32_t link);
+/* Exchanges the magazine of a worker: an empty one for a full one, and the other way round. False:
+ * there is none. */
+bool weir__slab_reload(struct slab *slab, struct loaded *own);
+bool weir__slab_unload(struct slab *slab, struct loaded *own);
+
+/* `own`: what the calling worker has loaded, or NULL. */
+static inline uint32_t slab_take(struct slab *slab, struct loaded *own)
 {
-    if (own == NULL) {
+    if (own == NULL || (own->rounds == 0 && !weir__slab_reload(slab, own)))
+        return weir__slab_take_shared(slab);
+    return load_rlx(&slab->magazines[own->magazine - 1].slots[--own->rounds]); /* ours */
+}
+
+static inline void slab_give(struct slab *slab, struct loaded *own, uint32_t link)
+{
+    if (own == NULL || (own->rounds == ROUNDS && !weir__slab_unload(slab, own)))
         weir__slab_give_shared(slab, link);
-        return;
-    }
-    store_rlx(&slab->links[link - 1], own->first); /* published with the chain */
-    own->first = link;
-    if (++own->length == CHAIN)
-        weir__slab_give_chain(slab, own);
+    else
+        store_rlx(&slab->magazines[own->magazine - 1].slots[own->rounds++], link); /* ours */
 }
 
 #define CLAIM_TAKEN UINT64_C(1)

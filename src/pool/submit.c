@@ -92,7 +92,7 @@ bool weir__push(weir_pool *pool, uint32_t index)
 /* One try to queue a task: 0, -EAGAIN (full) or -EPIPE. */
 static int enqueue(weir_pool *pool, const struct job *job)
 {
-    struct chain *own = own_chain(pool);
+    struct loaded *own = own_slots(pool);
     uint32_t link;
     while (unlikely((link = slab_take(&pool->slab, own)) == LINK_NONE)) {
         if (ring_full(&pool->ring))

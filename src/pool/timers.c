@@ -184,7 +184,7 @@ static void poke(weir_pool *pool)
 static uint32_t take_slot(weir_pool *pool)
 {
     uint32_t link;
-    while ((link = slab_take(&pool->slab, own_chain(pool))) == LINK_NONE)
+    while ((link = slab_take(&pool->slab, own_slots(pool))) == LINK_NONE)
         weir__thread_yield(); /* MARGIN slots are in the hands of threads inside a call */
     return link;
 }
@@ -205,7 +205,7 @@ int weir__timer_add(weir_pool *pool, const struct job *job, int64_t at, bool rep
     }
     lock_release(&timers->lock);
     if (err != 0)
-        slab_give(&pool->slab, own_chain(pool), link);
+        slab_give(&pool->slab, own_slots(pool), link);
     return err;
 }
 
@@ -258,7 +258,7 @@ bool weir__timer_repeat(weir_pool *pool, const struct job *job, int status, weir
         wait_locked(pool, timer, link, &next, at);
     lock_release(&timers->lock);
     if (timer == NULL)
-        slab_give(&pool->slab, own_chain(pool), link);
+        slab_give(&pool->slab, own_slots(pool), link);
     else
         weir__task_wake(task); /* who waits for it may run it */
     return timer != NULL;
@@ -332,7 +332,7 @@ bool weir__timer_left(weir_pool *pool, struct slot *slot, uint64_t claim)
         give_locked(timers, timer);
     bool last = was_due && list_empty(&timers->due);
     lock_release(&timers->lock);
-    slab_give(&pool->slab, own_chain(pool), link);
+    slab_give(&pool->slab, own_slots(pool), link);
     if (last)
         poke(pool);
     return true;
@@ -491,7 +491,7 @@ static void end_taken(weir_pool *pool, struct timer *timer)
     if (!timer->repeats)
         give_locked(timers, timer);
     lock_release(&timers->lock);
-    slab_give(&pool->slab, own_chain(pool), link);
+    slab_give(&pool->slab, own_slots(pool), link);
     weir__end_unstarted(pool, &job, WEIR_CANCELLED);
 }
 

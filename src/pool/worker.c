@@ -38,7 +38,7 @@ bool weir__redeem(weir_pool *pool, uint32_t index, struct job *ret)
         if (!won)
             weir__dropped(pool);
     }
-    slab_give(&pool->slab, own_chain(pool), index + 1);
+    slab_give(&pool->slab, own_slots(pool), index + 1);
     return won;
 }
 

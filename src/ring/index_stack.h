@@ -21,12 +21,12 @@ typedef atomic(uint32_t) index_link;
 
 enum { LINK_NONE = 0 };
 
-/* Pushes the slots from `first` down to `last`, which are linked already (as index+1 both). */
-static inline void stack_push(index_stack *stack, index_link *links, uint32_t first, uint32_t last)
+/* Pushes one (as index+1). */
+static inline void stack_push(index_stack *stack, index_link *links, uint32_t first)
 {
     uint64_t head = load_rlx(stack); /* the CAS checks it */
     do
-        store_rlx(&links[last - 1], (uint32_t)(head & STACK_LINK_MASK)); /* published by R4 */
+        store_rlx(&links[first - 1], (uint32_t)(head & STACK_LINK_MASK)); /* published by R4 */
     while (!cas_acqrel(stack, &head, ((head & ~STACK_LINK_MASK) + STACK_TAG) | first)); /* R4 */
 }
 
@@ -42,14 +42,6 @@ static inline uint32_t stack_pop(index_stack *stack, const index_link *links)
         if (cas_acqrel(stack, &head, ((head & ~STACK_LINK_MASK) + STACK_TAG) | below)) /* A4 */
             return first;
     }
-}
-
-/* Puts a linked chain onto an empty stack; false if it is not empty. */
-static inline bool stack_fill(index_stack *stack, uint32_t first)
-{
-    uint64_t head = load_rlx(stack); /* the CAS checks it */
-    return (head & STACK_LINK_MASK) == LINK_NONE &&
-           cas_acqrel(stack, &head, (head + STACK_TAG) | first); /* R4 */
 }
 
 #endif

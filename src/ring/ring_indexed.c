@@ -36,7 +36,7 @@ static inline bool put(weir_ring *ring, void *item)
     uint64_t position;
     bool done = ring_push(&ring->core, link - 1, &position);
     if (!done)
-        stack_push(&ring->free, ring->links, link, link);
+        stack_push(&ring->free, ring->links, link);
     return done;
 }
 
@@ -47,7 +47,7 @@ static inline bool get(weir_ring *ring, void **ret_item)
     if (!ring_pop(&ring->core, &position, &index))
         return false;
     *ret_item = ring->items[index];
-    stack_push(&ring->free, ring->links, index + 1, index + 1);
+    stack_push(&ring->free, ring->links, index + 1);
     return true;
 }
 
@@ -73,7 +73,7 @@ static weir_ring *make(size_t capacity)
     ring_init(&ring->core, ring->words, capacity, 0);
     store_rlx(&ring->free, LINK_NONE);
     for (uint32_t link = (uint32_t)(capacity + SPARE); link > 0; link--)
-        stack_push(&ring->free, ring->links, link, link);
+        stack_push(&ring->free, ring->links, link);
     return ring;
 }
 

@@ -7,7 +7,7 @@
 #include "pool/pool.h"
 
 /* See small/pool/meson.build. */
-_Static_assert(CHAIN == 2 && MARGIN == 4,
+_Static_assert(ROUNDS == 2 && MARGIN == 4,
                "the slab is made small when it is built for the explorer");
 
 struct starter {
@@ -58,17 +58,27 @@ static void count_slots(const index_link *links, uint32_t first, unsigned seen[M
     }
 }
 
+static void count_magazine(const struct slab *slab, struct loaded loaded, unsigned seen[MAX_SLOTS])
+{
+    for (uint32_t i = 0; i < loaded.rounds; i++) {
+        uint32_t link = slab->magazines[loaded.magazine - 1].slots[i];
+        check(link <= MAX_SLOTS && ++seen[link - 1] == 1);
+    }
+}
+
 static void check_slots(const weir_pool *pool)
 {
     const struct slab *slab = &pool->slab;
     unsigned seen[MAX_SLOTS] = {0};
-    for (unsigned i = 0; i < STRIPES; i++)
-        count_slots(slab->links, slab->stripes[i].stack & STACK_LINK_MASK, seen);
+    for (unsigned i = 0; i < STRIPES; i++) {
+        count_slots(slab->links, slab->stripes[i].loose & STACK_LINK_MASK, seen);
+        count_magazine(slab, stripe_loaded(slab->stripes[i].word), seen);
+    }
     for (unsigned i = 0; i < pool->worker_count; i++)
-        count_slots(slab->links, pool->workers[i].free_slots.first, seen);
-    for (uint32_t chain = slab->chains.stack & STACK_LINK_MASK; chain != LINK_NONE;
-         chain = slab->chain_links[chain - 1])
-        count_slots(slab->links, chain, seen);
+        count_magazine(slab, pool->workers[i].free_slots, seen);
+    for (uint32_t full = slab->full & STACK_LINK_MASK; full != LINK_NONE;
+         full = slab->magazine_links[full - 1])
+        count_magazine(slab, (struct loaded){full, ROUNDS}, seen);
     for (uint64_t p = ring_end(&pool->ring, 1); p != ring_end(&pool->ring, 0); p++)
         check(++seen[word_item(ring_at(&pool->ring, p))] == 1);
     for (uint32_t i = 0; i < slab->count; i++)

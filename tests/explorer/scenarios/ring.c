@@ -9,7 +9,6 @@
 #include "scenario.h"
 
 #include "ring/index_ring.h"
-#include "ring/index_stack.h"
 
 enum { MAX_ITEMS = 16, LAPS = 3 };
 
@@ -234,92 +233,6 @@ static void bursts(void)
     drop(bursts);
 }
 
-/* The stack of free slots: each slot has one owner at a time, whatever comes back in between. */
-
-enum { SLOTS = 3 };
-
-struct pile {
-    index_stack stack;
-    index_link links[SLOTS];
-    unsigned owned[SLOTS]; /* by how many; plain, so that two owners at once may be a race too */
-};
-
-/* Two at a time, and back in the order in which they came. */
-static void take_and_give(struct pile *pile)
-{
-    for (unsigned lap = 0; lap < 2; lap++) {
-        uint32_t taken[2];
-        for (unsigned i = 0; i < 2; i++) {
-            taken[i] = stack_pop(&pile->stack, pile->links);
-            if (taken[i] != LINK_NONE)
-                check(++pile->owned[taken[i] - 1] == 1);
-        }
-        for (unsigned i = 0; i < 2; i++) {
-            if (taken[i] == LINK_NONE)
-                continue;
-            pile->owned[taken[i] - 1]--;
-            stack_push(&pile->stack, pile->links, taken[i], taken[i]);
-        }
-    }
-}
-
-static void take_and_give_second(void *arg)
-{
-    take_and_give(arg);
-}
-
-static void one_owner_for_each_slot(void)
-{
-    struct pile *pile = make(sizeof *pile);
-    for (uint32_t link = SLOTS; link > 0; link--)
-        stack_push(&pile->stack, pile->links, link, link);
-    explore_begin();
-    struct vthread *second = start(take_and_give_second, pile);
-    take_and_give(pile);
-    finish(second);
-    explore_end();
-    for (unsigned i = 0; i < SLOTS; i++)
-        check(stack_pop(&pile->stack, pile->links) != LINK_NONE);
-    check(stack_pop(&pile->stack, pile->links) == LINK_NONE);
-    drop(pile);
-}
-
-/* An empty stack is filled with a chain by two at once: one succeeds, and keeps the chain whole. */
-struct filling {
-    struct pile pile;
-    bool filled;
-};
-
-static void fill_second(void *arg)
-{
-    struct filling *filling = arg;
-    filling->pile.owned[2]++;
-    filling->filled = stack_fill(&filling->pile.stack, 3);
-}
-
-static void fill_at_once(void)
-{
-    struct filling *filling = make(sizeof *filling);
-    struct pile *pile = &filling->pile;
-    pile->links[0] = 2; /* the chain 1, 2 */
-    explore_begin();
-    struct vthread *second = start(fill_second, filling);
-    pile->owned[0]++;
-    pile->owned[1]++;
-    bool filled = stack_fill(&pile->stack, 1);
-    uint32_t first = stack_pop(&pile->stack, pile->links);
-    check(first != LINK_NONE);
-    pile->owned[first - 1]++;
-    finish(second);
-    check(filled || filling->filled);
-    unsigned left = (filled ? 2U : 0U) + (filling->filled ? 1U : 0U) - 1;
-    for (unsigned i = 0; i < left; i++)
-        check(stack_pop(&pile->stack, pile->links) != LINK_NONE);
-    check(stack_pop(&pile->stack, pile->links) == LINK_NONE);
-    explore_end();
-    drop(filling);
-}
-
 const struct scenario ring_scenarios[] = {
     {"ring: never falsely full or empty", never_falsely_full_or_empty, false},
     {"ring: never falsely full or empty, three threads", never_falsely_full_or_empty_with_three,
@@ -329,7 +242,5 @@ const struct scenario ring_scenarios[] = {
     {"ring: first in, first out, three places of four", first_in_first_out_below_the_slots, false},
     {"ring: exactly full", exactly_full, false},
     {"ring: bursts", bursts, false},
-    {"stack: one owner for each slot", one_owner_for_each_slot, false},
-    {"stack: filled by two at once", fill_at_once, false},
     {0},
 };

@@ -91,4 +91,9 @@ static inline void cpu_relax(unsigned n)
     (void)n;
 }
 
+static inline void prefetch_write(const void *address)
+{
+    (void)address;
+}
+
 #endif

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/* slab.c - free slots: each has one owner at a time, whatever comes back in between, and none is
+ * lost.
+ */
+#include "scenario.h"
+
+#include "pool/slab.h"
+
+/* A stack of free slots. */
+
+enum { SLOTS = 3 };
+
+struct pile {
+    index_stack stack;
+    index_link links[SLOTS];
+    unsigned owned[SLOTS]; /* by how many; plain, so that two owners at once may be a race too */
+};
+
+/* Two at a time, and back in the order in which they came. */
+static void take_and_give(struct pile *pile)
+{
+    for (unsigned lap = 0; lap < 2; lap++) {
+        uint32_t taken[2];
+        for (unsigned i = 0; i < 2; i++) {
+            taken[i] = stack_pop(&pile->stack, pile->links);
+            if (taken[i] != LINK_NONE)
+                check(++pile->owned[taken[i] - 1] == 1);
+        }
+        for (unsigned i = 0; i < 2; i++) {
+            if (taken[i] == LINK_NONE)
+                continue;
+            pile->owned[taken[i] - 1]--;
+            stack_push(&pile->stack, pile->links, taken[i]);
+        }
+    }
+}
+
+static void take_and_give_second(void *arg)
+{
+    take_and_give(arg);
+}
+
+static void one_owner_for_each_slot(void)
+{
+    struct pile *pile = make(sizeof *pile);
+    for (uint32_t link = SLOTS; link > 0; link--)
+        stack_push(&pile->stack, pile->links, link);
+    explore_begin();
+    struct vthread *second = start(take_and_give_second, pile);
+    take_and_give(pile);
+    finish(second);
+    explore_end();
+    for (unsigned i = 0; i < SLOTS; i++)
+        check(stack_pop(&pile->stack, pile->links) != LINK_NONE);
+    check(stack_pop(&pile->stack, pile->links) == LINK_NONE);
+    drop(pile);
+}
+
+/* A slab of three full magazines and a loose slot. Threads outside take single slots, from stripes
+ * that they load; a worker exchanges magazines. While others hold slots, or magazines, there may be
+ * none. */
+
+enum { ALL = 1 + ROUNDS + MARGIN };
+
+struct depot {
+    struct slab slab;
+    struct loaded worker;
+    unsigned owned[ALL]; /* by how many; plain, as above */
+};
+
+static uint32_t take(struct depot *depot, struct loaded *own)
+{
+    uint32_t link = slab_take(&depot->slab, own);
+    if (link != LINK_NONE)
+        check(++depot->owned[link - 1] == 1);
+    return link;
+}
+
+static void give(struct depot *depot, struct loaded *own, uint32_t link)
+{
+    if (link == LINK_NONE)
+        return;
+    depot->owned[link - 1]--;
+    slab_give(&depot->slab, own, link);
+}
+
+static void take_outside(void *arg)
+{
+    struct depot *depot = arg;
+    for (unsigned lap = 0; lap < 2; lap++) {
+        give(depot, NULL, take(depot, NULL));
+    }
+}
+
+static void take_three_as_a_worker(void *arg)
+{
+    struct depot *depot = arg;
+    uint32_t links[ROUNDS + 1];
+    for (unsigned i = 0; i <= ROUNDS; i++)
+        links[i] = take(depot, &depot->worker);
+    for (unsigned i = 0; i <= ROUNDS; i++)
+        give(depot, &depot->worker, links[i]);
+}
+
+static struct depot *new_depot(void)
+{
+    struct depot *depot = make(sizeof *depot);
+    int err = weir__slab_init(&depot->slab, 1, 1, 0);
+    check(err == 0 && depot->slab.count == ALL);
+    depot->worker = slab_first_magazine(0);
+    return depot;
+}
+
+/* Everything can be taken again, once. */
+static void end_depot(struct depot *depot)
+{
+    for (unsigned i = 0; i < ALL; i++)
+        check(take(depot, depot->worker.rounds > 0 ? &depot->worker : NULL) != LINK_NONE);
+    check(take(depot, NULL) == LINK_NONE);
+    weir__slab_destroy(&depot->slab);
+    drop(depot);
+}
+
+static void two_outside_and_a_worker(void)
+{
+    struct depot *depot = new_depot();
+    explore_begin();
+    struct vthread *outside = start(take_outside, depot);
+    struct vthread *worker = start(take_three_as_a_worker, depot);
+    take_outside(depot);
+    finish(outside);
+    finish(worker);
+    explore_end();
+    end_depot(depot);
+}
+
+/* What a worker has freed reaches who loads its stripe. */
+static void from_a_worker_to_a_stripe(void)
+{
+    struct depot *depot = new_depot();
+    uint32_t links[ALL];
+    for (unsigned i = 0; i < ALL; i++)
+        links[i] = take(depot, NULL);
+    for (unsigned i = 0; i < ROUNDS; i++)
+        give(depot, &depot->worker, links[i]);
+    explore_begin();
+    struct vthread *outside = start(take_outside, depot);
+    for (unsigned i = ROUNDS; i < ALL; i++)
+        give(depot, &depot->worker, links[i]);
+    take_outside(depot);
+    finish(outside);
+    explore_end();
+    end_depot(depot);
+}
+
+const struct scenario slab_scenarios[] = {
+    {"stack: one owner for each slot", one_owner_for_each_slot, false},
+    {"slab: two outside and a worker", two_outside_and_a_worker, false},
+    {"slab: from a worker to a stripe", from_a_worker_to_a_stripe, false},
+    {0},
+};
