@@ -25,7 +25,7 @@
 #include "base/unwind.h"
 
 /* Between two looks at an empty queue: each takes the line away from who is about to fill it. */
-enum { POLL_PAUSES = 64 };
+enum { POLL_PAUSES = 256 };
 
 /* Right behind the submitters, every pop takes lines away that they are about to write, and neither
  * side gets on. So after each LEAD tasks in a row a worker looks whether as many are queued; if
