@@ -197,9 +197,9 @@ void weir__run(weir_pool *pool, const struct job *job, unsigned in_place)
     frame.in_place = in_place;
     frame.returned = true;
     /* Its own flag does not count here: who raised it was told that the task has started. */
-    int err = weir_context_err(job->context);
+    int err = context_err(job->context);
     if (err == 0)
-        err = weir_context_err(pool->context);
+        err = context_err(pool->context);
     if (unlikely(err != 0)) {
         weir__end_unstarted(pool, job, err == -ETIMEDOUT ? WEIR_EXPIRED : WEIR_CANCELLED);
         return;

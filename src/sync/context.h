@@ -5,6 +5,7 @@
 
 #include "weir/context.h"
 
+#include "base/assert.h"
 #include "wait/waiter.h"
 
 struct weir_context {
@@ -27,10 +28,26 @@ void weir__context_begin(weir_context *ctx, weir_context *parent, weir_context *
                          int64_t deadline, atomic(uint32_t) *task_flag);
 void weir__context_end_twin(weir_context *ctx);
 
+/* weir_context_err, quickly for one that nothing but a cancellation of its own can end. */
+static inline int context_err(const weir_context *ctx)
+{
+    if (ctx == NULL || likely(ctx->parent == NULL && ctx->also == NULL && ctx->task_flag == NULL &&
+                              ctx->deadline == WEIR_FOREVER &&
+                              load_seqcst(&ctx->cause) == 0)) /* A7; seq_cst: a waiter's look */
+        return 0;
+    return weir_context_err(ctx);
+}
+
 static inline void weir__context_end(weir_context *ctx)
 {
     if (load_acq(&ctx->twin) != NULL) /* A8 <- R8 in context.c */
         weir__context_end_twin(ctx);
+}
+
+/* Does anybody but the caller have a reference, and so can tell whether it was cancelled? */
+static inline bool context_shared(const weir_context *ctx)
+{
+    return load_acq(&ctx->refs) != 1; /* after what was done with those given back */
 }
 
 /* The task whose own context has `task_flag` was cancelled (the flag is set): wakes who is blocked
