@@ -17,6 +17,7 @@
  */
 #include "wait/waiter.h"
 
+#include "base/assert.h"
 #include "os/fork.h"
 #include "os/lock.h"
 
@@ -125,12 +126,10 @@ void weir__waiter_remove(struct waiter *waiter)
     weir__waiters_unlock(bucket);
 }
 
-static void wake(const void *key, bool (*match)(const struct waiter *, const void *),
-                 const void *arg, size_t most)
+static COLD void wake_slowly(struct bucket *bucket, const void *key,
+                             bool (*match)(const struct waiter *, const void *), const void *arg,
+                             size_t most)
 {
-    struct bucket *bucket = bucket_of(key);
-    if (load_seqcst(&bucket->count) == 0)
-        return;
     lock_acquire(&bucket->lock);
     struct waiter *waiter = weir__waiters_next_locked(bucket, key, NULL), *next;
     for (; waiter != NULL && most > 0; waiter = next) {
@@ -142,6 +141,14 @@ static void wake(const void *key, bool (*match)(const struct waiter *, const voi
         most--;
     }
     lock_release(&bucket->lock);
+}
+
+static inline void wake(const void *key, bool (*match)(const struct waiter *, const void *),
+                        const void *arg, size_t most)
+{
+    struct bucket *bucket = bucket_of(key);
+    if (unlikely(load_seqcst(&bucket->count) != 0))
+        wake_slowly(bucket, key, match, arg, most);
 }
 
 void weir__wake_all(const void *key)
