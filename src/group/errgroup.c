@@ -325,7 +325,8 @@ void weir_errgroup_free(weir_errgroup *group)
     if (!stale(group)) {
         if (weir__inside_owner(members(group)))
             weir__misuse("weir_errgroup_free", "a member cannot free its own group.");
-        (void)weir_errgroup_stop(group);
+        if (!no_members(group) || context_shared(group->context))
+            (void)weir_errgroup_stop(group);
     }
     weir_context_unref(group->context);
     weir__free(group);
