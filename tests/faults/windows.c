@@ -173,6 +173,34 @@ START_TEST(a_submit_that_finds_every_slot_in_somebodys_hands_waits_for_one)
 }
 END_TEST
 
+static int submit_for_later(void *arg)
+{
+    static counter ran = COUNTER_INIT;
+    static weir_task task = WEIR_TASK_INIT;
+    int err = weir_pool_submit_task_at(arg, &task, counter_task, &ran, NULL, WEIR_FOREVER - 1);
+    return err == 0 ? weir_task_cancel(&task) : err;
+}
+
+START_TEST(a_timer_that_finds_every_slot_in_somebodys_hands_waits_for_one)
+{
+    static uint32_t taken[2 * MARGIN];
+    weir_pool *pool = new_pool(1, 2);
+    uint32_t n = take_all_slots(pool, taken);
+    ck_assert_uint_ge(n, MARGIN);
+    caller submitter;
+    caller_start(&submitter, submit_for_later, pool);
+    for (int i = 0; i < 1000; i++)
+        (void)sched_yield();
+    ck_assert(!caller_is_over(&submitter));
+    weir__slab_give_shared(&pool->slab, taken[--n]);
+    ck_assert_int_eq(caller_join(&submitter), 0);
+    covered("slots held", n);
+    while (n > 0)
+        weir__slab_give_shared(&pool->slab, taken[--n]);
+    finish_pool(pool);
+}
+END_TEST
+
 struct hoarder {
     weir_pool *pool;
     unsigned room; /* so many fit into the queue */
@@ -226,6 +254,29 @@ START_TEST(what_is_free_is_found_wherever_it_is)
 }
 END_TEST
 
+/* A thread that changes the rate has proposed the new one and is held up for hours, until somebody
+ * else completes the change: that is all in the first word, the state. The change may count as made
+ * at any moment in between, so that each of these seconds is paid for at one rate or the other. */
+START_TEST(a_change_of_the_rate_that_others_complete_hours_later_is_paid_for_once)
+{
+    enum { BURST = 1 << 28, FAST = 20000, SECONDS = 10000 };
+    const double slow = 7654.321; /* of small units: they reach no further than 2.5 h */
+    weir_limiter limiter;
+    ck_assert_int_eq(weir_limiter_init(&limiter, FAST, BURST), 0);
+    ck_assert_int_eq(weir_limiter_allow_at(&limiter, BURST, 0), 0);
+    uint64_t before = limiter.words_[0];
+    ck_assert_int_eq(weir_limiter_set_rate_at(&limiter, slow, 0), 0);
+    limiter.words_[0] = before;
+    ck_assert_int_eq(weir_limiter_set_rate_at(&limiter, 0, WEIR_S(SECONDS)), 0);
+    uint32_t tokens = 0;
+    for (uint32_t n = BURST; n > 0; n /= 2)
+        if (weir_limiter_allow_at(&limiter, n, WEIR_S(SECONDS)) == 0)
+            tokens += n;
+    ck_assert_uint_ge(tokens, (uint32_t)(slow * SECONDS) - 1);
+    ck_assert_uint_le(tokens, FAST * SECONDS);
+}
+END_TEST
+
 Suite *weir_suite(void)
 {
     Suite *suite = suite_create("faults_windows");
@@ -237,6 +288,9 @@ Suite *weir_suite(void)
                         0, SUBMITS - 1);
     TCase *slots = add_group(suite, "slots");
     tcase_add_test(slots, a_submit_that_finds_every_slot_in_somebodys_hands_waits_for_one);
+    tcase_add_test(slots, a_timer_that_finds_every_slot_in_somebodys_hands_waits_for_one);
     tcase_add_test(slots, what_is_free_is_found_wherever_it_is);
+    TCase *limiter = add_group(suite, "limiter");
+    tcase_add_test(limiter, a_change_of_the_rate_that_others_complete_hours_later_is_paid_for_once);
     return suite;
 }

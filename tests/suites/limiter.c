@@ -484,6 +484,20 @@ START_TEST(changes_of_the_rate_make_no_tokens)
 }
 END_TEST
 
+/* By more than the new rate's units reach, which are as small as they get. */
+START_TEST(a_change_by_a_clock_that_went_back_a_day_makes_and_loses_no_tokens)
+{
+    const double rate = 7654.321;
+    const int64_t day = WEIR_S(86400);
+    weir_limiter limiter = new_limiter(rate, 10);
+    ck_assert_uint_eq(drain(&limiter, day, 11), 10);
+    ck_assert_int_eq(weir_limiter_set_rate_at(&limiter, rate, 0), 0);
+    ck_assert_uint_eq(drain(&limiter, day, 11), 0);
+    int64_t tokens = (int64_t)(1e9 / rate * 5) + 5;
+    ck_assert_uint_eq(drain(&limiter, day + tokens, 11), 5);
+}
+END_TEST
+
 START_TEST(no_span_has_more_than_the_fastest_rate_gives)
 {
     for (int trace = 0; trace < traces(100000); trace++) {
@@ -722,6 +736,25 @@ START_TEST(waits_that_are_all_cancelled_leave_nothing_behind)
 }
 END_TEST
 
+/* What it took is owed by all, at whatever rate: nobody can tell any more what it would free. */
+START_TEST(a_cancelled_wait_gives_nothing_back_after_a_change_of_the_rate)
+{
+    weir_limiter limiter = new_limiter(0.001, 1);
+    ck_assert_int_eq(weir_limiter_allow(&limiter, 1), 0);
+    struct call call = {.limiter = &limiter, .n = 1};
+    ck_assert_int_eq(weir_context_new(&call.ctx, NULL, WEIR_FOREVER), 0);
+    caller waiter;
+    caller_start(&waiter, wait_with_context, &call);
+    ck_assert(caller_await_asleep(&waiter));
+    ck_assert_int_eq(weir_limiter_set_rate(&limiter, 0.001), 0);
+    weir_context_cancel(call.ctx, 0);
+    ck_assert_int_eq(caller_join(&waiter), -ECANCELED);
+    int64_t wait = weir_limiter_reserve(&limiter, 1);
+    ck_assert(wait > WEIR_S(1800) && wait <= WEIR_S(2000));
+    weir_context_unref(call.ctx);
+}
+END_TEST
+
 START_TEST(a_waiter_keeps_its_time_when_the_rate_changes)
 {
     weir_limiter limiter = new_limiter(20, 1);
@@ -794,6 +827,7 @@ Suite *weir_suite(void)
     tcase_add_test(rate, a_debt_stays_when_the_rate_changes);
     tcase_add_test(rate, a_part_of_a_token_is_owed_as_a_whole_one);
     tcase_add_test(rate, changes_of_the_rate_make_no_tokens);
+    tcase_add_test(rate, a_change_by_a_clock_that_went_back_a_day_makes_and_loses_no_tokens);
     tcase_add_test(rate, no_span_has_more_than_the_fastest_rate_gives);
     tcase_add_test(rate, a_change_to_the_slowest_rate_under_a_large_debt_is_safe);
     TCase *threads = add_group(suite, "threads");
@@ -808,6 +842,7 @@ Suite *weir_suite(void)
     tcase_add_test(waiting, a_cancelled_wait_does_not_move_those_that_came_later);
     tcase_add_loop_test(waiting, waits_that_are_all_cancelled_leave_nothing_behind, 0,
                         sizeof orders / sizeof orders[0]);
+    tcase_add_test(waiting, a_cancelled_wait_gives_nothing_back_after_a_change_of_the_rate);
     tcase_add_test(waiting, a_waiter_keeps_its_time_when_the_rate_changes);
     TCase *after_fork = add_group(suite, "fork");
     tcase_add_test(after_fork, a_child_goes_on_with_what_there_was);

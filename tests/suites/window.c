@@ -206,15 +206,18 @@ END_TEST
 START_TEST(a_wait_that_cannot_be_in_time_fails_at_once_and_takes_nothing)
 {
     weir_window *window = new_window(2, WEIR_S(1000));
-    weir_context *over;
+    weir_context *over, *soon;
     ck_assert_int_eq(weir_context_new(&over, NULL, WEIR_FOREVER), 0);
+    ck_assert_int_eq(weir_context_new(&soon, NULL, weir_after(WEIR_S(600))), 0);
     weir_context_cancel(over, 0);
     ck_assert_int_eq(weir_window_wait_until(window, 2, over, WEIR_FOREVER), -ECANCELED);
     ck_assert_int_eq(weir_window_wait_until(window, 1, NULL, 0), 0);
     ck_assert_int_eq(weir_window_wait_until(window, 2, NULL, weir_after(WEIR_S(600))), -ETIMEDOUT);
     ck_assert_int_eq(weir_window_wait_until(window, 2, NULL, 0), -ETIMEDOUT);
+    ck_assert_int_eq(weir_window_wait_until(window, 2, soon, WEIR_FOREVER), -ETIMEDOUT);
     ck_assert_int_eq(weir_window_allow(window, 1), 0);
     ck_assert_int_eq(weir_window_allow(window, 1), -EAGAIN);
+    weir_context_unref(soon);
     weir_context_unref(over);
     weir_window_free(window);
 }
@@ -257,6 +260,13 @@ START_TEST(a_cancelled_wait_does_not_move_those_that_came_later)
 }
 END_TEST
 
+static void cancel_wait(struct call *call, caller *waiter)
+{
+    weir_context_cancel(call->ctx, 0);
+    ck_assert_int_eq(caller_join(waiter), -ECANCELED);
+    weir_context_unref(call->ctx);
+}
+
 enum { WAITERS = 4 };
 
 static const int orders[][WAITERS] = {{0, 1, 2, 3}, {3, 2, 1, 0}, {1, 3, 0, 2},
@@ -275,16 +285,39 @@ START_TEST(waits_that_are_all_cancelled_leave_nothing_behind)
         caller_start(&waiters[i], wait_with_context, &calls[i]);
         ck_assert(caller_await_asleep(&waiters[i]));
     }
-    for (int i = 0; i < WAITERS; i++) {
-        int which = orders[_i][i];
-        weir_context_cancel(calls[which].ctx, 0);
-        ck_assert_int_eq(caller_join(&waiters[which]), -ECANCELED);
-        weir_context_unref(calls[which].ctx);
-    }
+    for (int i = 0; i < WAITERS; i++)
+        cancel_wait(&calls[orders[_i][i]], &waiters[orders[_i][i]]);
     for (int i = 0; i < 3; i++) {
         int64_t wait = weir_window_reserve(window, 1);
         ck_assert(wait > WEIR_S(800) && wait <= WEIR_S(1000));
     }
+    weir_window_free(window);
+}
+END_TEST
+
+/* Every other one of a row is cancelled first; that is one more than is remembered. Then the rest,
+ * from the last: each joins with the one below it, down to the lowest, which was forgotten. */
+START_TEST(of_too_many_cancelled_waits_the_lowest_is_given_up)
+{
+    enum { KEPT = 8, ROW = 2 * (KEPT + 1) };
+    weir_window *window = new_window(1, WEIR_S(1000));
+    ck_assert_int_eq(weir_window_allow(window, 1), 0);
+    struct call calls[ROW];
+    caller waiters[ROW];
+    for (int i = 0; i < ROW; i++) {
+        calls[i] = (struct call){.window = window, .n = 1};
+        ck_assert_int_eq(weir_context_new(&calls[i].ctx, NULL, WEIR_FOREVER), 0);
+        caller_start(&waiters[i], wait_with_context, &calls[i]);
+        ck_assert(caller_await_asleep(&waiters[i]));
+    }
+    cancel_wait(&calls[2], &waiters[2]); /* so that the lowest is not the first in the table */
+    cancel_wait(&calls[0], &waiters[0]);
+    for (int i = 4; i < ROW; i += 2)
+        cancel_wait(&calls[i], &waiters[i]);
+    for (int i = ROW - 1; i > 0; i -= 2)
+        cancel_wait(&calls[i], &waiters[i]);
+    int64_t wait = weir_window_reserve(window, 1);
+    ck_assert(wait > WEIR_S(1800) && wait <= WEIR_S(2000)); /* after the one that was forgotten */
     weir_window_free(window);
 }
 END_TEST
@@ -337,6 +370,7 @@ Suite *weir_suite(void)
     tcase_add_test(waiting, a_cancelled_wait_does_not_move_those_that_came_later);
     tcase_add_loop_test(waiting, waits_that_are_all_cancelled_leave_nothing_behind, 0,
                         sizeof orders / sizeof orders[0]);
+    tcase_add_test(waiting, of_too_many_cancelled_waits_the_lowest_is_given_up);
     TCase *after_fork = add_group(suite, "fork");
     tcase_add_test(after_fork, a_child_goes_on_with_what_there_was);
     TCase *misuse = add_group(suite, "misuse");
