@@ -342,7 +342,7 @@ void model_plain(const void *address, size_t size, bool writes, const void *code
     enum place place = arena_place(address, &owner);
     if (place == PLACE_UNKNOWN || (place == PLACE_THREAD && owner == current->number))
         return;
-    if (place != PLACE_LIVE) {
+    if (place != PLACE_LIVE && (place != PLACE_STACK || owner != current->number)) {
         (void)snprintf(site, sizeof site, "code %p", code);
         model_check_address(address, site);
     }
