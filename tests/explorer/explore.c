@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "choices.h"
+#include "laps.h"
 
 struct pass {
     const char *name;
@@ -204,9 +205,26 @@ static void explore_frozen(const struct scenario *scenario)
     freeze_at(0);
 }
 
+static void judge_laps(const struct scenario *scenario)
+{
+    struct laps laps;
+    if (!laps_made(&laps))
+        return;
+    (void)printf("  %u laps of the ring, %u of them explored\n", laps.all, laps.explored);
+    if (laps.all < LAPS_LEAST) {
+        (void)fprintf(stderr, "\n%s: its ring makes less than %d laps\n", scenario->name,
+                      (int)LAPS_LEAST);
+        totals.failures++;
+    }
+    if (totals.rounds++ == 0 || laps.all < totals.fewest_laps)
+        totals.fewest_laps = laps.all;
+    totals.explored_rounds += laps.explored >= LAPS_LEAST ? 1 : 0;
+}
+
 void explore_scenario(const struct scenario *scenario)
 {
     unsigned long runs;
+    laps_begin();
     bool passed = look_first(scenario, &runs);
     totals.scenarios++;
     totals.runs += runs;
@@ -219,6 +237,7 @@ void explore_scenario(const struct scenario *scenario)
         return;
     if (scenario->freezes)
         explore_frozen(scenario);
+    judge_laps(scenario);
 }
 
 const char *hunt_name(unsigned pass)

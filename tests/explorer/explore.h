@@ -9,7 +9,10 @@ struct totals {
     unsigned long scenarios, failures, runs;
     unsigned long complete_passes, cut_passes; /* all runs within the bounds; a part, at random */
     unsigned long frozen_points;
-    unsigned most_points; /* in one run */
+    unsigned most_points;          /* in one run */
+    unsigned long rounds;          /* scenarios whose laps count, see laps.h */
+    unsigned long explored_rounds; /* those that make them all while orders vary */
+    unsigned fewest_laps;
 };
 
 extern struct totals totals;

@@ -60,9 +60,11 @@ static bool explore_one(const struct scenario *scenario, void *unused)
 static int sum_up(void)
 {
     (void)printf("explorer: %lu scenarios, %lu failed; %lu schedules, with up to %u points; "
-                 "%lu bounds exhausted, %lu sampled; frozen at %lu points\n",
+                 "%lu bounds exhausted, %lu sampled; frozen at %lu points; "
+                 "%lu scenarios take their rings round, all by %u laps, %lu of them explored\n",
                  totals.scenarios, totals.failures, totals.runs, totals.most_points,
-                 totals.complete_passes, totals.cut_passes, totals.frozen_points);
+                 totals.complete_passes, totals.cut_passes, totals.frozen_points, totals.rounds,
+                 totals.fewest_laps, totals.explored_rounds);
     return totals.failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 
 #include "choices.h"
+#include "laps.h"
 #include "scheduler.h"
 
 enum { HISTORY = 6, MAX_WORDS = 1 << 14, GRANULE = 4 };
@@ -289,6 +290,7 @@ bool model_cas(void *p, size_t size, void *expected, uint64_t value, struct site
         return false;
     }
     (void)change(word, p, value, order, site);
+    laps_note(p, site->function, exploring());
     return true;
 }
 

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "laps.h"
 #include "os/alloc.h"
 #include "pool/pool.h"
 
@@ -41,6 +42,38 @@ weir_pool *new_pool(const weir_pool_options *options)
     weir_pool *pool = NULL;
     int err = weir_pool_new(&pool, options);
     check(err == 0);
+    settle();
+    return pool;
+}
+
+void count_ring_laps(const struct ring *ring)
+{
+    size_t n = ring->mask + 1;
+    laps_count(ring->words, n * sizeof *ring->words, n);
+}
+
+void count_laps(const weir_pool *pool)
+{
+    count_ring_laps(&pool->ring);
+}
+
+static int do_nothing(weir_context *ctx, void *arg)
+{
+    (void)ctx;
+    (void)arg;
+    return 0;
+}
+
+weir_pool *new_worn_pool(const weir_pool_options *options)
+{
+    weir_pool *pool = new_pool(options);
+    count_laps(pool);
+    for (uint64_t i = 1; i < LAPS_LEAST * (pool->ring.mask + 1); i++) {
+        int err = weir_pool_submit(pool, do_nothing, NULL);
+        check(err == 0);
+        err = weir_pool_drain(pool);
+        check(err == 0);
+    }
     settle();
     return pool;
 }

@@ -36,12 +36,19 @@ extern const struct scenario pool_scenarios[], task_scenarios[], group_scenarios
     ((condition) ? (void)0                                                                         \
                  : fail("%s does not hold at " __FILE__ ":" SCENARIO_TEXT(__LINE__), #condition))
 
+struct ring;
+
 /* Threads of a scenario. */
 struct vthread *start(void (*run)(void *), void *arg);
 void finish(struct vthread *thread);
 
 /* A pool whose workers are asleep. */
 weir_pool *new_pool(const weir_pool_options *options);
+/* The same; its ring is about to begin its third lap, but for one push. Its laps count. */
+weir_pool *new_worn_pool(const weir_pool_options *options);
+/* The scenario is about handing over: it fails unless the ring makes two laps. See laps.h. */
+void count_laps(const weir_pool *pool);
+void count_ring_laps(const struct ring *ring);
 /* Frees it, and checks it as check_counts does. */
 void end_pool(weir_pool *pool);
 /* Of a pool that was shut down: checks that every task had one end, and that no slot is lost. */

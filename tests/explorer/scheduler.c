@@ -10,6 +10,7 @@
 #include <ucontext.h>
 
 #include "choices.h"
+#include "laps.h"
 #include "model.h"
 #include "os/fork.h"
 #include "weir/clock.h"
@@ -463,6 +464,7 @@ const char *run_once(void (*body)(void), bool with_trace)
     frozen = false;
     arena_reset();
     model_reset();
+    laps_begin_run();
     struct vthread *first = vthread_start(run_body, &function);
     if (_setjmp(outside) == 0)
         switch_to(first);

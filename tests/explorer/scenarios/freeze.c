@@ -39,6 +39,7 @@ static void frozen_in_the_ring(uint64_t capacity)
 {
     struct bench *bench = make(sizeof *bench);
     ring_init(&bench->ring, bench->words, capacity, 0);
+    count_ring_laps(&bench->ring);
     explore_begin();
     struct vthread *victim = start(push_and_pop_frozen, bench);
     push_and_pop(bench, true);
@@ -129,6 +130,7 @@ static void submitter_is_frozen(unsigned workers, unsigned capacity, weir_overfl
     struct work *work = make(sizeof *work);
     work->pool =
         new_pool(WEIR_POOL_OPTIONS(.workers = workers, .capacity = capacity, .overflow = overflow));
+    count_laps(work->pool);
     explore_begin();
     struct vthread *victim = start(submit_frozen, work);
     submit_each(work, 0);
@@ -173,6 +175,7 @@ static void worker_is_frozen(unsigned capacity)
     struct work *work = make(sizeof *work);
     work->pool = new_pool(
         WEIR_POOL_OPTIONS(.workers = 2, .capacity = capacity, .on_worker_start = freezable_worker));
+    count_laps(work->pool);
     explore_begin();
     struct vthread *second = start(submit_second, work);
     submit_each(work, 0);

@@ -4,10 +4,12 @@
 
 #include "os/lock.h"
 
+enum { INNER = 3 };
+
 struct nest {
     weir_pool *pool;
     weir_waitgroup *wg; /* the inner one, on the stack of the task */
-    unsigned inner[2];
+    unsigned inner[INNER];
     unsigned outer;
     int err;
 };
@@ -17,7 +19,7 @@ static int wait_inside(weir_context *ctx, void *arg)
     struct nest *nest = arg;
     weir_waitgroup wg = WEIR_WAITGROUP_INIT;
     (void)ctx;
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < INNER; i++)
         if ((nest->err = weir_waitgroup_go(&wg, nest->pool, count_run, &nest->inner[i])) != 0)
             break;
     if (nest->err == 0)
@@ -29,7 +31,7 @@ static int wait_inside(weir_context *ctx, void *arg)
 static void worker_helps_while_it_waits(unsigned workers, unsigned capacity)
 {
     struct nest *nest = make(sizeof *nest);
-    nest->pool = new_pool(WEIR_POOL_OPTIONS(.workers = workers, .capacity = capacity));
+    nest->pool = new_worn_pool(WEIR_POOL_OPTIONS(.workers = workers, .capacity = capacity));
     weir_task task = WEIR_TASK_INIT;
     explore_begin();
     int err = weir_pool_submit_task(nest->pool, &task, wait_inside, nest, NULL);
@@ -37,7 +39,9 @@ static void worker_helps_while_it_waits(unsigned workers, unsigned capacity)
     err = weir_task_wait(&task);
     check(err == 0);
     explore_end();
-    check(nest->err == 0 && nest->outer == 1 && nest->inner[0] == 1 && nest->inner[1] == 1);
+    check(nest->err == 0 && nest->outer == 1);
+    for (int i = 0; i < INNER; i++)
+        check(nest->inner[i] == 1);
     end_pool(nest->pool);
     drop(nest);
 }
@@ -156,7 +160,7 @@ static void help_beside_strangers(unsigned workers)
 {
     struct strangers *strangers = make(sizeof *strangers);
     lock_init(&strangers->lock);
-    strangers->pool = new_pool(WEIR_POOL_OPTIONS(.workers = workers, .capacity = 4));
+    strangers->pool = new_worn_pool(WEIR_POOL_OPTIONS(.workers = workers, .capacity = 4));
     explore_begin();
     for (int i = 0; i < 2; i++) {
         int err = weir_pool_submit(strangers->pool, i == 0 ? wait_with_lock : take_lock, strangers);
@@ -188,6 +192,7 @@ static void outside_waiter_helps(void)
     struct nest *nest = make(sizeof *nest);
     nest->pool =
         new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 2, .outside_waiters_help = 1));
+    count_laps(nest->pool);
     explore_begin();
     for (int lap = 0; lap < 2; lap++) {
         nest->wg = make(sizeof *nest->wg);
@@ -207,11 +212,13 @@ static void outside_waiter_helps(void)
 
 /* Errgroups. */
 
+enum { GOES = 3 };
+
 struct members {
     weir_pool *pool;
     weir_errgroup *group;
-    unsigned runs[4];
-    unsigned accepted; /* by go_two */
+    unsigned runs[1 + GOES]; /* of the first, and of those of go_on */
+    unsigned accepted;       /* by go_on */
 };
 
 static int fail_member(weir_context *ctx, void *arg)
@@ -221,11 +228,11 @@ static int fail_member(weir_context *ctx, void *arg)
     return -EIO;
 }
 
-static void go_two(void *arg)
+static void go_on(void *arg)
 {
     struct members *members = arg;
-    for (int i = 0; i < 2; i++) {
-        int err = weir_errgroup_go(members->group, count_run, &members->runs[2 + i]);
+    for (int i = 0; i < GOES; i++) {
+        int err = weir_errgroup_go(members->group, count_run, &members->runs[1 + i]);
         check(err == 0 || err == -ECANCELED);
         members->accepted += err == 0;
     }
@@ -242,12 +249,12 @@ static void error_against_go_and_wait(unsigned limit, unsigned capacity)
 {
     struct members *members = make(sizeof *members);
     members->pool =
-        new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = capacity, .on_drop = count_drop));
+        new_worn_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = capacity, .on_drop = count_drop));
     int err = weir_errgroup_new(&members->group, members->pool, NULL,
                                 WEIR_ERRGROUP_OPTIONS(.limit = limit));
     check(err == 0);
     explore_begin();
-    struct vthread *other = start(go_two, members);
+    struct vthread *other = start(go_on, members);
     err = weir_errgroup_go(members->group, fail_member, &members->runs[0]);
     check(err == 0);
     err = weir_errgroup_wait(members->group);
@@ -258,7 +265,7 @@ static void error_against_go_and_wait(unsigned limit, unsigned capacity)
     weir_errgroup_free(members->group); /* at once after the wait */
     explore_end();
     unsigned ended = 0;
-    for (int i = 2; i < 4; i++) {
+    for (int i = 1; i <= GOES; i++) {
         check(members->runs[i] <= 1 || members->runs[i] == 100);
         ended += members->runs[i] != 0;
     }
@@ -282,14 +289,14 @@ static int wait_for_members(weir_context *ctx, void *arg)
 {
     struct members *members = arg;
     (void)ctx;
-    go_two(members);
+    go_on(members);
     return weir_errgroup_wait(members->group);
 }
 
 static void member_limit_on_a_worker(void)
 {
     struct members *members = make(sizeof *members);
-    members->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 1));
+    members->pool = new_worn_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 1));
     int err =
         weir_errgroup_new(&members->group, members->pool, NULL, WEIR_ERRGROUP_OPTIONS(.limit = 1));
     check(err == 0);
@@ -305,7 +312,8 @@ static void member_limit_on_a_worker(void)
     check(err == 0);
     weir_errgroup_free(members->group);
     explore_end();
-    check(members->runs[0] == 1 && members->runs[2] == 1 && members->runs[3] == 1);
+    for (int i = 0; i <= GOES; i++)
+        check(members->runs[i] == 1);
     end_pool(members->pool);
     drop(members);
 }
@@ -339,7 +347,7 @@ static void go_and_meet(void *arg)
 static void limit_against_go(void)
 {
     struct pair *pair = make(sizeof *pair);
-    pair->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 2, .capacity = 2));
+    pair->pool = new_worn_pool(WEIR_POOL_OPTIONS(.workers = 2, .capacity = 2));
     int err = weir_errgroup_new(&pair->group, pair->pool, NULL, WEIR_ERRGROUP_OPTIONS(.limit = 1));
     check(err == 0);
     weir_waitgroup_add(&pair->met, 2);
@@ -367,7 +375,7 @@ static int go_from_member(weir_context *ctx, void *arg)
 static void member_of_a_group_at_its_limit_goes(void)
 {
     struct pair *pair = make(sizeof *pair);
-    pair->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 2));
+    pair->pool = new_worn_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 2));
     int err = weir_errgroup_new(&pair->group, pair->pool, NULL, WEIR_ERRGROUP_OPTIONS(.limit = 1));
     check(err == 0);
     explore_begin();
@@ -395,7 +403,7 @@ static int fail_after_work(weir_context *ctx, void *arg)
 static void look_at_errors(void)
 {
     struct pair *pair = make(sizeof *pair);
-    pair->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 1));
+    pair->pool = new_worn_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 1));
     int err = weir_errgroup_new(&pair->group, pair->pool, NULL, NULL);
     check(err == 0);
     explore_begin();
@@ -417,7 +425,7 @@ static void look_at_errors(void)
 static void look_at_the_first_error(void)
 {
     struct pair *pair = make(sizeof *pair);
-    pair->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 1));
+    pair->pool = new_worn_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 1));
     int err = weir_errgroup_new(&pair->group, pair->pool, NULL, NULL);
     check(err == 0);
     explore_begin();
@@ -440,8 +448,9 @@ static void look_at_a_waitgroup(void)
     struct nest *nest = make(sizeof *nest);
     nest->wg = make(sizeof *nest->wg);
     nest->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 1));
+    count_laps(nest->pool);
     explore_begin();
-    for (unsigned lap = 1; lap <= 3; lap++) {
+    for (unsigned lap = 1; lap <= 4; lap++) {
         int err = weir_waitgroup_go(nest->wg, nest->pool, count_run, &nest->inner[0]);
         check(err == 0);
         while ((err = weir_waitgroup_try_wait(nest->wg)) == -EAGAIN)
@@ -461,8 +470,8 @@ static void waitgroup_of_two_pools(void)
     weir_waitgroup full = WEIR_WAITGROUP_INIT;
     nest->wg = make(sizeof *nest->wg);
     nest->pool =
-        new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 1, .outside_waiters_help = 1));
-    weir_pool *other = new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 1));
+        new_worn_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 1, .outside_waiters_help = 1));
+    weir_pool *other = new_worn_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 1));
     explore_begin();
     for (unsigned lap = 1; lap <= 2; lap++) {
         int err = weir_waitgroup_go(nest->wg, nest->pool, count_run, &nest->inner[0]);

@@ -38,6 +38,7 @@ static void submit_and_park(unsigned workers, unsigned capacity)
 {
     struct work *work = make(sizeof *work);
     work->pool = new_pool(WEIR_POOL_OPTIONS(.workers = workers, .capacity = capacity));
+    count_laps(work->pool);
     explore_begin();
     struct vthread *second = start(submit_second, work);
     submit_first(work);
@@ -53,12 +54,12 @@ static void submit_and_park(unsigned workers, unsigned capacity)
 
 static void submit_against_park_of_one_worker(void)
 {
-    submit_and_park(1, 4);
+    submit_and_park(1, 2);
 }
 
 static void submit_against_park_of_two_workers(void)
 {
-    submit_and_park(2, 4);
+    submit_and_park(2, 2);
 }
 
 static void blocked_submitters_against_pop(void)
@@ -75,6 +76,7 @@ static void submit_against_drain(void)
 {
     struct work *work = make(sizeof *work);
     work->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 2));
+    count_laps(work->pool);
     explore_begin();
     submit_first(work);
     int err = weir_pool_drain(work->pool);
@@ -107,6 +109,7 @@ static struct crowd *new_crowd(unsigned capacity)
 {
     struct crowd *crowd = make(sizeof *crowd);
     crowd->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = capacity));
+    count_laps(crowd->pool);
     weir_waitgroup_add(&crowd->gate, 1);
     int err = weir_pool_submit(crowd->pool, pass_gate, &crowd->gate);
     check(err == 0);
@@ -128,18 +131,18 @@ static void try_two_second(void *arg)
     try_two(arg, 1);
 }
 
-/* While no task starts, exactly `capacity` are accepted, lap for lap. */
+/* While no task starts, exactly `capacity` are accepted, round after round. */
 static void exactly_as_many_as_the_capacity(void)
 {
-    enum { CAPACITY = 3 };
+    enum { CAPACITY = 3, ROUNDS = 3 };
     struct crowd *crowd = new_crowd(CAPACITY);
-    for (unsigned lap = 1; lap <= 2; lap++) {
+    for (unsigned round = 1; round <= ROUNDS; round++) {
         explore_begin();
         struct vthread *second = start(try_two_second, crowd);
         try_two(crowd, 0);
         finish(second);
         explore_end();
-        check(crowd->accepted[0] + crowd->accepted[1] == CAPACITY * lap);
+        check(crowd->accepted[0] + crowd->accepted[1] == CAPACITY * round);
         check(weir_pool_queued(crowd->pool) == CAPACITY);
         weir_waitgroup_done(&crowd->gate);
         settle();
@@ -150,7 +153,7 @@ static void exactly_as_many_as_the_capacity(void)
     }
     weir_waitgroup_done(&crowd->gate);
     end_pool(crowd->pool);
-    check(crowd->runs[0] + crowd->runs[1] + crowd->runs[2] + crowd->runs[3] == 2 * CAPACITY);
+    check(crowd->runs[0] + crowd->runs[1] + crowd->runs[2] + crowd->runs[3] == ROUNDS * CAPACITY);
     drop(crowd);
 }
 
@@ -159,7 +162,7 @@ static void exactly_as_many_as_the_capacity(void)
 static void submit_one_by_one(void *arg)
 {
     struct crowd *crowd = arg;
-    for (unsigned i = 0; i < 3; i++) {
+    for (unsigned i = 0; i < 4; i++) {
         int err = weir_pool_try_submit(crowd->pool, count_run, &crowd->runs[0]);
         check(err == 0);
         err = weir_pool_drain(crowd->pool);
@@ -171,10 +174,11 @@ static void never_falsely_full(void)
 {
     struct crowd *crowd = make(sizeof *crowd);
     crowd->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 2, .capacity = 1));
+    count_laps(crowd->pool);
     explore_begin();
     submit_one_by_one(crowd);
     explore_end();
-    check(crowd->runs[0] == 3);
+    check(crowd->runs[0] == 4);
     end_pool(crowd->pool);
     drop(crowd);
 }
@@ -199,6 +203,7 @@ static void free_slots_go_round(void)
 {
     struct crowd *crowd = make(sizeof *crowd);
     crowd->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 3));
+    count_laps(crowd->pool);
     explore_begin();
     struct vthread *second = start(try_four_second, crowd);
     try_four(crowd, 0);
@@ -255,6 +260,7 @@ static void callers_run_against_drain(void)
     struct work *work = make(sizeof *work);
     work->pool = new_pool(
         WEIR_POOL_OPTIONS(.workers = 1, .capacity = 1, .overflow = WEIR_OVERFLOW_CALLER_RUNS));
+    count_laps(work->pool);
     explore_begin();
     struct vthread *second = start(submit_second, work);
     submit_first(work);
@@ -304,6 +310,7 @@ static void eviction_against_pop(unsigned capacity)
     eviction->pool =
         new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = capacity,
                                    .overflow = WEIR_OVERFLOW_DROP_OLDEST, .on_drop = note_drop));
+    count_laps(eviction->pool);
     explore_begin();
     struct vthread *second = start(submit_three_second, eviction);
     submit_three(eviction, 0);
@@ -346,7 +353,7 @@ static void submit_meet(void *arg)
 static void tasks_that_wait_for_each_other(void)
 {
     struct crowd *crowd = make(sizeof *crowd);
-    crowd->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 2, .capacity = 2));
+    crowd->pool = new_worn_pool(WEIR_POOL_OPTIONS(.workers = 2, .capacity = 2));
     weir_waitgroup_add(&crowd->gate, 2);
     explore_begin();
     struct vthread *second = start(submit_meet, crowd);

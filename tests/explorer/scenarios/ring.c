@@ -23,6 +23,7 @@ static struct bench *new_bench(uint64_t capacity)
 {
     struct bench *bench = make(sizeof *bench);
     ring_init(&bench->ring, bench->words, capacity, 0);
+    count_ring_laps(&bench->ring);
     return bench;
 }
 
@@ -105,12 +106,16 @@ static void never_falsely_full_or_empty_with_three(void)
 
 /* One pushes 0, 1, 2, ... when there is room, one pops when there is something. */
 
-enum { STREAM = 5 };
+struct stream {
+    struct bench *bench;
+    unsigned length;
+};
 
 static void push_stream(void *arg)
 {
-    struct bench *bench = arg;
-    for (unsigned i = 0; i < STREAM; i++) {
+    const struct stream *stream = arg;
+    struct bench *bench = stream->bench;
+    for (unsigned i = 0; i < stream->length; i++) {
         uint64_t position;
         bench->items[i] = i + 1;
         while (!ring_push(&bench->ring, i, &position))
@@ -118,12 +123,14 @@ static void push_stream(void *arg)
     }
 }
 
-static void stream(uint64_t capacity)
+static void stream(uint64_t capacity, unsigned length)
 {
     struct bench *bench = new_bench(capacity);
+    struct stream *stream = make(sizeof *stream);
+    *stream = (struct stream){bench, length};
     explore_begin();
-    struct vthread *pusher = start(push_stream, bench);
-    for (unsigned i = 0; i < STREAM; i++) {
+    struct vthread *pusher = start(push_stream, stream);
+    for (unsigned i = 0; i < length; i++) {
         uint64_t position;
         uint32_t item;
         while (!ring_pop(&bench->ring, &position, &item))
@@ -134,22 +141,23 @@ static void stream(uint64_t capacity)
     }
     finish(pusher);
     explore_end();
-    check_and_drop(bench, STREAM);
+    check_and_drop(bench, length);
+    drop(stream);
 }
 
 static void first_in_first_out(void)
 {
-    stream(2);
+    stream(2, 5);
 }
 
 static void first_in_first_out_with_one_place(void)
 {
-    stream(1);
+    stream(1, 5);
 }
 
 static void first_in_first_out_below_the_slots(void)
 {
-    stream(3);
+    stream(3, 8);
 }
 
 /* With one place and two pushers: exactly one of two pushes succeeds. */
@@ -196,6 +204,7 @@ struct bursts {
     unsigned items[4];
 };
 
+/* Two threads, two laps, two items: eight pushes into a ring of four words. */
 static void burst_pair(struct bursts *bursts, unsigned first)
 {
     void *items[2] = {&bursts->items[first], &bursts->items[first + 1]};

@@ -2,10 +2,12 @@
 /* shutdown.c - closing, shutting down and freeing a pool under submitters. */
 #include "scenario.h"
 
+enum { TASKS = 4 };
+
 struct work {
     weir_pool *pool;
     unsigned accepted, refused;
-    unsigned ends[3]; /* 1: it ran, DROPPED: it was dropped */
+    unsigned ends[TASKS]; /* 1: it ran, DROPPED: it was dropped */
     weir_waitgroup started;
 };
 
@@ -19,10 +21,10 @@ static void count_drop(weir_task_fn *fn, void *arg, weir_state why, void *user)
     *(unsigned *)arg += DROPPED;
 }
 
-static void submit_three(void *arg)
+static void submit_all(void *arg)
 {
     struct work *work = arg;
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < TASKS; i++) {
         int err = weir_pool_submit(work->pool, count_run, &work->ends[i]);
         if (err == 0)
             work->accepted++;
@@ -38,21 +40,22 @@ static void shut_down_under_submit(int64_t soft_deadline, unsigned capacity)
     struct work *work = make(sizeof *work);
     work->pool =
         new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = capacity, .on_drop = count_drop));
+    count_laps(work->pool);
     explore_begin();
-    struct vthread *submitter = start(submit_three, work);
+    struct vthread *submitter = start(submit_all, work);
     weir_shutdown_report report;
     int err = weir_pool_shutdown(work->pool, soft_deadline, WEIR_FOREVER, &report);
     check(err == 0);
     finish(submitter);
     explore_end();
-    check(work->accepted + work->refused == 3);
-    unsigned runs = 0, dropped = 0;
-    for (int i = 0; i < 3; i++) {
+    check(work->accepted + work->refused == TASKS);
+    unsigned runs = 0, dropped = 0, sum = 0;
+    for (int i = 0; i < TASKS; i++) {
         runs += work->ends[i] == 1;
         dropped += work->ends[i] == DROPPED;
+        sum += work->ends[i];
     }
-    check(runs + dropped == work->accepted);
-    check(work->ends[0] + work->ends[1] + work->ends[2] == runs + DROPPED * dropped);
+    check(runs + dropped == work->accepted && sum == runs + DROPPED * dropped);
     check(soft_deadline == 0 || dropped == 0);
     check(report.running == 0);
     weir_pool_counts counts;
@@ -94,14 +97,15 @@ static void two_shutdowns(void)
 {
     struct work *work = make(sizeof *work);
     work->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 2, .on_drop = count_drop));
+    count_laps(work->pool);
     explore_begin();
-    submit_three(work);
+    submit_all(work);
     struct vthread *second = start(shut_down_second, work);
     int err = weir_pool_shutdown(work->pool, 0, WEIR_FOREVER, NULL);
     check(err == 0);
     finish(second);
     explore_end();
-    check(work->accepted == 3);
+    check(work->accepted == TASKS);
     check_counts(work->pool);
     weir_pool_free(work->pool);
     drop(work);
@@ -112,7 +116,7 @@ static int submit_from_inside(weir_context *ctx, void *arg)
     struct work *work = arg;
     (void)ctx;
     weir_waitgroup_done(&work->started);
-    submit_three(work);
+    submit_all(work);
     return 0;
 }
 
@@ -121,7 +125,7 @@ static void shutdown_against_a_task_that_submits(int64_t soft_deadline, unsigned
 {
     struct work *work = make(sizeof *work);
     work->pool =
-        new_pool(WEIR_POOL_OPTIONS(.workers = workers, .capacity = 1, .on_drop = count_drop));
+        new_worn_pool(WEIR_POOL_OPTIONS(.workers = workers, .capacity = 1, .on_drop = count_drop));
     weir_waitgroup_add(&work->started, 1);
     explore_begin();
     weir_task task = WEIR_TASK_INIT;
@@ -135,9 +139,9 @@ static void shutdown_against_a_task_that_submits(int64_t soft_deadline, unsigned
     check(err == 0);
     explore_end();
     check(weir_task_state(&task) >= WEIR_DONE);
-    check(soft_deadline == 0 || work->accepted == 3);
+    check(soft_deadline == 0 || work->accepted == TASKS);
     unsigned ended = 0;
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < TASKS; i++)
         ended += work->ends[i] == 1 || work->ends[i] == DROPPED;
     check(ended == work->accepted);
     check_counts(work->pool);
@@ -234,7 +238,7 @@ static void submit_second_until_closed(void *arg)
 static void close_against_blocked_submitters(void)
 {
     struct closing *closing = make(sizeof *closing);
-    closing->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 1));
+    closing->pool = new_worn_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 1));
     weir_waitgroup_add(&closing->gate, 1);
     int err = weir_pool_submit(closing->pool, pass_gate, &closing->gate);
     check(err == 0);

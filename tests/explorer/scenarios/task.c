@@ -28,7 +28,7 @@ static int run(weir_context *ctx, void *arg)
 static struct work *new_work(unsigned workers, unsigned capacity)
 {
     struct work *work = make(sizeof *work);
-    work->pool = new_pool(WEIR_POOL_OPTIONS(.workers = workers, .capacity = capacity));
+    work->pool = new_worn_pool(WEIR_POOL_OPTIONS(.workers = workers, .capacity = capacity));
     work->task = make(sizeof *work->task);
     return work;
 }
@@ -63,16 +63,16 @@ static void task_is_freed_after_wait(void)
 {
     struct work *work = new_work(1, 1);
     explore_begin();
-    for (int lap = 0; lap < 3; lap++) {
+    for (int lap = 0; lap < 4; lap++) {
         submit(work);
         wait(work);
         check(weir_task_state(work->task) == WEIR_DONE);
         drop(work->task);
-        if (lap < 2)
+        if (lap < 3)
             work->task = make(sizeof *work->task);
     }
     explore_end();
-    check(work->runs == 3 && work->ends == 3);
+    check(work->runs == 4 && work->ends == 4);
     end_work(work);
 }
 
@@ -97,7 +97,7 @@ static void cancel_against_wait_that_may_run_it(void)
 {
     struct work *work = make(sizeof *work);
     work->pool =
-        new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 1, .outside_waiters_help = 1));
+        new_worn_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 1, .outside_waiters_help = 1));
     work->task = make(sizeof *work->task);
     explore_begin();
     submit(work);
@@ -132,7 +132,7 @@ static void wait_for_any_against_two_ends(void)
 {
     unsigned *runs = make(2 * sizeof *runs);
     weir_task *tasks[2];
-    weir_pool *pool = new_pool(WEIR_POOL_OPTIONS(.workers = 2, .capacity = 2));
+    weir_pool *pool = new_worn_pool(WEIR_POOL_OPTIONS(.workers = 2, .capacity = 2));
     for (int i = 0; i < 2; i++)
         tasks[i] = make(sizeof *tasks[i]);
     explore_begin();
@@ -238,7 +238,7 @@ static void look(bool (*over)(struct work *work))
 {
     struct work *work = new_work(1, 1);
     explore_begin();
-    for (unsigned lap = 1; lap <= 3; lap++) {
+    for (unsigned lap = 1; lap <= 4; lap++) {
         submit(work);
         while (!over(work))
             give_way("a live task");

@@ -23,7 +23,7 @@ static int pass_gate(weir_context *ctx, void *arg)
 static struct work *new_work(unsigned capacity)
 {
     struct work *work = make(sizeof *work);
-    work->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = capacity));
+    work->pool = new_worn_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = capacity));
     return work;
 }
 
@@ -88,7 +88,7 @@ static void context_cancel_against_wait(void)
 
 static void context_cancel_wakes_every_waiter(void)
 {
-    struct work *work = new_work(1);
+    struct work *work = make(sizeof *work);
     weir_context *child;
     int err = weir_context_new(&work->ctx, NULL, WEIR_FOREVER);
     check(err == 0);
@@ -106,7 +106,7 @@ static void context_cancel_wakes_every_waiter(void)
     explore_end();
     weir_context_unref(child);
     weir_context_unref(work->ctx);
-    end_work(work);
+    drop(work);
 }
 
 /* The context of queued tasks is cancelled while they start. */
@@ -179,7 +179,8 @@ static void blocked_submit_against_the_deadline_of_the_pool(void)
     struct work *work = make(sizeof *work);
     int err = weir_context_new(&work->ctx, NULL, SOON);
     check(err == 0);
-    work->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 1, .context = work->ctx));
+    work->pool =
+        new_worn_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 1, .context = work->ctx));
     weir_context_unref(work->ctx);
     close_gate(work);
     err = weir_pool_submit(work->pool, count_run, &work->runs[1]);
