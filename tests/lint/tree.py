@@ -46,7 +46,7 @@ def tree_files(root):
             and not (Path(folder) == root and name.startswith("build"))
             and not (Path(folder) / name / "meson-private").is_dir()
         )
-        for name in sorted(names):
+        for name in sorted(set(names) - {".git"}):  # which is a file in a linked work tree
             path = Path(folder) / name
             if path.is_file() and not path.is_symlink() and path.suffix not in GENERATED:
                 yield path
