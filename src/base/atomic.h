@@ -4,8 +4,9 @@
  * The only file that knows how atomics are spelled, so that a test can put another one in its
  * place and see, delay or weaken each access. All operations take the address of an object
  * declared atomic(T). The cas_ forms are strong, take the address of the expected value, and
- * update it with at least acquire order when they fail. The add_, sub_ and or_ forms return the
- * old value. seqcst is spelled out where a sleeper and its waker must agree on one order.
+ * update it when they fail: with at least acquire order, but cas_rlx and cas_rel with none. The
+ * add_, sub_ and or_ forms return the old value. seqcst is spelled out where a sleeper and its
+ * waker must agree on one order.
  */
 #ifndef WEIR_BASE_ATOMIC_H
 #define WEIR_BASE_ATOMIC_H
@@ -30,6 +31,15 @@
 #define xchg_acqrel(p, v) atomic_exchange_explicit((p), (v), memory_order_acq_rel)
 #define xchg_seqcst(p, v) atomic_exchange_explicit((p), (v), memory_order_seq_cst)
 
+#define cas_rlx(p, expected, v)                                                                    \
+    atomic_compare_exchange_strong_explicit((p), (expected), (v), memory_order_relaxed,            \
+                                            memory_order_relaxed)
+#define cas_acq(p, expected, v)                                                                    \
+    atomic_compare_exchange_strong_explicit((p), (expected), (v), memory_order_acquire,            \
+                                            memory_order_acquire)
+#define cas_rel(p, expected, v)                                                                    \
+    atomic_compare_exchange_strong_explicit((p), (expected), (v), memory_order_release,            \
+                                            memory_order_relaxed)
 #define cas_acqrel(p, expected, v)                                                                 \
     atomic_compare_exchange_strong_explicit((p), (expected), (v), memory_order_acq_rel,            \
                                             memory_order_acquire)
@@ -41,6 +51,7 @@
 #define add_rel(p, n) atomic_fetch_add_explicit((p), (n), memory_order_release)
 #define add_acqrel(p, n) atomic_fetch_add_explicit((p), (n), memory_order_acq_rel)
 #define add_seqcst(p, n) atomic_fetch_add_explicit((p), (n), memory_order_seq_cst)
+#define sub_rlx(p, n) atomic_fetch_sub_explicit((p), (n), memory_order_relaxed)
 #define sub_acqrel(p, n) atomic_fetch_sub_explicit((p), (n), memory_order_acq_rel)
 #define sub_seqcst(p, n) atomic_fetch_sub_explicit((p), (n), memory_order_seq_cst)
 #define or_seqcst(p, n) atomic_fetch_or_explicit((p), (n), memory_order_seq_cst)

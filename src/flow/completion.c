@@ -12,7 +12,9 @@
  * access of who puts it in is the release of the lock; whoever reaps it has held the lock since,
  * and may free the completion.
  *
- * Edges: C1 a place given back -> C2 a place taken: what was put in the queue there was taken out.
+ * `held` orders nothing, and need not: who finds a place that a reap gave back does so before its
+ * own task is put in, under the lock. Were that before the reap held the lock, the reap would come
+ * after it, and what the reap gave back could not have been found.
  */
 #include "weir/completion.h"
 
@@ -49,13 +51,13 @@ static int reserve(struct reports *reports)
     do
         if (held == completion->capacity)
             return -EAGAIN;
-    while (!cas_acqrel(&completion->held, &held, held + 1)); /* C2 */
+    while (!cas_rlx(&completion->held, &held, held + 1));
     return 0;
 }
 
 static void give_back(struct reports *reports)
 {
-    (void)sub_acqrel(&((weir_completion *)reports)->held, 1); /* C1 */
+    (void)sub_rlx(&((weir_completion *)reports)->held, 1); /* orders nothing, see above */
 }
 
 static void task_ended(struct reports *reports, void *task)
@@ -101,7 +103,8 @@ void weir_completion_free(weir_completion *completion)
 {
     if (completion == NULL)
         return;
-    if (!stale(completion) && load_acq(&completion->held) != 0) /* C2 */
+    /* Relaxed: every submit and reap has come before, by the caller or by the lock. */
+    if (!stale(completion) && load_rlx(&completion->held) != 0)
         weir__misuse("weir_completion_free", "a task has not been reaped yet.");
     weir__notify_close(&completion->notify);
     weir__free(completion);
@@ -130,6 +133,6 @@ size_t weir_completion_reap(weir_completion *completion, weir_task *ret_tasks[],
         weir__notify_lower(&completion->notify);
     lock_release(&completion->lock);
     if (reaped > 0)
-        (void)sub_acqrel(&completion->held, reaped); /* C1 */
+        (void)sub_rlx(&completion->held, reaped); /* orders nothing, see above */
     return reaped;
 }

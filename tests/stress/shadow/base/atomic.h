@@ -18,12 +18,16 @@ void delay_at_random(void);
 #undef store_rel
 #undef xchg_acqrel
 #undef xchg_seqcst
+#undef cas_rlx
+#undef cas_acq
+#undef cas_rel
 #undef cas_acqrel
 #undef cas_seqcst
 #undef add_rlx
 #undef add_rel
 #undef add_acqrel
 #undef add_seqcst
+#undef sub_rlx
 #undef sub_acqrel
 #undef sub_seqcst
 #undef or_seqcst
@@ -37,6 +41,15 @@ void delay_at_random(void);
 #define store_rel(p, v) DELAYED(atomic_store_explicit((p), (v), ORDER(release)))
 #define xchg_acqrel(p, v) DELAYED(atomic_exchange_explicit((p), (v), ORDER(acq_rel)))
 #define xchg_seqcst(p, v) DELAYED(atomic_exchange_explicit((p), (v), ORDER(seq_cst)))
+#define cas_rlx(p, expected, v)                                                                    \
+    DELAYED(atomic_compare_exchange_strong_explicit((p), (expected), (v), ORDER(relaxed),          \
+                                                    ORDER(relaxed)))
+#define cas_acq(p, expected, v)                                                                    \
+    DELAYED(atomic_compare_exchange_strong_explicit((p), (expected), (v), ORDER(acquire),          \
+                                                    ORDER(acquire)))
+#define cas_rel(p, expected, v)                                                                    \
+    DELAYED(atomic_compare_exchange_strong_explicit((p), (expected), (v), ORDER(release),          \
+                                                    ORDER(relaxed)))
 #define cas_acqrel(p, expected, v)                                                                 \
     DELAYED(atomic_compare_exchange_strong_explicit((p), (expected), (v), ORDER(acq_rel),          \
                                                     ORDER(acquire)))
@@ -47,6 +60,7 @@ void delay_at_random(void);
 #define add_rel(p, n) DELAYED(atomic_fetch_add_explicit((p), (n), ORDER(release)))
 #define add_acqrel(p, n) DELAYED(atomic_fetch_add_explicit((p), (n), ORDER(acq_rel)))
 #define add_seqcst(p, n) DELAYED(atomic_fetch_add_explicit((p), (n), ORDER(seq_cst)))
+#define sub_rlx(p, n) DELAYED(atomic_fetch_sub_explicit((p), (n), ORDER(relaxed)))
 #define sub_acqrel(p, n) DELAYED(atomic_fetch_sub_explicit((p), (n), ORDER(acq_rel)))
 #define sub_seqcst(p, n) DELAYED(atomic_fetch_sub_explicit((p), (n), ORDER(seq_cst)))
 #define or_seqcst(p, n) DELAYED(atomic_fetch_or_explicit((p), (n), ORDER(seq_cst)))
