@@ -5,7 +5,8 @@
  * until there is none, or the loop's context is over. Helpers are tasks of the pool with the loop
  * as their group; `active` counts them from before they are submitted until they have ended, and
  * the loop ends when it is zero: that is a helper's last access to it (P1, sequentially consistent
- * -> P2, the caller's load).
+ * -> P2, the caller's load). All other words are relaxed: what the participants did is published by
+ * P1, and who raises `active` is counted in it, so that its own P1 comes later.
  *
  * At most one helper is in the queue, unstarted (`invited`). When it starts, and before each chunk,
  * whoever takes part invites the next one while there are chunks left; so the workers join one
@@ -53,7 +54,7 @@ static owner helpers(const struct loop *loop)
 static void record_error(struct loop *loop, int status)
 {
     int none = 0;
-    if (cas_acqrel(&loop->error, &none, status))
+    if (cas_rlx(&loop->error, &none, status)) /* published by P1 */
         weir_context_cancel(&loop->context, status);
 }
 
@@ -68,8 +69,8 @@ static void helper_ended(struct membership *membership, weir_state end, int stat
     struct loop *loop = (struct loop *)membership;
     if (end == WEIR_FAILED) /* fn ended the thread */
         record_error(loop, status);
-    else if (end != WEIR_DONE) /* it never started */
-        store_rel(&loop->invited, 0);
+    else if (end != WEIR_DONE)        /* it never started */
+        store_rlx(&loop->invited, 0); /* orders nothing, nor does it elsewhere */
     leave(loop);
 }
 
@@ -84,15 +85,15 @@ static void invite(struct loop *loop)
         load_rlx(&loop->invited) != 0 || ring_full(&pool->ring) || weir__refusal(pool) != 0)
         return;
     uint32_t none = 0;
-    if (!cas_acqrel(&loop->invited, &none, 1))
+    if (!cas_rlx(&loop->invited, &none, 1))
         return;
-    add_seqcst(&loop->active, 1);
+    add_rlx(&loop->active, 1); /* before the P1 of this thread, or the caller's P2 */
     struct job job = {.fn = help, .arg = loop, .owner = helpers(loop), .start_by = WEIR_FOREVER};
     if (weir__submit(pool, &job, SUBMIT_TRY, NULL, WEIR_FOREVER) == 0) {
         weir__wake_all(helper_key(loop)); /* the caller, if it waits, may have to run it */
         return;
     }
-    store_rel(&loop->invited, 0);
+    store_rlx(&loop->invited, 0);
     leave(loop); /* not the last: who invites is the caller, or active */
 }
 
@@ -125,7 +126,7 @@ static int help(weir_context *ctx, void *arg)
 {
     struct loop *loop = arg;
     (void)ctx; /* over only if the loop's is: it has no parent but the pool's */
-    store_rel(&loop->invited, 0);
+    store_rlx(&loop->invited, 0);
     take_part(loop);
     return 0;
 }
@@ -156,11 +157,11 @@ static void run_loop(struct loop *loop)
     loop->returned = true;
 }
 
-/* All participants have left. */
+/* All participants have left (P2). */
 static int outcome(const struct loop *loop)
 {
-    int err = load_acq(&loop->error);
-    if (err == 0 && load_acq(&loop->next) < loop->chunks)
+    int err = load_rlx(&loop->error);
+    if (err == 0 && load_rlx(&loop->next) < loop->chunks)
         err = loop->over;
     return err;
 }
@@ -189,7 +190,8 @@ int weir_parallel_for_until(weir_pool *pool, size_t n, size_t grain, weir_range_
     if (loop.grain == 0)
         loop.grain = 1;
     loop.chunks = (uint64_t)(n / loop.grain) + (n % loop.grain != 0 ? 1 : 0);
-    loop.first = load_acq(&pool->ring.tail); /* before any helper is pushed */
+    /* Before any helper is pushed. Relaxed: who stored it cannot have seen the push of one. */
+    loop.first = load_rlx(&pool->ring.tail);
     weir__context_begin(&loop.context, parent, pool->context, deadline, NULL);
     run_loop(&loop);
     return outcome(&loop);
