@@ -255,12 +255,13 @@ static bool no_members(void *arg)
     return load_seqcst(&((weir_errgroup *)arg)->active) == 0; /* G2 */
 }
 
+/* The context first: who sees it cancelled sees the error, or the stop, that it was cancelled for;
+ * both are published by the cancellation (R7 in context.c), and what members left by G1 too. */
 static int outcome(const weir_errgroup *group)
 {
-    int err = load_acq(&group->errors[0]);
-    if (err == 0 && load_acq(&group->stopped) == 0)
-        err = weir_context_err(group->context);
-    return err;
+    int over = weir_context_err(group->context);
+    int err = load_rlx(&group->errors[0]);
+    return err != 0 || load_rlx(&group->stopped) != 0 ? err : over;
 }
 
 int weir_errgroup_wait_until(weir_errgroup *group, weir_context *ctx, int64_t deadline)
@@ -297,7 +298,7 @@ int weir_errgroup_stop(weir_errgroup *group)
     if (stale(group))
         return -ESTALE;
     if (weir_context_err(group->context) == 0)
-        (void)or_seqcst(&group->stopped, 1);
+        store_rlx(&group->stopped, 1); /* published by the cancellation; never taken back */
     weir_context_cancel(group->context, 0);
     return weir_errgroup_wait(group);
 }

@@ -284,6 +284,64 @@ static void error_against_go_in_a_full_pool(void)
     error_against_go_and_wait(0, 1);
 }
 
+/* Who waits finds a group that is live, or one that was stopped: either way without an error. */
+static void stop_group(void *arg)
+{
+    int err = weir_errgroup_stop(((struct members *)arg)->group);
+    check(err == 0);
+}
+
+static void errgroup_wait_against_stop(void)
+{
+    struct members *members = make(sizeof *members);
+    members->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 1));
+    int err = weir_errgroup_new(&members->group, members->pool, NULL, NULL);
+    check(err == 0);
+    explore_begin();
+    struct vthread *stopper = start(stop_group, members);
+    err = weir_errgroup_wait(members->group);
+    check(err == 0);
+    finish(stopper);
+    weir_errgroup_free(members->group);
+    explore_end();
+    end_pool(members->pool);
+    drop(members);
+}
+
+/* With a limit of one, members come one after the other: they may share plain data. */
+static int count_in_turn(weir_context *ctx, void *arg)
+{
+    (void)ctx;
+    ((struct members *)arg)->runs[0]++;
+    return 0;
+}
+
+static void go_in_turn(void *arg)
+{
+    struct members *members = arg;
+    int err = weir_errgroup_go(members->group, count_in_turn, members);
+    check(err == 0);
+}
+
+static void errgroup_members_one_by_one(void)
+{
+    struct members *members = make(sizeof *members);
+    members->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 2, .capacity = 2));
+    int err =
+        weir_errgroup_new(&members->group, members->pool, NULL, WEIR_ERRGROUP_OPTIONS(.limit = 1));
+    check(err == 0);
+    explore_begin();
+    struct vthread *other = start(go_in_turn, members);
+    go_in_turn(members);
+    finish(other);
+    err = weir_errgroup_wait(members->group);
+    check(err == 0 && members->runs[0] == 2);
+    weir_errgroup_free(members->group);
+    explore_end();
+    end_pool(members->pool);
+    drop(members);
+}
+
 /* The group's members are started by a task of the same pool, which waits for them. */
 static int wait_for_members(weir_context *ctx, void *arg)
 {
@@ -510,6 +568,8 @@ const struct scenario group_scenarios[] = {
     {"a waitgroup's help from outside", outside_waiter_helps, false},
     {"errgroup: error against go, limit 1", error_against_go_with_limit_one, false},
     {"errgroup: error against go, full pool", error_against_go_in_a_full_pool, false},
+    {"errgroup: a wait against stop", errgroup_wait_against_stop, false},
+    {"errgroup: members one by one", errgroup_members_one_by_one, false},
     {"errgroup: limit 1 on one worker", member_limit_on_a_worker, false},
     {0},
 };
