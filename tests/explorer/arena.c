@@ -76,6 +76,12 @@ void arena_free(void *memory)
     live--;
 }
 
+size_t arena_object_size(const void *memory)
+{
+    size_t first = (size_t)((const char *)memory - arena - STACKS_END) / LINE;
+    return (size_t)lines_of_object[first] * LINE;
+}
+
 unsigned arena_live_objects(void)
 {
     return live;

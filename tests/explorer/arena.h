@@ -23,6 +23,8 @@ char *arena_stack(unsigned thread);
 
 void *arena_alloc(size_t size);
 void arena_free(void *memory);
+/* As it was asked for, and up to a line more. */
+size_t arena_object_size(const void *memory);
 unsigned arena_live_objects(void);
 
 enum place { PLACE_UNKNOWN, PLACE_LIVE, PLACE_FREED, PLACE_UNUSED, PLACE_THREAD, PLACE_STACK };

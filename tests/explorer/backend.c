@@ -151,6 +151,7 @@ void weir__free(void *memory)
     unsigned ignored;
     if (arena_place(memory, &ignored) != PLACE_LIVE)
         fail("%p is freed, but is not allocated", memory);
+    model_free(memory, arena_object_size(memory));
     arena_free(memory);
 }
 

@@ -7,7 +7,8 @@
  * happens-before what is kept in vector clocks, by the orders that the code gives: a release store
  * carries its thread's clock, an acquire load that reads from it, or from read-modify-writes after
  * it, takes it over. Plain accesses are checked against these clocks: two to the same bytes, one of
- * them a write, with neither before the other, are a data race.
+ * them a write, with neither before the other, are a data race. So are an access of any kind and the
+ * freeing of the memory: whoever gets it next writes to it.
  */
 #include "model.h"
 
@@ -40,12 +41,13 @@ struct word {
     struct store history[HISTORY];
 };
 
-/* Plain accesses to a granule of memory. */
+/* Accesses to a granule of memory: the last plain write, and when each thread last used it. */
 struct granule {
     uint32_t run;
     uint32_t write_time;
     uint8_t writer;
     uint32_t reads[MAX_THREADS];
+    uint32_t atomics[MAX_THREADS];
 };
 
 static struct word words[MAX_WORDS];
@@ -332,9 +334,28 @@ static struct granule *granule_at(const void *address)
 
 static void plain_write_before(const void *p, const char *site)
 {
-    const struct granule *granule = granule_at(p);
-    if (granule != NULL && granule->write_time != 0 && !knows(granule->writer, granule->write_time))
+    struct granule *granule = granule_at(p);
+    if (granule == NULL)
+        return;
+    if (granule->write_time != 0 && !knows(granule->writer, granule->write_time))
         fail("data race: T%u wrote %p, which is atomic at %s", granule->writer, p, site);
+    granule->atomics[current->number] = my_time();
+}
+
+void model_free(const void *memory, size_t size)
+{
+    for (size_t i = 0; i < size; i += GRANULE) {
+        size_t offset;
+        if (!arena_offset((const char *)memory + i, &offset))
+            return;
+        const struct granule *granule = &granules[offset / GRANULE];
+        if (granule->run != run)
+            continue;
+        for (unsigned t = 0; t < MAX_THREADS; t++)
+            if (!knows(t, granule->reads[t]) || !knows(t, granule->atomics[t]))
+                fail("data race: T%u used %p, T%u frees it", t, (const char *)memory + i,
+                     current->number);
+    }
 }
 
 void model_plain(const void *address, size_t size, bool writes, const void *code)

@@ -20,4 +20,7 @@ void model_leave(const void *lock);
 /* A plain access: fails if it races with another thread's. */
 void model_plain(const void *address, size_t size, bool writes, const void *code);
 
+/* Memory is about to be freed: fails if another thread may not be through with it. */
+void model_free(const void *memory, size_t size);
+
 #endif
