@@ -88,26 +88,28 @@ static int64_t cancellation(const weir_context *ctx, int *ret_cause)
     return first;
 }
 
+/* 0: it is live. -ECANCELED, and why; or -ETIMEDOUT. */
+static int end_of(const weir_context *ctx, int *ret_cause)
+{
+    if (cancellation(ctx, ret_cause) == NEVER &&
+        (ctx->deadline == WEIR_FOREVER || ctx->deadline > weir_now()))
+        return 0;
+    /* It is over. An earlier end than the one that was seen may have come where that walk had been
+     * already: it is there now, and what is not will be later (I1). */
+    return cancellation(ctx, ret_cause) < ctx->deadline ? -ECANCELED : -ETIMEDOUT;
+}
+
 int weir_context_cause(const weir_context *ctx)
 {
-    if (ctx == NULL)
-        return 0;
     int cause = 0;
-    int64_t cancelled = cancellation(ctx, &cause);
-    if (cancelled != NEVER)
-        return cancelled < ctx->deadline ? cause : -ETIMEDOUT;
-    return ctx->deadline != WEIR_FOREVER && ctx->deadline <= weir_now() ? -ETIMEDOUT : 0;
+    int err = ctx != NULL ? end_of(ctx, &cause) : 0;
+    return err == -ECANCELED ? cause : err;
 }
 
 int weir_context_err(const weir_context *ctx)
 {
-    if (ctx == NULL)
-        return 0;
-    int cause;
-    int64_t cancelled = cancellation(ctx, &cause);
-    if (cancelled != NEVER)
-        return cancelled < ctx->deadline ? -ECANCELED : -ETIMEDOUT;
-    return ctx->deadline != WEIR_FOREVER && ctx->deadline <= weir_now() ? -ETIMEDOUT : 0;
+    int ignored;
+    return ctx != NULL ? end_of(ctx, &ignored) : 0;
 }
 
 int64_t weir_context_deadline(const weir_context *ctx)

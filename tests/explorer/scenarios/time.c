@@ -10,6 +10,8 @@ struct work {
     weir_task *task;
     weir_waitgroup gate;
     weir_context *ctx;
+    weir_context *own, *second; /* of a running task */
+    weir_context_hook hook;
     unsigned runs[4];
     int errs[2];
 };
@@ -379,7 +381,147 @@ static void task_that_cancels_its_kept_context(void)
     end_work(work);
 }
 
+/* A running task's own context, used by another thread at the same time. */
+
+static void cancel_own_context(void *arg)
+{
+    weir_context_cancel(((struct work *)arg)->own, -EIO);
+}
+
+static int keep_against_cancel(weir_context *ctx, void *arg)
+{
+    struct work *work = arg;
+    work->own = ctx;
+    struct vthread *canceller = start(cancel_own_context, work);
+    work->ctx = weir_context_ref(ctx);
+    finish(canceller);
+    check(weir_context_cause(work->ctx) == -EIO);
+    return 0;
+}
+
+static void keep_own_context(void *arg)
+{
+    struct work *work = arg;
+    work->second = weir_context_ref(work->own);
+    check(weir_context_err(work->second) == 0);
+}
+
+static int keep_twice(weir_context *ctx, void *arg)
+{
+    struct work *work = arg;
+    work->own = ctx;
+    struct vthread *other = start(keep_own_context, work);
+    work->ctx = weir_context_ref(ctx);
+    check(weir_context_err(work->ctx) == 0);
+    finish(other);
+    check(work->ctx == work->second);
+    return 0;
+}
+
+static void count_call(void *arg)
+{
+    ((struct work *)arg)->runs[1]++;
+}
+
+static int hook_against_cancel(weir_context *ctx, void *arg)
+{
+    struct work *work = arg;
+    work->own = ctx;
+    struct vthread *canceller = start(cancel_own_context, work);
+    int err = weir_context_on_done(ctx, &work->hook, count_call, work);
+    check(err == 0);
+    finish(canceller);
+    err = weir_context_hook_stop(&work->hook);
+    check(err == -EALREADY && work->runs[1] == 1);
+    return 0;
+}
+
+static void run_with_own_context(weir_task_fn *fn)
+{
+    struct work *work = new_work(1);
+    work->task = make(sizeof *work->task);
+    explore_begin();
+    int err = weir_pool_submit_task(work->pool, work->task, fn, work, NULL);
+    check(err == 0);
+    err = weir_task_wait(work->task);
+    check(err == 0);
+    drop(work->task);
+    weir_context_unref(work->ctx);
+    weir_context_unref(work->second);
+    explore_end();
+    end_work(work);
+}
+
+static void own_context_kept_against_cancel(void)
+{
+    run_with_own_context(keep_against_cancel);
+}
+
+static void own_context_kept_twice(void)
+{
+    run_with_own_context(keep_twice);
+}
+
+static void hook_of_own_context_against_cancel(void)
+{
+    run_with_own_context(hook_against_cancel);
+}
+
+/* Who gives the last reference back frees it, after all that others did with it. */
+static void use_and_unref(void *arg)
+{
+    struct work *work = arg;
+    check(weir_context_err(work->ctx) == 0);
+    weir_context_unref(work->ctx);
+}
+
+static void the_last_two_references(void)
+{
+    struct work *work = new_work(1);
+    int err = weir_context_new(&work->ctx, NULL, WEIR_FOREVER);
+    check(err == 0);
+    check(weir_context_ref(work->ctx) == work->ctx);
+    explore_begin();
+    struct vthread *other = start(use_and_unref, work);
+    use_and_unref(work);
+    finish(other);
+    explore_end();
+    end_work(work);
+}
+
+/* Whatever a context says of its end, it says for ever. */
+static void cancel_with_parent(void *arg)
+{
+    cancel_context(arg);
+    weir_context_cancel(((struct work *)arg)->second, 0);
+}
+
+static void deadline_against_cancel(void)
+{
+    struct work *work = new_work(1);
+    int err = weir_context_new(&work->second, NULL, WEIR_FOREVER);
+    check(err == 0);
+    err = weir_context_new(&work->ctx, work->second, SOON);
+    check(err == 0);
+    explore_begin();
+    instant(SOON);
+    struct vthread *canceller = start(cancel_with_parent, work);
+    int cause = weir_context_cause(work->ctx);
+    check(cause == 0 || weir_context_cause(work->ctx) == cause);
+    finish(canceller);
+    check(cause == 0 || weir_context_cause(work->ctx) == cause);
+    explore_end();
+    weir_context_unref(work->ctx);
+    weir_context_unref(work->second);
+    end_work(work);
+}
+
 const struct scenario time_scenarios[] = {
+    {"a context's last two references", the_last_two_references, false},
+    {"a context's deadline against its cancel", deadline_against_cancel, false},
+    {"a task's own context, kept against cancel", own_context_kept_against_cancel, false},
+    {"a task's own context, kept twice", own_context_kept_twice, false},
+    {"a hook of a task's own context against cancel", hook_of_own_context_against_cancel, false},
     {"a task cancels its kept context", task_that_cancels_its_kept_context, false},
     {"a wait against its deadline", wait_against_its_deadline, false},
     {"context cancel against wait", context_cancel_against_wait, false},
