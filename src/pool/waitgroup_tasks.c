@@ -6,6 +6,9 @@
  * only while one of them has not ended. Queue positions of a later pool are above those of an
  * earlier one (pool.c), so `first` is never too high, even if a new pool has the address of an old
  * one.
+ *
+ * Edges: R18 `members` raised -> A18 its load: the pools that were noted before. What a go notes for
+ * those who wait (pool, members, first) is published by the count (sync/waitgroup.h).
  */
 #include "sync/waitgroup.h"
 
@@ -18,18 +21,18 @@
 /* Remembers where the tasks of the waitgroup are, before one is counted. */
 static void note_pool(struct waitgroup *wg, weir_pool *pool)
 {
-    uintptr_t known = load_acq(&wg->pool);
-    if (known == 0 && cas_acqrel(&wg->pool, &known, (uintptr_t)pool))
+    uintptr_t known = load_rlx(&wg->pool); /* published by R18, and by the count */
+    if (known == 0 && cas_rlx(&wg->pool, &known, (uintptr_t)pool))
         return;
     if (known != (uintptr_t)pool && known != MANY_POOLS)
-        (void)xchg_acqrel(&wg->pool, MANY_POOLS);
+        store_rlx(&wg->pool, MANY_POOLS);
 }
 
 void weir__waitgroup_ended(void *object, weir_pool *pool)
 {
     struct waitgroup *wg = object;
     if (pool->outside_waiters_help)
-        sub_seqcst(&wg->members, 1);
+        sub_rlx(&wg->members, 1); /* before the waitgroup may be gone; orders nothing */
     if (weir__waitgroup_take(wg))
         wake_waiters(wg);
 }
@@ -64,12 +67,14 @@ static int go(weir_waitgroup *handle, weir_pool *pool, weir_task_fn *fn, void *a
     note_pool(wg, pool);
     store_rlx(&wg->fork, fork_count()); /* the same for all threads */
     if (pool->outside_waiters_help)
-        add_seqcst(&wg->members, 1);
+        add_rel(&wg->members, 1); /* R18 */
     /* A position before the first task of the round: read before it is counted, so that whoever
-     * counts second pushes behind it. */
+     * counts second pushes behind it. Acquire: if a task of the round is before that position, it
+     * was counted, and the next look sees that. So what is stored holds for all tasks that were
+     * counted later, whoever sees it whenever. */
     uint64_t tail = load_acq(&pool->ring.tail);
-    if (waitgroup_count(load_acq(&wg->state)) == 0)
-        store_rel(&wg->first, tail);
+    if (waitgroup_count(load_rlx(&wg->state)) == 0)
+        store_rlx(&wg->first, tail);
     bool counted = weir__waitgroup_add(wg, 1);
     err = counted ? weir__submit(pool, &job, mode, ctx, deadline) : -EOVERFLOW;
     if (err == 0) {
@@ -80,7 +85,7 @@ static int go(weir_waitgroup *handle, weir_pool *pool, weir_task_fn *fn, void *a
     if (counted)
         weir__waitgroup_ended(wg, pool);
     else if (pool->outside_waiters_help)
-        sub_seqcst(&wg->members, 1);
+        sub_rlx(&wg->members, 1);
     return err;
 }
 
@@ -117,19 +122,22 @@ static bool round_over(void *arg)
  * then there may be nobody else to run it. */
 static weir_pool *searched_pool(struct waitgroup *wg, uint64_t *ret_first)
 {
-    uintptr_t known = load_acq(&wg->pool);
+    /* First: who counts a task has noted its pool. So if one has not ended, and only one pool is
+     * known, it is that pool's; else the one that is known may be gone. */
+    bool members = load_acq(&wg->members) != 0; /* A18 */
+    uintptr_t known = load_rlx(&wg->pool);
     weir_pool *pool = (weir_pool *)known; /* only compared, until it is known to exist */
     const struct self *self = this_thread();
     *ret_first = 0;
     if (known > MANY_POOLS && weir__inside(pool)) {
-        *ret_first = load_acq(&wg->first);
+        *ret_first = load_rlx(&wg->first);
         return pool;
     }
     if (self->worker != NULL)
         return self->worker->pool;
     if (self->frame != NULL)
         return self->frame->pool;
-    return known > MANY_POOLS && load_seqcst(&wg->members) != 0 ? pool : NULL;
+    return known > MANY_POOLS && members ? pool : NULL;
 }
 
 int weir_waitgroup_wait_until(weir_waitgroup *handle, weir_context *ctx, int64_t deadline)
@@ -138,7 +146,7 @@ int weir_waitgroup_wait_until(weir_waitgroup *handle, weir_context *ctx, int64_t
     if (wg == NULL)
         return -EINVAL;
     int err = weir_context_err(ctx);
-    uint64_t state = load_seqcst(&wg->state);
+    uint64_t state = load_acq(&wg->state); /* a first look, and what the count publishes */
     if (err != 0 || waitgroup_count(state) == 0)
         return err;
     if (stale(wg))

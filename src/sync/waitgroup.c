@@ -16,7 +16,8 @@ bool weir__waitgroup_add(struct waitgroup *wg, uint32_t n)
         if (waitgroup_count(state) == 0)
             round++;
         next = (uint64_t)(uint32_t)round << 32 | count;
-    } while (!cas_seqcst(&wg->state, &state, next));
+        /* Release: what a go has noted for who waits. Nobody waits for it to grow. */
+    } while (!cas_rel(&wg->state, &state, next));
     return true;
 }
 
@@ -33,7 +34,7 @@ void weir_waitgroup_add(weir_waitgroup *wg, unsigned n)
     if (wg == NULL)
         weir__misuse("weir_waitgroup_add", "the waitgroup is NULL.");
     struct waitgroup *self = (struct waitgroup *)wg;
-    if (n != 0 && waitgroup_count(load_acq(&self->state)) == 0)
+    if (n != 0 && waitgroup_count(load_rlx(&self->state)) == 0)
         store_rlx(&self->fork, 0); /* a new round, of this process */
     if (n > WAITGROUP_MAX || (n != 0 && !weir__waitgroup_add(self, n)))
         weir__misuse("weir_waitgroup_add", "the counter is above 2^31 - 1.");

@@ -9,7 +9,7 @@ enum { INNER = 3 };
 struct nest {
     weir_pool *pool;
     weir_waitgroup *wg; /* the inner one, on the stack of the task */
-    unsigned inner[INNER];
+    unsigned inner[INNER], laps[3];
     unsigned outer;
     int err;
 };
@@ -207,6 +207,146 @@ static void outside_waiter_helps(void)
     }
     explore_end();
     end_pool(nest->pool);
+    drop(nest);
+}
+
+/* The only worker is held up: who waits outside runs what another thread gives to the waitgroup. */
+static int pass_gate(weir_context *ctx, void *arg)
+{
+    (void)ctx;
+    return weir_waitgroup_wait(arg);
+}
+
+static void go_one(void *arg)
+{
+    struct nest *nest = arg;
+    int err = weir_waitgroup_go(nest->wg, nest->pool, count_run, &nest->inner[0]);
+    check(err == 0);
+}
+
+static void outside_waiter_helps_another(void)
+{
+    struct nest *nest = make(sizeof *nest);
+    weir_waitgroup *gate = make(sizeof *gate);
+    nest->wg = make(sizeof *nest->wg);
+    nest->pool =
+        new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 1, .outside_waiters_help = 1));
+    weir_waitgroup_add(gate, 1);
+    int err = weir_pool_submit(nest->pool, pass_gate, gate);
+    check(err == 0);
+    settle();
+    explore_begin();
+    struct vthread *other = start(go_one, nest);
+    while (nest->inner[0] == 0) {
+        give_way("a waitgroup without tasks");
+        err = weir_waitgroup_wait(nest->wg);
+        check(err == 0);
+    }
+    finish(other);
+    explore_end();
+    weir_waitgroup_done(gate);
+    end_pool(nest->pool);
+    drop(nest->wg);
+    drop(gate);
+    drop(nest);
+}
+
+/* Members come and go while the waiter looks for them: slots and positions are used again. */
+static void go_three(void *arg)
+{
+    struct nest *nest = arg;
+    for (int i = 0; i < 3; i++) {
+        int err = weir_waitgroup_go(nest->wg, nest->pool, count_run, &nest->laps[i]);
+        check(err == 0);
+    }
+}
+
+static void outside_waiter_helps_lap_after_lap(void)
+{
+    struct nest *nest = make(sizeof *nest);
+    nest->wg = make(sizeof *nest->wg);
+    nest->pool =
+        new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 2, .outside_waiters_help = 1));
+    explore_begin();
+    go_one(nest);
+    struct vthread *other = start(go_three, nest);
+    int err = weir_waitgroup_wait(nest->wg);
+    check(err == 0);
+    finish(other);
+    err = weir_waitgroup_wait(nest->wg);
+    check(err == 0);
+    explore_end();
+    for (int i = 0; i < 3; i++)
+        check(nest->laps[i] == 1);
+    end_pool(nest->pool);
+    drop(nest->wg);
+    drop(nest);
+}
+
+/* The only worker waits for what it and another thread have given to the waitgroup: whoever of the
+ * two was first, it finds both. */
+static int go_and_wait(weir_context *ctx, void *arg)
+{
+    struct nest *nest = arg;
+    (void)ctx;
+    int err = weir_waitgroup_go(nest->wg, nest->pool, count_run, &nest->inner[1]);
+    check(err == 0);
+    err = weir_waitgroup_wait(nest->wg);
+    check(err == 0);
+    return 0;
+}
+
+static void help_for_two_that_go(void)
+{
+    struct nest *nest = make(sizeof *nest);
+    nest->wg = make(sizeof *nest->wg);
+    nest->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 2));
+    weir_task task = WEIR_TASK_INIT;
+    explore_begin();
+    int err = weir_pool_submit_task(nest->pool, &task, go_and_wait, nest, NULL);
+    check(err == 0);
+    go_one(nest);
+    err = weir_task_wait(&task);
+    check(err == 0);
+    err = weir_waitgroup_wait(nest->wg);
+    check(err == 0 && nest->inner[0] == 1 && nest->inner[1] == 1);
+    explore_end();
+    end_pool(nest->pool);
+    drop(nest->wg);
+    drop(nest);
+}
+
+/* The pool that the waitgroup was used with is gone. Who waits must not search it because a task of
+ * another one is counted meanwhile. */
+static void wait_for_nest(void *arg)
+{
+    int err = weir_waitgroup_wait(((struct nest *)arg)->wg);
+    check(err == 0);
+}
+
+static void waitgroup_goes_to_another_pool(void)
+{
+    struct nest *nest = make(sizeof *nest);
+    nest->wg = make(sizeof *nest->wg);
+    for (int lap = 0; lap < 2; lap++) {
+        nest->pool =
+            new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 1, .outside_waiters_help = 1));
+        if (lap == 1) {
+            weir_waitgroup_add(nest->wg, 1);
+            explore_begin();
+        }
+        struct vthread *waiter = lap == 1 ? start(wait_for_nest, nest) : NULL;
+        go_one(nest);
+        if (waiter != NULL) {
+            weir_waitgroup_done(nest->wg);
+            finish(waiter);
+        }
+        wait_for_nest(nest);
+        explore_end();
+        end_pool(nest->pool);
+    }
+    check(nest->inner[0] == 2);
+    drop(nest->wg);
     drop(nest);
 }
 
@@ -566,6 +706,10 @@ const struct scenario group_scenarios[] = {
     {"a waitgroup's help beside strangers, two workers", help_beside_strangers_on_two_workers,
      false},
     {"a waitgroup's help from outside", outside_waiter_helps, false},
+    {"a waitgroup's help from outside, beside a busy worker", outside_waiter_helps_another, false},
+    {"a waitgroup's help from outside, lap after lap", outside_waiter_helps_lap_after_lap, false},
+    {"a waitgroup's help for two that go", help_for_two_that_go, false},
+    {"a waitgroup goes to another pool", waitgroup_goes_to_another_pool, false},
     {"errgroup: error against go, limit 1", error_against_go_with_limit_one, false},
     {"errgroup: error against go, full pool", error_against_go_in_a_full_pool, false},
     {"errgroup: a wait against stop", errgroup_wait_against_stop, false},
