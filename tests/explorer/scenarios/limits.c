@@ -95,6 +95,29 @@ static void take_one_late(void *arg)
     limit->got[0] = take_at(limit, 1, WEIR_S(1000));
 }
 
+/* Under each of the rates there is a token at that time; the last one, taken for the first, has none.
+ */
+static void change_to_none_late(void *arg)
+{
+    struct limit *limit = arg;
+    limit->err = weir_limiter_set_rate_at(limit->limiter, 500, WEIR_S(1));
+    check(limit->err == 0);
+    limit->err = weir_limiter_set_rate_at(limit->limiter, 0, WEIR_S(1));
+    check(limit->err == 0);
+}
+
+static void allow_against_two_late_changes(void)
+{
+    struct limit *limit = new_limit(1000, 2);
+    check(take_at(limit, 2, 0) == 2);
+    explore_begin();
+    struct vthread *other = start(change_to_none_late, limit);
+    check(take_at(limit, 2, WEIR_S(1)) == 2);
+    finish(other);
+    explore_end();
+    end_limit(limit);
+}
+
 /* As many changes as the state has eras, so that it comes to look as before. The bucket is full all
  * the time, and a call that looked at it before the changes must not take for its own era another
  * one that looks the same. */
@@ -360,6 +383,7 @@ static void probe_against_its_expiry(void)
 const struct scenario limits_scenarios[] = {
     {"concurrent allow conserves tokens", concurrent_allow_conserves_tokens, false},
     {"allow against set_rate", allow_against_set_rate, false},
+    {"allow against two late changes of the rate", allow_against_two_late_changes, false},
     {"allow against eight changes of the rate", allow_against_eight_changes, false},
     {"set_rate against set_rate", set_rate_against_set_rate, false},
     {"a limiter wait against set_rate", wait_against_set_rate, false},

@@ -86,11 +86,24 @@ static void hard_shutdown_against_blocked_submit(void)
     shut_down_under_submit(0, 1);
 }
 
-static void shut_down_second(void *arg)
+/* Whoever was told that all has ended sees what the tasks did. */
+static void check_ended(const struct work *work)
+{
+    for (int i = 0; i < 3; i++)
+        check(work->ends[i] == 1 || work->ends[i] == DROPPED);
+}
+
+static void shut_down(void *arg)
 {
     struct work *work = arg;
     int err = weir_pool_shutdown(work->pool, WEIR_FOREVER, WEIR_FOREVER, NULL);
     check(err == 0);
+}
+
+static void shut_down_second(void *arg)
+{
+    shut_down(arg);
+    check_ended(arg);
 }
 
 static void two_shutdowns(void)
@@ -103,11 +116,53 @@ static void two_shutdowns(void)
     struct vthread *second = start(shut_down_second, work);
     int err = weir_pool_shutdown(work->pool, 0, WEIR_FOREVER, NULL);
     check(err == 0);
+    check_ended(work);
     finish(second);
     explore_end();
     check(work->accepted == TASKS);
     check_counts(work->pool);
     weir_pool_free(work->pool);
+    drop(work);
+}
+
+static void drain_against_shutdown(void)
+{
+    struct work *work = make(sizeof *work);
+    work->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 3));
+    explore_begin();
+    submit_three(work);
+    struct vthread *second = start(shut_down_second, work);
+    int err = weir_pool_drain(work->pool);
+    check(err == 0);
+    check_ended(work);
+    finish(second);
+    explore_end();
+    end_pool(work->pool);
+    drop(work);
+}
+
+/* The ticket of a submit that is refused may stay in the ring for ever; the drain ends. */
+static void submit_one(void *arg)
+{
+    struct work *work = arg;
+    int err = weir_pool_try_submit(work->pool, count_run, &work->ends[0]);
+    check(err == 0 || err == -EPIPE);
+    work->accepted += err == 0;
+}
+
+static void drain_against_shutdown_and_submit(void)
+{
+    struct work *work = make(sizeof *work);
+    work->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 1));
+    explore_begin();
+    struct vthread *submitter = start(submit_one, work), *stopper = start(shut_down, work);
+    int err = weir_pool_drain(work->pool);
+    check(err == 0);
+    finish(submitter);
+    finish(stopper);
+    explore_end();
+    check(work->ends[0] == work->accepted);
+    end_pool(work->pool);
     drop(work);
 }
 
@@ -235,6 +290,21 @@ static void submit_second_until_closed(void *arg)
     closing->errs[1] = weir_pool_submit(closing->pool, count_run, &closing->runs);
 }
 
+static void drain_against_a_cancel_that_comes_late(void)
+{
+    struct late_task *late = make(sizeof *late);
+    late->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 1));
+    explore_begin();
+    try_submit(late);
+    struct vthread *canceller = start(cancel, &late->task);
+    int err = weir_pool_drain(late->pool);
+    check(err == 0);
+    finish(canceller);
+    explore_end();
+    end_pool(late->pool);
+    drop(late);
+}
+
 static void close_against_blocked_submitters(void)
 {
     struct closing *closing = make(sizeof *closing);
@@ -265,6 +335,9 @@ static void close_against_blocked_submitters(void)
 const struct scenario shutdown_scenarios[] = {
     {"close against blocked submitters", close_against_blocked_submitters, false},
     {"two shutdowns", two_shutdowns, false},
+    {"drain against shutdown", drain_against_shutdown, false},
+    {"drain against shutdown and submit", drain_against_shutdown_and_submit, false},
+    {"drain against a cancel that comes late", drain_against_a_cancel_that_comes_late, false},
     {"soft shutdown against a task that submits", soft_shutdown_against_a_task_that_submits, false},
     {"hard shutdown against a task that submits", hard_shutdown_against_a_task_that_submits, false},
     {"hard shutdown against a task in place", hard_shutdown_against_a_task_that_runs_in_place,

@@ -50,6 +50,8 @@ static void cancel(void *arg)
 {
     struct work *work = arg;
     work->cancelled = weir_task_cancel(work->task);
+    if (work->cancelled == -EALREADY)
+        check(work->ends == 1 || work->ends == 2);
 }
 
 static void wait(void *arg)
@@ -123,6 +125,56 @@ static void two_waiters(void)
     finish(other);
     explore_end();
     check(work->runs == 1 && work->ends == 1);
+    drop(work->task);
+    end_work(work);
+}
+
+/* A task that ends only when it is cancelled. */
+static int sleep_until_cancelled(weir_context *ctx, void *arg)
+{
+    struct work *work = arg;
+    work->runs++;
+    int err = weir_sleep_until(ctx, WEIR_FOREVER);
+    check(err == -ECANCELED);
+    return 0;
+}
+
+static void cancel_wakes_the_task(void)
+{
+    struct work *work = new_work(1, 1);
+    explore_begin();
+    int err = weir_pool_submit_task(work->pool, work->task, sleep_until_cancelled, work,
+                                    WEIR_TASK_OPTIONS(.on_done = told));
+    check(err == 0);
+    struct vthread *canceller = start(cancel, work);
+    wait(work);
+    finish(canceller);
+    explore_end();
+    check(work->ends == 1 && work->runs == (work->cancelled == 0 ? 0 : 1));
+    drop(work->task);
+    end_work(work);
+}
+
+/* Somebody who has not waited for the task submits it again as soon as it is over. */
+static void submit_again(void *arg)
+{
+    struct work *work = arg;
+    int err;
+    while ((err = weir_pool_submit_task(work->pool, work->task, run, work,
+                                        WEIR_TASK_OPTIONS(.on_done = told))) == -EBUSY)
+        give_way("a live task");
+    check(err == 0);
+}
+
+static void submit_against_the_end_of_the_last_one(void)
+{
+    struct work *work = new_work(1, 1);
+    explore_begin();
+    submit(work);
+    submit_again(work);
+    wait(work);
+    explore_end();
+    check(work->runs == 2 && work->ends == 2);
     drop(work->task);
     end_work(work);
 }
@@ -321,7 +373,124 @@ static void cancel_against_a_refusal(void)
     drop(work);
 }
 
+/* Somebody waits for it: the task may look queued, and then it is not any more. */
+static void wait_for_a_refusal(void *arg)
+{
+    struct work *work = arg;
+    int err = weir_task_wait(work->task);
+    check(err == -EINVAL);
+}
+
+static struct work *new_full_work(weir_waitgroup *gate, unsigned char help)
+{
+    struct work *work = make(sizeof *work);
+    work->pool =
+        new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 1, .outside_waiters_help = help));
+    work->task = make(sizeof *work->task);
+    weir_waitgroup_add(gate, 1);
+    int err = weir_pool_submit(work->pool, wait_at_gate, gate);
+    check(err == 0);
+    settle();
+    return work;
+}
+
+static void end_full_work(struct work *work, weir_waitgroup *gate)
+{
+    explore_end();
+    weir_waitgroup_done(gate);
+    end_pool(work->pool);
+    drop(gate);
+    drop(work->task);
+    drop(work);
+}
+
+static void wait_against_a_refusal(void)
+{
+    weir_waitgroup *gate = make(sizeof *gate);
+    struct work *work = new_full_work(gate, 0);
+    int err = weir_pool_submit(work->pool, run, work);
+    check(err == 0);
+    explore_begin();
+    struct vthread *waiter = start(wait_for_a_refusal, work);
+    err = weir_pool_try_submit_task(work->pool, work->task, run, work, NULL);
+    check(err == -EAGAIN);
+    finish(waiter);
+    end_full_work(work, gate);
+}
+
+/* The task is over, and stays so while it is refused: whoever looks sees what it did. */
+static void look_until_over(void *arg)
+{
+    struct work *work = arg;
+    while (!over_by_state(work))
+        give_way("a live task");
+    check(work->ends == 1);
+}
+
+static void look_at_a_task_that_is_refused(void)
+{
+    weir_waitgroup *gate = make(sizeof *gate);
+    struct work *work = new_full_work(gate, 1);
+    unsigned *others = make(sizeof *others);
+    explore_begin();
+    struct vthread *other = start(look_until_over, work);
+    submit(work);
+    wait(work); /* which runs it */
+    int err = weir_pool_submit(work->pool, count_run, others);
+    check(err == 0);
+    err = weir_pool_try_submit_task(work->pool, work->task, run, work, NULL);
+    check(err == -EAGAIN);
+    finish(other);
+    end_full_work(work, gate);
+    check(*others == 1);
+    drop(others);
+}
+
+/* Who waits for a task that has a time to start by may be late to see that it is over: the next
+ * submit of it has no such time. */
+enum { SOON = 2000 };
+
+static void wait_on(void *arg)
+{
+    struct work *work = arg;
+    int err = weir_task_wait(work->task);
+    check(err == 0);
+}
+
+static void expiry_against_the_next_submit(void)
+{
+    weir_waitgroup *gate = make(sizeof *gate);
+    struct work *work = new_work(1, 2);
+    weir_waitgroup_add(gate, 1);
+    int err = weir_pool_submit(work->pool, wait_at_gate, gate);
+    check(err == 0);
+    settle();
+    err = weir_pool_submit_task(work->pool, work->task, run, work,
+                                WEIR_TASK_OPTIONS(.on_done = told, .start_by = SOON));
+    check(err == 0);
+    explore_begin();
+    instant(SOON);
+    struct vthread *waiter = start(wait_on, work);
+    err = weir_task_cancel(work->task);
+    if (err == -EINPROGRESS)
+        wait(work);
+    submit(work);
+    weir_waitgroup_done(gate);
+    wait(work);
+    check(weir_task_state(work->task) == WEIR_DONE && work->runs == 1 && work->ends == 2);
+    finish(waiter);
+    explore_end();
+    drop(work->task);
+    end_work(work);
+    drop(gate);
+}
+
 const struct scenario task_scenarios[] = {
+    {"a cancel wakes the task", cancel_wakes_the_task, false},
+    {"a submit against the end of the last one", submit_against_the_end_of_the_last_one, false},
+    {"a wait against a refusal", wait_against_a_refusal, false},
+    {"a look at a task that is refused", look_at_a_task_that_is_refused, false},
+    {"expiry against the next submit", expiry_against_the_next_submit, false},
     {"cancel against a refusal", cancel_against_a_refusal, false},
     {"a look at a task's state", look_at_the_state, false},
     {"a look at a task's status", look_at_the_status, false},

@@ -10,6 +10,7 @@ struct work {
     weir_task *task, *second;
     unsigned runs, ends, other_runs;
     weir_state end;
+    int64_t last;  /* run */
     int cancelled; /* what the canceller got */
     weir_task others[OTHERS];
 };
@@ -426,8 +427,11 @@ static void expiry_against_due(void)
 /* Retries: two attempts fail. */
 static int fail_twice(weir_context *ctx, void *arg)
 {
+    struct work *work = arg;
+    check(work->runs == 0 || weir_now() > work->last); /* not before its time */
+    work->last = weir_now();
     (void)run(ctx, arg);
-    return ((struct work *)arg)->runs < 3 ? -EIO : 0;
+    return work->runs < 3 ? -EIO : 0;
 }
 
 static void submit_retry(struct work *work)
@@ -480,6 +484,53 @@ static void retry_against_close(void)
     end_work(work);
 }
 
+/* The worker leaves the task to whoever waits for it: it is held up behind the first run. */
+static void retry_of_a_task_that_a_waiter_runs(void)
+{
+    struct work *work = make(sizeof *work);
+    work->pool = new_pool(
+        WEIR_POOL_OPTIONS(.workers = 1, .capacity = 2, .timers = 1, .outside_waiters_help = 1));
+    work->task = make(sizeof *work->task);
+    work->second = make(sizeof *work->second);
+    weir_waitgroup *gate = make(sizeof *gate);
+    weir_waitgroup_add(gate, 1);
+    explore_begin();
+    submit_retry(work);
+    int err = weir_pool_submit(work->pool, pass_gate, gate);
+    check(err == 0);
+    wait(work);
+    check(work->runs == 3 && work->ends == 1 && work->end == WEIR_DONE);
+    weir_waitgroup_done(gate);
+    err = weir_pool_drain(work->pool);
+    check(err == 0);
+    explore_end();
+    end_work(work);
+    drop(gate);
+}
+
+/* What has left is counted among what was accepted, whenever one looks. */
+static void look_at_the_counts(void *arg)
+{
+    struct work *work = arg;
+    weir_pool_counts counts;
+    for (int i = 0; i < 2; i++) {
+        weir_pool_read_counts(work->pool, &counts);
+        check(counts.submitted <= 2 && counts.done <= counts.submitted);
+    }
+}
+
+static void look_at_the_counts_of_a_delayed_task(void)
+{
+    struct work *work = new_work(1);
+    explore_begin();
+    struct vthread *other = start(look_at_the_counts, work);
+    submit_at(work, 0);
+    wait(work);
+    finish(other);
+    explore_end();
+    end_work(work);
+}
+
 static void cancel_pool_context(void *arg)
 {
     weir_context_cancel(arg, 0);
@@ -526,6 +577,8 @@ const struct scenario timer_scenarios[] = {
      false},
     {"a worker waits for a periodic task", a_worker_waits_for_a_periodic_task, false},
     {"retry on a worker that waits", retry_on_a_worker_that_waits, false},
+    {"a waiter runs what a worker retries", retry_of_a_task_that_a_waiter_runs, false},
+    {"a look at the counts of a delayed task", look_at_the_counts_of_a_delayed_task, false},
     {"retry against cancel", retry_against_cancel, false},
     {"retry against close", retry_against_close, false},
     {"expiry against due", expiry_against_due, false},
