@@ -33,8 +33,10 @@
  *       fits 61 bits, and every sum below fits 64.
  *   I2  A record changes only while it is not the one of the current era.
  *
- * Edges: R1 flip -> A1 look: the record of the era. R2 the base -> A2 whoever sees the rate: a
- * proposal is whole. A caller's data is none of the limiter's business.
+ * Edges: R1 flip -> A1 look: the record of the era. R2 base and rate of a proposal -> A2 look:
+ * whoever sees one of them sees that the era before it is over. Within propose and flip no order is
+ * needed: each word of a proposal is written once, and who flips has met its base, as it proposed
+ * too. A caller's data is none of the limiter's business.
  */
 #include "weir/limiter.h"
 
@@ -247,10 +249,10 @@ static struct view look(struct limiter *limiter)
         view.state = load_acq(&limiter->state); /* A1 <- R1 */
         era = (uint32_t)(view.state >> OFFSET_BITS);
         const struct record *record = &limiter->record[era & 1];
-        uint64_t rate = load_acq(&record->rate); /* both acquire: the state is looked at after */
+        uint64_t rate = load_acq(&record->rate); /* A2, both: the state is looked at after */
         set_record(limiter, &view, load_acq(&record->base), rate);
         /* While it is still that era, the record was and is that of the era (I2). */
-    } while (load_acq(&limiter->state) >> OFFSET_BITS != era);
+    } while (load_rlx(&limiter->state) >> OFFSET_BITS != era);
     view.empty = empty_of(view.state);
     return view;
 }
@@ -273,12 +275,12 @@ static bool propose(struct limiter *limiter, const struct view *view, struct rat
 {
     struct record *next = record_to_come(limiter, view);
     int64_t begin = now - stagger(view->tag + 1);
-    int64_t base = load_acq(&next->base); /* A2 <- R2 */
-    if (base <= view->base)               /* R2; if it fails, somebody else's base is there */
-        (void)cas_acqrel(&next->base, &base, begin > view->base ? begin : view->base + 1);
-    uint64_t last = load_acq(&next->rate);
+    int64_t base = load_rlx(&next->base);
+    if (base <= view->base) /* R2; if it fails, somebody else's base is there */
+        (void)cas_rel(&next->base, &base, begin > view->base ? begin : view->base + 1);
+    uint64_t last = load_rlx(&next->rate);
     return tag_of(last) == ((view->tag - 1) & TAG_MASK) &&
-           cas_acqrel(&next->rate, &last, pack_rate(view->tag + 1, rate)); /* R2 */
+           cas_rel(&next->rate, &last, pack_rate(view->tag + 1, rate)); /* R2 */
 }
 
 /* a * b / c and whether something is left over, for a < c < 2^61: long division, bit by bit. */
@@ -320,15 +322,16 @@ static int64_t convert(int64_t level, int64_t from, int64_t to)
     return debt ? -result : result;
 }
 
-/* Begins the era that was proposed, if `view` still holds. */
+/* Begins the era that was proposed, if `view` still holds. The caller has met the proposal's base:
+ * it has tried to propose one itself. */
 static void flip(struct limiter *limiter, const struct view *view, int64_t now)
 {
     const struct record *record = record_to_come(limiter, view);
-    uint64_t rate = load_acq(&record->rate); /* A2 <- R2 */
+    uint64_t rate = load_rlx(&record->rate);
     if (tag_of(rate) != ((view->tag + 1) & TAG_MASK))
         return;
     struct view next;
-    set_record(limiter, &next, load_acq(&record->base), rate);
+    set_record(limiter, &next, load_rlx(&record->base), rate);
     /* The level is carried over at a moment that the new era can tell, which is now but for those
      * who come very late. The base is not that moment: it may be some ns ahead. */
     int64_t at = now, units;
@@ -345,7 +348,7 @@ static void flip(struct limiter *limiter, const struct view *view, int64_t now)
     if (empty >= FARTHEST)
         empty = FARTHEST - 1; /* a debt that is longer than time */
     uint64_t state = view->state;
-    (void)cas_acqrel(&limiter->state, &state, pack_state(next.tag, empty)); /* R1 */
+    (void)cas_rel(&limiter->state, &state, pack_state(next.tag, empty)); /* R1 */
 }
 
 /* Taking. */
@@ -381,8 +384,8 @@ static int64_t take(weir_limiter *handle, uint32_t n, int64_t now, int64_t most,
             return -EAGAIN;
         if (empty >= FARTHEST)
             return -EOVERFLOW;
-        uint64_t state = view.state; /* acquire and release only keep the eras in order */
-        if (cas_acqrel(&limiter->state, &state, pack_state(view.tag, empty))) {
+        uint64_t state = view.state; /* within an era: it carries R1 on */
+        if (cas_rlx(&limiter->state, &state, pack_state(view.tag, empty))) {
             *ret = (struct gap){empty, cost, view.tag};
             return wait;
         }
@@ -405,7 +408,7 @@ static void give_back(weir_limiter *handle, struct gap given)
             break;
         }
         uint64_t state = view.state;
-        if (cas_acqrel(&limiter->state, &state, pack_state(view.tag, view.empty - given.length)))
+        if (cas_rlx(&limiter->state, &state, pack_state(view.tag, view.empty - given.length)))
             break;
     }
     lock_release(&limiter->lock);
