@@ -59,7 +59,7 @@ static bool take_place(weir_errgroup *group)
     do
         if ((limit = load_seqcst(&group->limit)) != 0 && active >= limit)
             return false;
-    while (!cas_seqcst(&group->active, &active, active + 1));
+    while (!cas_acq(&group->active, &active, active + 1)); /* G2 of who has left the place */
     return true;
 }
 
@@ -75,10 +75,11 @@ static void record_error(weir_errgroup *group, int status)
 {
     for (unsigned i = 0; i < group->keep_errors; i++) {
         int none = 0;
-        if (load_acq(&group->errors[i]) == 0 && cas_seqcst(&group->errors[i], &none, status))
+        /* A hint, then the CAS; with the codes, and with their number, goes what was done. */
+        if (load_rlx(&group->errors[i]) == 0 && cas_rel(&group->errors[i], &none, status))
             break;
     }
-    add_seqcst(&group->failed, 1);
+    add_rel(&group->failed, 1);
     weir_context_cancel(group->context, status);
 }
 
@@ -167,7 +168,7 @@ static int wait_for_place(weir_errgroup *group, weir_context *ctx, int64_t deadl
     if (over > weir_context_deadline(pool->context))
         over = weir_context_deadline(pool->context);
     int err = weir__wait_helping(weir__helped(group->pool), members(group), &group->limit,
-                                 load_acq(&group->first), place_or_over, &place, ctx, also,
+                                 load_rlx(&group->first), place_or_over, &place, ctx, also,
                                  deadline < over ? deadline : over);
     if (place.taken)
         return 0;
@@ -187,7 +188,7 @@ static int submit_member(weir_errgroup *group, const struct job *job, enum submi
         if (mode == SUBMIT_TRY)
             return -EAGAIN;
         if (weir__inside_owner(members(group))) {
-            add_seqcst(&group->active, 1);
+            add_rlx(&group->active, 1); /* before the G1 of the member that we are */
             err = weir__run_in_place(group->pool, job);
             if (err != 0) {
                 add_rlx(&group->pool->rejected, 1); /* a count, read at rest */
@@ -219,8 +220,8 @@ static int go(weir_errgroup *group, weir_task_fn *fn, void *arg, enum submit_mod
     if ((err = weir_context_err(ctx)) != 0 || (err = weir_context_err(group->context)) != 0)
         return err;
     uint64_t tail = load_acq(&group->pool->ring.tail); /* see waitgroup_tasks.c */
-    if (load_acq(&group->active) == 0)
-        store_rel(&group->first, tail);
+    if (load_rlx(&group->active) == 0)
+        store_rlx(&group->first, tail);
     struct job job = {.fn = fn,
                       .arg = arg,
                       .context = weir_context_ref(group->context),
@@ -273,7 +274,7 @@ int weir_errgroup_wait_until(weir_errgroup *group, weir_context *ctx, int64_t de
     if (weir__inside_owner(members(group)))
         return -EDEADLK;
     int err = weir__wait_helping(weir__helped(group->pool), members(group), group,
-                                 load_acq(&group->first), no_members, group, ctx, NULL, deadline);
+                                 load_rlx(&group->first), no_members, group, ctx, NULL, deadline);
     return err != 0 ? err : outcome(group);
 }
 
@@ -309,7 +310,7 @@ size_t weir_errgroup_errors(const weir_errgroup *group, int ret_codes[], size_t 
         return 0;
     if (n > group->keep_errors)
         n = group->keep_errors;
-    uint64_t failed = load_seqcst(&group->failed); /* first: as many codes are there by then */
+    uint64_t failed = load_acq(&group->failed); /* first: as many codes are there by then */
     for (size_t i = 0; i < n && ret_codes != NULL; i++) {
         int code = load_acq(&group->errors[i]);
         if (code == 0)
