@@ -101,10 +101,11 @@ static int start(weir_pool *pool, unsigned workers)
     }
     if (err == 0) {
         (void)weir__wait_until(&pool->started, all_started, pool, NULL, NULL, WEIR_FOREVER);
-        err = load_acq(&pool->start_error);
+        err = load_rlx(&pool->start_error); /* each was set before its thread was counted */
     }
     if (err != 0) {
-        (void)xchg_seqcst(&pool->state, POOL_STOPPING);
+        /* Relaxed: a worker reads the epoch, which the wake changes, before it looks at this. */
+        store_rlx(&pool->state, POOL_STOPPING);
         weir__eventcount_wake_all(&pool->work);
         for (unsigned i = 0; i < pool->worker_count; i++)
             (void)pthread_join(pool->workers[i].thread, NULL);

@@ -23,7 +23,7 @@ static bool quiet(void *arg)
     weir_pool *pool = arg;
     if (load_seqcst(&pool->state) >= POOL_STOPPING)
         return true; /* it was quiet; only tasks that are being refused can have come since */
-    add_seqcst(&pool->work.sleepers, 0); /* against a worker that is about to park */
+    add_acqrel(&pool->work.sleepers, 0); /* against a worker that is about to park */
     struct totals totals;
     weir__read_totals(pool, &totals);
     return totals.finished == totals.entered + totals.dead_tickets;
@@ -123,7 +123,7 @@ static void stop_workers(weir_pool *pool)
         for (unsigned i = 0; i < pool->worker_count; i++)
             (void)pthread_join(pool->workers[i].thread, NULL);
         weir__timers_join(pool);
-        (void)xchg_seqcst(&pool->state, POOL_STOPPED);
+        store_rel(&pool->state, POOL_STOPPED); /* to who finds it without the lock */
     }
     lock_release(&pool->lock);
 }
@@ -139,7 +139,7 @@ static void report(weir_pool *pool, weir_shutdown_report *ret)
     ret->drained = ran - pool->ran_before_close;
     ret->cancelled = unstarted - pool->unstarted_before_close;
     /* At the end nothing is left but, at times, the ticket of a submit that is being refused. */
-    ret->running = load_acq(&pool->state) == POOL_STOPPED ? 0 : totals.submitted - ran - unstarted;
+    ret->running = load_rlx(&pool->state) == POOL_STOPPED ? 0 : totals.submitted - ran - unstarted;
 }
 
 int weir_pool_shutdown(weir_pool *pool, int64_t soft_deadline, int64_t hard_deadline,

@@ -3,6 +3,11 @@
  *
  * Each is read once, what is subtracted before what it is subtracted from, so that no difference
  * goes below zero; at rest they are exact.
+ *
+ * So the latter may be read relaxed: who raises a count that is subtracted has seen the entry that
+ * it belongs to, and acquiring that count shows the entry. The former are acquired. Those that end
+ * a wait for quiet (retracted, due_out, dropped, finished) are sequentially consistent: it looks at
+ * them again after it has entered itself.
  */
 #include "pool/pool.h"
 
@@ -19,24 +24,24 @@ void weir__read_totals(const weir_pool *pool, struct totals *ret)
     struct totals sum;
     memset(&sum, 0, sizeof sum);
     uint64_t retracted = load_seqcst(&pool->retracted), dropped = 0, off_ring = 0, taken = 0;
-    uint64_t due_out = load_seqcst(&pool->timers.due_out), left = load_seqcst(&pool->timers.left);
+    uint64_t due_out = load_seqcst(&pool->timers.due_out), left = load_acq(&pool->timers.left);
     EACH_COUNTERS(pool, c) dropped += load_seqcst(&c->dropped);
     EACH_COUNTERS(pool, c)
     {
         sum.finished += load_seqcst(&c->finished);
         for (unsigned i = 0; i < ENDS; i++)
-            sum.ends[i] += load_seqcst(&c->ends[i]);
+            sum.ends[i] += load_acq(&c->ends[i]);
     }
     uint64_t head = ring_end(&pool->ring, 1), tail = ring_end(&pool->ring, 0);
     EACH_COUNTERS(pool, c)
     {
-        off_ring += load_seqcst(&c->off_ring);
-        taken += load_seqcst(&c->taken);
+        off_ring += load_rlx(&c->off_ring);
+        taken += load_rlx(&c->taken);
     }
     uint64_t entered = tail - pool->first_position + off_ring - retracted;
-    sum.entered = entered + load_seqcst(&pool->timers.due_in) - due_out;
-    sum.submitted = entered + load_seqcst(&pool->timers.accepted) - left;
-    sum.delayed = load_seqcst(&pool->timers.delayed);
+    sum.entered = entered + load_rlx(&pool->timers.due_in) - due_out;
+    sum.submitted = entered + load_rlx(&pool->timers.accepted) - left;
+    sum.delayed = load_rlx(&pool->timers.delayed); /* by itself */
     sum.dead_tickets = taken - dropped;
     uint64_t queued = tail - head;
     if (queued > pool->ring.capacity)
