@@ -37,8 +37,8 @@ static bool take_member(struct help *help)
         struct slot *slot =
             &pool->slab.slots[word_item(word)];  /* if it was popped since: any slot */
         uint64_t claim = load_acq(&slot->claim); /* A11 */
-        if (claim_taken(claim) || load_acq(&slot->owner) != help->owner) /* A10 */
-            continue;
+        if (claim_taken(claim) || load_rlx(&slot->owner) != help->owner)
+            continue; /* a hint: A10 comes */
         slot_read(slot, &help->job);
         if (help->job.owner == help->owner && weir__take_out_of_turn(pool, slot, claim)) { /* R12 */
             help->at++;
