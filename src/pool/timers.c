@@ -283,13 +283,13 @@ static void count_due_locked(struct timers *timers, struct timer *timer)
  */
 static void count_left_locked(struct timers *timers)
 {
-    sub_seqcst(&timers->delayed, 1);
+    sub_rlx(&timers->delayed, 1); /* a count by itself */
     count_locked(&timers->left);
 }
 
 static void count_back_locked(struct timers *timers)
 {
-    sub_seqcst(&timers->left, 1);
+    sub_rlx(&timers->left, 1); /* who reads it still acquires what was counted before */
     count_locked(&timers->delayed);
 }
 
@@ -310,7 +310,7 @@ static void take_out_locked(weir_pool *pool, struct timer *timer)
     if (timer->state == TIMER_WAITING && !weir__alarm_stop(&pool->timers.clock, &timer->alarm))
         timer->stray = true;
     count_left_locked(&pool->timers);
-    COUNT(pool, off_ring);
+    COUNT_ENTRY(pool, off_ring);
     leave_locked(pool, timer);
 }
 
@@ -320,7 +320,7 @@ bool weir__timer_left(weir_pool *pool, struct slot *slot, uint64_t claim)
     lock_acquire(&timers->lock);
     uint32_t place = load_rlx(&slot->timer); /* changed under the lock */
     /* Under the lock no slot comes into a timer: if it is in one, the claim tells whose it is. */
-    if (place == 0 || load_acq(&slot->claim) != (claim | CLAIM_TAKEN)) {
+    if (place == 0 || load_rlx(&slot->claim) != (claim | CLAIM_TAKEN)) {
         lock_release(&timers->lock);
         return false;
     }
@@ -365,7 +365,8 @@ static struct timer *first_due_locked(const weir_pool *pool, uint64_t *ret_claim
     const struct list *due = &pool->timers.due;
     for (struct list *at = due->next; at != due; at = at->next) {
         struct timer *timer = container_of(at, struct timer, link);
-        *ret_claim = load_seqcst(&slot_of(pool, timer)->claim); /* A11 */
+        /* Relaxed: it was filled under the lock. Whoever claims it meanwhile waits for the lock. */
+        *ret_claim = load_rlx(&slot_of(pool, timer)->claim);
         if (!claim_taken(*ret_claim))
             return timer;
     }
@@ -473,7 +474,7 @@ static void on_ring(struct alarm *alarm)
 static void end_locked(weir_pool *pool, struct timer *timer, struct list *taken)
 {
     struct slot *slot = slot_of(pool, timer);
-    uint64_t claim = load_seqcst(&slot->claim); /* A11 */
+    uint64_t claim = load_rlx(&slot->claim); /* filled under the lock; the CAS checks it */
     if (claim_taken(claim) || !slot_claim(slot, claim))
         return; /* whoever has it waits for the lock */
     take_out_locked(pool, timer);
