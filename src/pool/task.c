@@ -195,14 +195,15 @@ void weir__task_set_cause(void *object, int status)
 int weir_task_cause(const weir_task *handle)
 {
     const struct task *task = (const struct task *)handle;
-    if (task == NULL || state_in(load_acq(&task->word)) == WEIR_IDLE) /* E2, E4 */
+    /* Relaxed, both: nobody learns here how far the task is. Who knows that sees the cause of it. */
+    if (task == NULL || state_in(load_rlx(&task->word)) == WEIR_IDLE)
         return 0;
     return load_rlx(&task->cause);
 }
 
 bool weir__task_cancelled(void *object)
 {
-    return load_acq(&((struct task *)object)->cancelled) != 0; /* the lock orders it */
+    return load_rlx(&((struct task *)object)->cancelled) != 0; /* the lock orders it */
 }
 
 /* The first multiple of the period that is still to come, from when the last run was due. */
@@ -241,7 +242,7 @@ static int reserve(struct task *task)
     do
         if ((word & SUBMITTING) != 0 || (state_in(word) != WEIR_IDLE && !over(word)))
             return -EBUSY;
-    while (!cas_acqrel(&task->word, &word, word | SUBMITTING)); /* E2: the last run is over */
+    while (!cas_acq(&task->word, &word, word | SUBMITTING)); /* E2: the last run is over */
     task->before = word;
     return 0;
 }
@@ -413,7 +414,7 @@ static bool may_take(const struct task *task, enum purpose purpose, int64_t pass
 static bool claim(weir_pool *pool, struct task *task, enum purpose purpose, int64_t passed,
                   struct job *ret)
 {
-    if (load_seqcst(&task->word) != WEIR_QUEUED) /* E4 */
+    if (load_rlx(&task->word) != WEIR_QUEUED) /* a hint: E6, and the CAS of the claim, decide */
         return false;
     /* If the handle is submitted again meanwhile, to whatever pool, this claim takes nothing. */
     uint64_t queued = load_acq(&task->claim);                 /* E6 */
@@ -437,9 +438,9 @@ static int64_t next_event(const struct task_wait *wait)
     int64_t next = WEIR_FOREVER;
     for (size_t i = 0; i < wait->n; i++) {
         const struct task *task = waited_for(wait, i);
-        if (task == NULL || load_seqcst(&task->word) != WEIR_QUEUED) /* E4 */
-            continue;
-        int64_t start_by = load_rlx(&task->start_by); /* hints: claim() looks again */
+        if (task == NULL || load_rlx(&task->word) != WEIR_QUEUED)
+            continue; /* hints, all of them: claim() looks again, and over_or_claimed() did */
+        int64_t start_by = load_rlx(&task->start_by);
         int64_t not_before = load_rlx(&task->not_before);
         if (start_by > wait->passed)
             next = earlier(next, start_by);
@@ -466,8 +467,8 @@ static bool over_or_claimed(void *arg)
     }
     for (size_t i = 0; wait->helps && i < wait->n; i++) {
         struct task *task = waited_for(wait, i);
-        if (task == NULL || load_seqcst(&task->word) != WEIR_QUEUED) /* E4 */
-            continue;
+        if (task == NULL || load_rlx(&task->word) != WEIR_QUEUED)
+            continue; /* not older than the look above, which was E4; claim() looks again */
         weir_pool *helped = weir__helped(load_rlx(&task->pool));
         if (helped != NULL && claim(helped, task, TO_RUN, wait->passed, &wait->job)) {
             wait->pool = helped;
@@ -519,7 +520,7 @@ int weir_task_wait_until(weir_task *handle, weir_context *ctx, int64_t deadline)
     struct task *task = (struct task *)handle;
     if (task == NULL)
         return -EINVAL;
-    uint32_t word = load_seqcst(&task->word); /* E2, E4 */
+    uint32_t word = load_acq(&task->word); /* E2; the looks that end the wait come later */
     if (state_in(word) == WEIR_IDLE)
         return -EINVAL;
     int err = weir_context_err(ctx);
@@ -611,7 +612,7 @@ int weir_try_wait_any(weir_task *const tasks[], size_t n)
 int weir_task_cancel(weir_task *handle)
 {
     struct task *task = (struct task *)handle;
-    uint32_t word = task != NULL ? load_seqcst(&task->word) : WEIR_IDLE; /* E2, E4 */
+    uint32_t word = task != NULL ? load_acq(&task->word) : WEIR_IDLE; /* E2, E4 */
     if (state_in(word) == WEIR_IDLE)
         return -EINVAL;
     if (over(word))
@@ -624,7 +625,7 @@ int weir_task_cancel(weir_task *handle)
         weir__end_unstarted(pool, &job, WEIR_CANCELLED);
         return 0;
     }
-    if (over(load_seqcst(&task->word)))
+    if (over(load_acq(&task->word))) /* E2 */
         return -EALREADY;
     (void)or_seqcst(&task->cancelled, 1);
     if (weir__task_repetition(task) != 0) {
