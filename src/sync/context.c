@@ -59,10 +59,10 @@ static int64_t own_cancellation(const weir_context *ctx, int *ret_cause)
         cause = CAUSE_SET | (uint32_t)-ECANCELED;
     }
     atomic(int64_t) *at = (atomic(int64_t) *)&ctx->cancelled_at;
-    int64_t time = load_acq(at);
-    if (time == 0) { /* I2 */
+    int64_t time = load_rlx(at); /* one value, set once: it orders nothing */
+    if (time == 0) {             /* I2 */
         int64_t now = weir_now();
-        if (cas_acqrel(at, &time, now))
+        if (cas_rlx(at, &time, now))
             time = now;
     }
     *ret_cause = (int)(uint32_t)cause;
@@ -157,8 +157,8 @@ void weir_context_cancel(weir_context *ctx, int cause)
     write_cancellation(ctx, set);
     struct twin *twin = load_seqcst(&ctx->twin); /* A8; seq_cst: hold_twin looks at cause */
     if (twin != NULL)                            /* what it was cancelled with, by whomever */
-        write_cancellation(&twin->context, load_seqcst(&ctx->cause));
-    bool hooked = load_seqcst(&ctx->hooks) != 0 || /* H4 in hook.c; H3 is R7 */
+        write_cancellation(&twin->context, load_rlx(&ctx->cause)); /* set by now, and once */
+    bool hooked = load_seqcst(&ctx->hooks) != 0 ||                 /* H4 in hook.c; H3 is R7 */
                   (twin != NULL && load_seqcst(&twin->context.hooks) != 0);
     weir__wake_matching(&every_context, is_over, NULL);
     if (hooked)
@@ -275,7 +275,7 @@ static weir_context *hold_twin(weir_context *ctx)
 
 void weir__context_end_twin(weir_context *ctx)
 {
-    struct twin *twin = load_acq(&ctx->twin); /* A8 */
+    struct twin *twin = load_rlx(&ctx->twin); /* as in weir__context_end */
     if (twin->fork == fork_count())
         weir__waiter_remove(&twin->task);
     pass_on(ctx, twin);

@@ -40,7 +40,8 @@ static inline int context_err(const weir_context *ctx)
 
 static inline void weir__context_end(weir_context *ctx)
 {
-    if (load_acq(&ctx->twin) != NULL) /* A8 <- R8 in context.c */
+    /* Relaxed: whoever uses it on another thread is through with it, and the task knows. */
+    if (load_rlx(&ctx->twin) != NULL)
         weir__context_end_twin(ctx);
 }
 

@@ -85,7 +85,7 @@ static inline bool take(struct semaphore *sem, uint32_t n)
 {
     uint64_t state = load_rlx(&sem->state); /* the CAS checks it */
     while ((state & WAITED_FOR) == 0 && free_permits(state) >= n)
-        if (likely(cas_acqrel(&sem->state, &state, state - n))) /* A14 */
+        if (likely(cas_acq(&sem->state, &state, state - n))) /* A14 */
             return true;
     return false;
 }
@@ -114,8 +114,8 @@ static bool take_or_enter(struct semaphore *sem, uint32_t n, struct request *req
         taken = !others && free_permits(state) >= n;
         next = taken ? (entered ? state : free_permits(state)) - n : state; /* I1 */
         if (!taken && request != NULL)
-            next |= WAITED_FOR;                                        /* I1 */
-    } while (next != state && !cas_acqrel(&sem->state, &state, next)); /* A14 */
+            next |= WAITED_FOR;                                     /* I1 */
+    } while (next != state && !cas_acq(&sem->state, &state, next)); /* A14 */
     if (!taken && request != NULL)
         weir__waiter_add_locked(bucket, &request->waiter);
     weir__waiters_unlock(bucket);
@@ -194,7 +194,7 @@ void weir_semaphore_release(weir_semaphore *handle, uint32_t n)
         if (n > sem->permits - free_permits(state))
             weir__misuse("weir_semaphore_release", "more permits are released than were acquired.");
         if (likely((state & WAITED_FOR) == 0)) {
-            if (cas_acqrel(&sem->state, &state, state + n)) /* R14 */
+            if (cas_rel(&sem->state, &state, state + n)) /* R14 */
                 return;
         } else {
             if (release_to_waiters(sem, n))
