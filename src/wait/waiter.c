@@ -61,7 +61,7 @@ static struct bucket *bucket_of(const void *key)
 
 void weir__wake_thread(struct waiter *waiter)
 {
-    add_seqcst(&waiter->park->word, 1);
+    add_rel(&waiter->park->word, 1); /* who sees it sees what was changed, and WOKEN */
     (void)weir__park_wake(waiter->park, 1);
 }
 
@@ -99,12 +99,12 @@ void weir__waiter_add_locked(struct bucket *bucket, struct waiter *waiter)
 void weir__waiter_take_locked(struct bucket *bucket, struct waiter *waiter)
 {
     list_remove(&waiter->link);
-    sub_seqcst(&bucket->count, 1);
+    sub_rlx(&bucket->count, 1); /* who misses it takes the lock for nothing */
 }
 
 void weir__waiter_wake_locked(struct waiter *waiter)
 {
-    store_rel(&waiter->woken, WOKEN); /* before the wake, so that the woken thread sees it */
+    store_rlx(&waiter->woken, WOKEN); /* before the wake, which publishes it */
     waiter->wake(waiter);
     store_rel(&waiter->woken, RELEASED); /* R6: from here on it may be gone */
 }

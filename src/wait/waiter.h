@@ -46,7 +46,8 @@ void weir__waiter_remove(struct waiter *waiter);
 /* Was it taken out of the list? Then a wake-up for the key would not find it any more. */
 static inline bool waiter_woken(const struct waiter *waiter)
 {
-    return load_acq(&waiter->woken) != WAITING; /* A6 <- R6 in waiter.c */
+    return load_rlx(&waiter->woken) !=
+           WAITING; /* add and remove wait for the waker, by lock or A6 */
 }
 
 /* Wakes all waiters, or the one that has waited longest, that are entered under `key`. Touches only
