@@ -166,6 +166,28 @@ static void drain_against_shutdown_and_submit(void)
     drop(work);
 }
 
+/* One submit: it is refused, or its task runs; not both. */
+static void close_pool(void *arg)
+{
+    weir_pool_close(((struct work *)arg)->pool);
+}
+
+static void close_against_submit(void)
+{
+    struct work *work = make(sizeof *work);
+    work->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 1));
+    explore_begin();
+    struct vthread *closer = start(close_pool, work);
+    submit_one(work);
+    finish(closer);
+    int err = weir_pool_drain(work->pool);
+    check(err == 0);
+    explore_end();
+    check(work->ends[0] == work->accepted);
+    end_pool(work->pool);
+    drop(work);
+}
+
 static int submit_from_inside(weir_context *ctx, void *arg)
 {
     struct work *work = arg;
@@ -335,6 +357,7 @@ static void close_against_blocked_submitters(void)
 const struct scenario shutdown_scenarios[] = {
     {"close against blocked submitters", close_against_blocked_submitters, false},
     {"two shutdowns", two_shutdowns, false},
+    {"close against submit", close_against_submit, false},
     {"drain against shutdown", drain_against_shutdown, false},
     {"drain against shutdown and submit", drain_against_shutdown_and_submit, false},
     {"drain against a cancel that comes late", drain_against_a_cancel_that_comes_late, false},

@@ -78,6 +78,19 @@ static void task_is_freed_after_wait(void)
     end_work(work);
 }
 
+/* A drain says that nothing of the task is touched any more. */
+static void task_is_freed_after_drain(void)
+{
+    struct work *work = new_work(1, 1);
+    explore_begin();
+    submit(work);
+    int err = weir_pool_drain(work->pool);
+    check(err == 0 && work->runs == 1 && work->ends == 1);
+    drop(work->task);
+    explore_end();
+    end_work(work);
+}
+
 static void cancel_against_start_and_wait(void)
 {
     struct work *work = new_work(1, 2);
@@ -498,6 +511,7 @@ const struct scenario task_scenarios[] = {
     {"cancel against a refusal on a worker", cancel_against_a_refusal_on_a_worker, false},
     {"cancel against start, lap after lap", cancel_against_start_lap_after_lap, false},
     {"cancel against a slot that is used again", cancel_against_a_slot_that_is_used_again, false},
+    {"a task is freed after a drain", task_is_freed_after_drain, false},
     {"a task is freed after its wait", task_is_freed_after_wait, false},
     {"cancel against start and wait", cancel_against_start_and_wait, false},
     {"cancel against a wait that may run the task", cancel_against_wait_that_may_run_it, false},

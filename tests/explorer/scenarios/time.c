@@ -306,6 +306,31 @@ static void submit_against_a_head_whose_context_ends(void)
     end_work(work);
 }
 
+/* The same, by a cancel of that task, which has the last reference: the submitter peeks at the
+ * context of a task that is queued no more. */
+static void submit_against_cancel_of_a_head_with_a_context(void)
+{
+    struct work *work = new_work(1);
+    work->task = make(sizeof *work->task);
+    int err = weir_context_new(&work->ctx, NULL, WEIR_FOREVER);
+    check(err == 0);
+    close_gate(work);
+    err = weir_pool_submit_task_until(work->pool, work->task, count_run, &work->runs[0], NULL,
+                                      work->ctx, WEIR_FOREVER);
+    check(err == 0);
+    weir_context_unref(work->ctx);
+    explore_begin();
+    struct vthread *canceller = start(cancel_task, work);
+    err = weir_pool_try_submit(work->pool, count_run, &work->runs[1]);
+    check(err == 0 || err == -EAGAIN);
+    finish(canceller);
+    explore_end();
+    open_gate(work);
+    check(weir_task_state(work->task) == WEIR_CANCELLED);
+    drop(work->task);
+    end_work(work);
+}
+
 /* A wait for a queued task ends at its start_by, or the worker takes it. */
 static void wait_against_start_by(void)
 {
@@ -536,6 +561,8 @@ const struct scenario time_scenarios[] = {
     {"cancel at the head against a blocked submit", cancel_at_the_head_against_a_blocked_submitter,
      false},
     {"submit against a head whose context ends", submit_against_a_head_whose_context_ends, false},
+    {"submit against cancel of a head with a context",
+     submit_against_cancel_of_a_head_with_a_context, false},
     {"a wait against start_by", wait_against_start_by, false},
     {"task cancel against its kept context", task_cancel_against_its_kept_context, false},
     {0},
