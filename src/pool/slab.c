@@ -10,7 +10,7 @@
  * and then takes it by CAS has read it while the magazine was there. (The tag wraps after 2^37
  * steps, of which exactly a multiple would have to pass between the read and the CAS.)
  *
- *   R18 the CAS that puts a magazine into a stripe -> A18 a look at the word: its contents, and the
+ *   R19 the CAS that puts a magazine into a stripe -> A19 a look at the word: its contents, and the
  *       last use of the slots. They come from a worker by the stack `full`: R4 -> A4.
  *
  * There are magazines for all slots, for each worker and stripe, and for SPARE threads that are
@@ -130,14 +130,14 @@ static inline void fetch_slot(const struct slab *slab, uint32_t magazine, uint32
 
 static inline uint32_t take_from(struct slab *slab, struct stripe *stripe)
 {
-    uint64_t word = load_acq(&stripe->word); /* A18 */
+    uint64_t word = load_acq(&stripe->word); /* A19 */
     for (;;) {
         struct loaded loaded = stripe_loaded(word);
         if (loaded.rounds == 0)
             return stack_pop(&stripe->loose, slab->links);
-        /* Stale if we lose; ordered by A18 if not. */
+        /* Stale if we lose; ordered by A19 if not. */
         uint32_t link = load_rlx(&slab->magazines[loaded.magazine - 1].slots[loaded.rounds - 1]);
-        if (likely(cas_acqrel(&stripe->word, &word, word + STRIPE_TAG - 1))) { /* A18 */
+        if (likely(cas_acqrel(&stripe->word, &word, word + STRIPE_TAG - 1))) { /* A19 */
             if (loaded.rounds > AHEAD)
                 fetch_slot(slab, loaded.magazine, loaded.rounds - AHEAD);
             return link;
@@ -156,7 +156,7 @@ static bool load_stripe(struct slab *slab, struct stripe *stripe)
     if (full == LINK_NONE)
         return false;
     uint64_t tag = (word & ~(STRIPE_TAG - 1)) + STRIPE_TAG;
-    if (!cas_acqrel(&stripe->word, &word, tag | (uint64_t)full << 5 | ROUNDS)) /* R18 */
+    if (!cas_acqrel(&stripe->word, &word, tag | (uint64_t)full << 5 | ROUNDS)) /* R19 */
         stack_push(&slab->full, slab->magazine_links, full);
     else if (old.magazine != LINK_NONE)
         stack_push(&slab->empty, slab->magazine_links, old.magazine);
