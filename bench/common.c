@@ -11,6 +11,9 @@
 
 enum { QUICK_DIVISOR = 100, QUICK_ROUNDS = 2 };
 
+/* The part of the rounds that may be slow for other reasons. */
+static const double limit_percentile = 0.25;
+
 static bool quick;
 static bool failed;
 
@@ -25,6 +28,15 @@ void bench_begin(int argc, char **argv)
     printf("Built without optimisation: the numbers below say nothing.\n");
 #elif defined(BENCH_DEBUG_CHECKS)
     printf("The library checks itself (debug_checks): a release build is faster.\n");
+#endif
+}
+
+bool bench_has_limits(void)
+{
+#ifdef __OPTIMIZE__
+    return !quick;
+#else
+    return false;
 #endif
 }
 
@@ -111,17 +123,48 @@ static const char *number(char *buffer, size_t size, double value)
     return buffer;
 }
 
-/* The median of the rounds' ratios; false if a round of the reference measured nothing. */
-static bool median_ratio(const double *own, const double *reference, unsigned rounds,
-                         double *scratch, double *ret_ratio)
+/* A percentile of the rounds' ratios; false if a round of the reference measured nothing. */
+static bool ratio_at(double p, const double *own, const double *reference, unsigned rounds,
+                     double *scratch, double *ret_ratio)
 {
     for (unsigned r = 0; r < rounds; r++) {
         if (!(reference[r] > 0))
             return false;
         scratch[r] = own[r] / reference[r];
     }
-    *ret_ratio = bench_percentile(scratch, rounds, 0.5);
+    *ret_ratio = bench_percentile(scratch, rounds, p);
     return true;
+}
+
+/* Says so and makes the program fail if most rounds are beyond the limit. */
+static void check_limit(const struct comparison *c, size_t m, size_t i, double *samples,
+                        double *scratch)
+{
+    const struct goal *limit = &c->contenders[i].limits[m];
+    const struct contender *against = c->limit_against != NULL ? c->limit_against : c->against;
+    const double *own = sample(samples, c, m, i);
+    double value = 0;
+    if (limit->kind == NO_GOAL || !bench_has_limits())
+        return;
+    if (limit->kind == VALUE_AT_MOST) {
+        memcpy(scratch, own, c->rounds * sizeof *scratch);
+        value = bench_percentile(scratch, c->rounds, limit_percentile);
+    } else if (!ratio_at(limit_percentile, own,
+                         sample(samples, c, m, (size_t)(against - c->contenders)), c->rounds,
+                         scratch, &value)) {
+        bench_check(false, "what a limit is relative to measured nothing");
+        return;
+    }
+    if (value <= limit->limit)
+        return;
+    failed = true;
+    char a[32], b[32];
+    printf("  BEYOND THE LIMIT: %s, %s: in three rounds of four the %s%s is at least %s, the limit "
+           "is %s\n",
+           c->contenders[i].name, c->metrics[m],
+           limit->kind == VALUE_AT_MOST ? "value" : "ratio to ",
+           limit->kind == VALUE_AT_MOST ? "" : against->name, number(a, sizeof a, value),
+           number(b, sizeof b, limit->limit));
 }
 
 static void print_row(const struct comparison *c, size_t m, size_t i, double *samples,
@@ -131,8 +174,8 @@ static void print_row(const struct comparison *c, size_t m, size_t i, double *sa
     const double *own = sample(samples, c, m, i);
     double ratio = 0;
     bool has_ratio = c->against != NULL &&
-                     median_ratio(own, sample(samples, c, m, (size_t)(c->against - c->contenders)),
-                                  c->rounds, scratch, &ratio);
+                     ratio_at(0.5, own, sample(samples, c, m, (size_t)(c->against - c->contenders)),
+                              c->rounds, scratch, &ratio);
     memcpy(scratch, own, c->rounds * sizeof *scratch);
     double median = bench_percentile(scratch, c->rounds, 0.5);
     char a[32], b[32], spread[80], goal[64] = "";
@@ -163,13 +206,17 @@ void bench_compare(const struct comparison *comparison)
         c.rounds = QUICK_ROUNDS;
     double *samples = calloc(metrics * c.n * c.rounds + c.rounds, sizeof *samples);
     bench_require(samples != NULL, "no memory");
+    double *scratch = samples + metrics * c.n * c.rounds;
     run_rounds(&c, metrics, samples);
 
     printf("%s; %u rounds\n", c.title, c.rounds);
     printf("  %-30s %-16s %10s %8s  %-20s  %s\n", "", "", "median", "ratio", "spread", "goal");
     for (size_t m = 0; m < metrics; m++)
         for (size_t i = 0; i < c.n; i++)
-            print_row(&c, m, i, samples, samples + metrics * c.n * c.rounds);
+            print_row(&c, m, i, samples, scratch);
+    for (size_t m = 0; m < metrics; m++)
+        for (size_t i = 0; i < c.n; i++)
+            check_limit(&c, m, i, samples, scratch);
     printf("\n");
     free(samples);
 }

@@ -13,7 +13,9 @@
  *         return bench_end();
  *     }
  *
- * Goals are printed beside the numbers and never fail a benchmark; a wrong count or sum does.
+ * Goals are printed beside the numbers and never fail a benchmark. A wrong count or sum does, and a
+ * limit that is passed: limits are so wide that only a loss of about half the speed passes them,
+ * and are judged by the best quarter of the rounds, so that a busy machine does not.
  */
 #ifndef BENCH_COMMON_H
 #define BENCH_COMMON_H
@@ -36,6 +38,7 @@ struct contender {
     void (*round)(void *arg, double ret_values[]); /* one round; one value for each metric */
     void *arg;
     struct goal goals[MAX_METRICS];
+    struct goal limits[MAX_METRICS];
 };
 
 struct comparison {
@@ -44,11 +47,16 @@ struct comparison {
     const struct contender *contenders;
     size_t n;
     const struct contender *against; /* the one that ratios are relative to; NULL: no ratios */
+    const struct contender *limit_against; /* ... that limits are; NULL: `against` */
     unsigned rounds;
 };
 
-/* Reads the arguments; "-q" asks for a hundredth of the work, to see that all is right. */
+/* Reads the arguments; "-q" asks for a hundredth of the work, to see that all is right: too little
+ * for limits. */
 void bench_begin(int argc, char **argv);
+
+/* Are there limits? Not with "-q", nor without optimisation. */
+bool bench_has_limits(void);
 
 /* `n`, or with "-q" a hundredth of it, at least 1. */
 size_t bench_scaled(size_t n);
@@ -62,7 +70,7 @@ void bench_check(bool right, const char *what);
 /* As bench_check, but ends the program: for what nothing can go on without. */
 void bench_require(bool right, const char *what);
 
-/* The exit status of the program. */
+/* The exit status of the program: a failure if something was wrong or beyond its limit. */
 int bench_end(void);
 
 /* CLOCK_MONOTONIC in nanoseconds. */

@@ -55,7 +55,8 @@ int main(int argc, char **argv)
         {.name = weir_kind.name,
          .round = round_of,
          .arg = (void *)&weir_kind,
-         .goals = {{VALUE_AT_MOST, 20}, {VALUE_AT_MOST, 0}}},
+         .goals = {{VALUE_AT_MOST, 20}, {VALUE_AT_MOST, 0}},
+         .limits = {{VALUE_AT_MOST, 200}, {VALUE_AT_MOST, 2}}},
         {.name = mutex_kind.name, .round = round_of, .arg = (void *)&mutex_kind},
     };
     bench_compare(&(struct comparison){

@@ -9,15 +9,17 @@
 
 #include <weir.h>
 
+#include "baseline/mutex_queue.h"
 #include "common.h"
 #include "wakes.h"
 
-enum { CALLS = 100000, ROUNDS = 7 };
+enum { CALLS = 100000, ROUNDS = 7, LIMIT = 7 };
 
 struct setup {
     unsigned workers;
     bool other_is_busy;
     weir_pool *pool;
+    struct mutex_queue *queue; /* instead of a pool */
     size_t calls;
     sem_t started, release; /* of the task that keeps the other worker busy */
     /* What the outer task finds. */
@@ -79,6 +81,21 @@ static int busy_task(weir_context *ctx, void *arg)
     return 0;
 }
 
+/* To compare with: as many put into a queue with a mutex and taken out, by one thread. */
+static void queue_round(void *arg, double ret_values[])
+{
+    struct setup *setup = arg;
+    uint64_t sum = 0;
+    int64_t start = bench_now();
+    for (uint64_t i = 1; i <= setup->calls; i++) {
+        mutex_queue_put(setup->queue, 2 * i);
+        sum += mutex_queue_take(setup->queue);
+    }
+    ret_values[0] = (double)(bench_now() - start) / (double)setup->calls;
+    ret_values[1] = ret_values[2] = 0;
+    bench_check(sum == (uint64_t)setup->calls * (setup->calls + 1), "a number was lost");
+}
+
 static void round_of(void *arg, double ret_values[])
 {
     struct setup *setup = arg;
@@ -107,12 +124,14 @@ static void round_of(void *arg, double ret_values[])
 int main(int argc, char **argv)
 {
     bench_begin(argc, argv);
-    struct setup setups[] = {
+    enum { SETUPS = 3 };
+    struct setup setups[SETUPS + 1] = {
         {.workers = 1},
         {.workers = 2, .other_is_busy = true},
         {.workers = 2},
+        {.queue = mutex_queue_new(1000), .calls = bench_scaled(CALLS)},
     };
-    enum { SETUPS = sizeof setups / sizeof setups[0] };
+    bench_require(setups[SETUPS].queue != NULL, "a queue could not be made");
     for (size_t i = 0; i < SETUPS; i++) {
         struct setup *setup = &setups[i];
         setup->calls = bench_scaled(CALLS);
@@ -121,22 +140,26 @@ int main(int argc, char **argv)
         int error = weir_pool_new(&setup->pool, WEIR_POOL_OPTIONS(.workers = setup->workers));
         bench_require(error == 0, "a pool could not be made");
     }
-    const struct contender contenders[SETUPS] = {
+    const struct contender contenders[SETUPS + 1] = {
         {.name = "one worker",
          .round = round_of,
          .arg = &setups[0],
-         .goals = {{0}, {VALUE_AT_MOST, 0}, {VALUE_AT_MOST, 0}}},
+         .goals = {{0}, {VALUE_AT_MOST, 0}, {VALUE_AT_MOST, 0}},
+         .limits = {{RATIO_AT_MOST, LIMIT}, {VALUE_AT_MOST, 0}, {VALUE_AT_MOST, 0}}},
         {.name = "two, the other one busy",
          .round = round_of,
          .arg = &setups[1],
-         .goals = {{0}, {VALUE_AT_MOST, 0}, {VALUE_AT_MOST, 0}}},
+         .goals = {{0}, {VALUE_AT_MOST, 0}, {VALUE_AT_MOST, 0}},
+         .limits = {{RATIO_AT_MOST, LIMIT}, {VALUE_AT_MOST, 0}, {VALUE_AT_MOST, 0}}},
         {.name = "two, the other one idle", .round = round_of, .arg = &setups[2]},
+        {.name = "mutex queue: put and take", .round = queue_round, .arg = &setups[SETUPS]},
     };
     bench_compare(&(struct comparison){
         .title = "Submit and wait for one task, from inside a task of the pool",
         .metrics = {"ns/task", "wakes/task", "% not in place"},
         .contenders = contenders,
-        .n = SETUPS,
+        .n = SETUPS + 1,
+        .against = &contenders[SETUPS],
         .rounds = ROUNDS,
     });
     for (size_t i = 0; i < SETUPS; i++) {
@@ -144,5 +167,6 @@ int main(int argc, char **argv)
         (void)sem_destroy(&setups[i].started);
         (void)sem_destroy(&setups[i].release);
     }
+    mutex_queue_free(setups[SETUPS].queue);
     return bench_end();
 }

@@ -75,7 +75,8 @@ int main(int argc, char **argv)
         {.name = weir_kind.name,
          .round = round_of,
          .arg = &weir,
-         .goals = {{RATIO_AT_MOST, 0.4}, {VALUE_AT_MOST, 0.01}}},
+         .goals = {{RATIO_AT_MOST, 0.4}, {VALUE_AT_MOST, 0.01}},
+         .limits = {{RATIO_AT_MOST, 0.8}, {VALUE_AT_MOST, 0.1}}},
         {.name = mutex_kind.name, .round = round_of, .arg = &mutex},
     };
     bench_compare(&(struct comparison){

@@ -64,6 +64,8 @@ int main(int argc, char **argv)
         contenders[i] =
             (struct contender){.name = kinds[i]->name, .round = round_of, .arg = &trips[i]};
     }
+    contenders[0].limits[0] = (struct goal){RATIO_AT_MOST, 4};
+    contenders[1].limits[0] = (struct goal){RATIO_AT_MOST, 0.5};
     bench_compare(&(struct comparison){
         .title = "Submit and wait for one task, from outside, two workers",
         .metrics = {"ns/task", "wakes/task"},
