@@ -130,7 +130,7 @@ static void drain_against_shutdown(void)
     struct work *work = make(sizeof *work);
     work->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 3));
     explore_begin();
-    submit_three(work);
+    submit_all(work);
     struct vthread *second = start(shut_down_second, work);
     int err = weir_pool_drain(work->pool);
     check(err == 0);
