@@ -195,7 +195,7 @@ void weir__task_set_cause(void *object, int status)
 int weir_task_cause(const weir_task *handle)
 {
     const struct task *task = (const struct task *)handle;
-    /* Relaxed, both: nobody learns here how far the task is. Who knows that sees the cause of it. */
+    /* Relaxed, both: nobody learns here how far the task is. Who knows that sees the cause. */
     if (task == NULL || state_in(load_rlx(&task->word)) == WEIR_IDLE)
         return 0;
     return load_rlx(&task->cause);

@@ -7,8 +7,8 @@
  * earlier one (pool.c), so `first` is never too high, even if a new pool has the address of an old
  * one.
  *
- * Edges: R18 `members` raised -> A18 its load: the pools that were noted before. What a go notes for
- * those who wait (pool, members, first) is published by the count (sync/waitgroup.h).
+ * Edges: R18 `members` raised -> A18 its load: the pools that were noted before. What a go notes
+ * for those who wait (pool, members, first) is published by the count (sync/waitgroup.h).
  */
 #include "sync/waitgroup.h"
 

@@ -7,8 +7,8 @@
  * happens-before what is kept in vector clocks, by the orders that the code gives: a release store
  * carries its thread's clock, an acquire load that reads from it, or from read-modify-writes after
  * it, takes it over. Plain accesses are checked against these clocks: two to the same bytes, one of
- * them a write, with neither before the other, are a data race. So are an access of any kind and the
- * freeing of the memory: whoever gets it next writes to it.
+ * them a write, with neither before the other, are a data race. So are an access of any kind and
+ * the freeing of the memory: whoever gets it next writes to it.
  */
 #include "model.h"
 

@@ -95,8 +95,8 @@ static void take_one_late(void *arg)
     limit->got[0] = take_at(limit, 1, WEIR_S(1000));
 }
 
-/* Under each of the rates there is a token at that time; the last one, taken for the first, has none.
- */
+/* Under each of the rates there is a token at that time; the last one, taken for the first, has
+ * none. */
 static void change_to_none_late(void *arg)
 {
     struct limit *limit = arg;
