@@ -66,18 +66,13 @@ static bool retract(weir_pool *pool, uint64_t position, struct slot *slot, uint6
     return true;
 }
 
-/* Full beside an idle worker: whoever was to wake it is held up. */
-static void wake_beside_full(weir_pool *pool)
-{
-    if (unlikely(eventcount_has_sleepers(&pool->work)))
-        weir__eventcount_wake_another(&pool->work, load_rlx(&pool->ring.tail));
-}
-
 static inline bool push(weir_pool *pool, uint32_t index, uint64_t *ret_position)
 {
     uint64_t position;
     if (unlikely(!ring_push(&pool->ring, index, &position))) {
-        wake_beside_full(pool);
+        /* Full beside an idle worker: whoever was to wake it is held up. */
+        if (unlikely(eventcount_has_sleepers(&pool->work)))
+            weir__eventcount_wake_another(&pool->work, load_rlx(&pool->ring.tail));
         return false;
     }
     eventcount_notify(&pool->work, position);
@@ -97,10 +92,6 @@ bool weir__push(weir_pool *pool, uint32_t index)
 /* One try to queue a task: 0, -EAGAIN (full) or -EPIPE. */
 static int enqueue(weir_pool *pool, const struct job *job)
 {
-    if (unlikely(ring_full(&pool->ring))) { /* known before a slot is taken for nothing */
-        wake_beside_full(pool);
-        return -EAGAIN;
-    }
     struct loaded *own = own_slots(pool);
     uint32_t link;
     while (unlikely((link = slab_take(&pool->slab, own)) == LINK_NONE)) {
