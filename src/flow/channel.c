@@ -1,11 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-/* channel.c - a bounded channel: a lock, a ring of elements, and two lists of arms that wait, in
- * the order of arrival.
+/* channel.c - a bounded channel: a ring of elements, a lock for each of its two sides, and two
+ * lists of arms that wait, in the order of arrival.
  *
- * Locks: the channel's guards everything in it and the list fields of the arms entered there. A
- * select holds several, taken in the order of their addresses. No other lock is taken under it.
+ * Locks (M. M. Michael and M. L. Scott, 1996, the two-lock queue): the send side's guards the place
+ * and the count of what was sent, the recv side's those of what was received. Both together guard
+ * everything, and the list fields of the arms entered here. A channel that keeps fewer elements
+ * than SPLIT has the send side's lock alone, which counts as both. Order: send, then recv; a select
+ * holds those of several channels, by address. No other lock is taken under them.
  *
- * Invariants, for arms whose call still waits, with a context that is not over:
+ * A send goes on under its own lock if nobody but it is concerned: the channel is open, no receiver
+ * has an arm here (`attention` tells), and the ring is not full. So does a recv if no sender has
+ * an arm here and the ring is not empty. Every other case, each failure too, is decided under both
+ * locks, as if there was one. Whoever holds both brings `attention` up to date before it lets go;
+ * so a fast call is wholly before that, and what it did is seen, or after that, and sees it.
+ *
+ * The counts say how far the other side may go: count of sends - capacity <= count of recvs <=
+ * count of sends. A side looks at the other's only when it has come to its `limit`, the last value
+ * it saw; so while the ring is neither full nor empty neither line moves between the cores.
+ *
+ * Invariants, under both locks, for arms whose call still waits, with a context that is not over:
  *   I1  an arm receives: no element is here, no arm sends;
  *   I2  an arm sends: the ring is full (of capacity 0: always);
  *   I3  the channel is closed: no arm is entered.
@@ -15,8 +28,9 @@
  *
  * Elements go straight between ring, the peer and the memory of the call that waits.
  *
- * Edges: R15 DONE -> A15 the caller's look: the element, index and status. Everything else is
- * ordered by the lock.
+ * Edges: R15 DONE -> A15 the caller's look: the element, index and status. R18 a side's count ->
+ * A18 the other side's look: the element that was put, or that it was copied out of its place.
+ * Everything else is ordered by the locks.
  *
  * fork: arms that other threads of the parent process entered are dropped by the child, which finds
  * that the channel was last used by its parent.
@@ -32,16 +46,25 @@
 #include "os/thread.h"
 #include "sync/context.h"
 
-struct weir_channel {
+/* Of those who send, or of those who receive. */
+struct side {
     struct mutex lock;
-    uint32_t fork; /* fork_count() of the process that used it last */
+    bool attention;       /* another lock is needed */
+    uint16_t found;       /* `count` when the ring was found full, or empty; only the low bits */
+    size_t place;         /* in the ring: of the next element to put, or to get */
+    size_t limit;         /* of `count`, by what was last seen of the other side's */
+    atomic(size_t) count; /* of elements put, or got, so far; wraps */
+};
+
+struct weir_channel {
+    size_t element_size, capacity; /* constant */
+    uint32_t fork;                 /* fork_count() of the process that used it last */
     bool closed;
     atomic(uint32_t) subscriptions; /* to topics */
-    size_t element_size, capacity;
-    size_t count;      /* of elements kept */
-    size_t head, tail; /* places in the ring: of the oldest element, and of the next one */
-    struct list senders, receivers;
-    unsigned char ring[];
+    _Alignas(CACHE_LINE) struct side send;
+    struct list senders, receivers; /* on that line, so a rendezvous needs no other one */
+    _Alignas(CACHE_LINE) struct side recv;
+    _Alignas(CACHE_LINE) unsigned char ring[];
 };
 
 int weir_channel_new(weir_channel **ret, size_t element_size, size_t capacity)
@@ -55,6 +78,7 @@ int weir_channel_new(weir_channel **ret, size_t element_size, size_t capacity)
     channel->fork = fork_count();
     channel->element_size = element_size;
     channel->capacity = capacity;
+    channel->send.limit = capacity;
     list_init(&channel->senders);
     list_init(&channel->receivers);
     *ret = channel;
@@ -68,11 +92,33 @@ static COLD void drop_arms_of_the_parent(weir_channel *channel)
     list_init(&channel->receivers);
 }
 
+/* Small rings are full or empty all the time: a second lock would only be one more to take. */
+static inline bool is_split(const weir_channel *channel)
+{
+    return channel->capacity >= SPLIT;
+}
+
+/* Takes both locks. */
 static inline void lock(weir_channel *channel)
 {
-    mutex_lock(&channel->lock);
+    mutex_lock(&channel->send.lock);
+    if (is_split(channel))
+        mutex_lock(&channel->recv.lock);
     if (unlikely(channel->fork != fork_count()))
         drop_arms_of_the_parent(channel);
+}
+
+static inline void unlock(weir_channel *channel)
+{
+    struct side *send = &channel->send, *recv = &channel->recv;
+    if (is_split(channel)) {
+        send->attention = channel->closed || !list_empty(&channel->receivers);
+        recv->attention = !list_empty(&channel->senders);
+        recv->limit = load_rlx(&send->count); /* this and the next: ordered by the locks */
+        send->limit = load_rlx(&recv->count) + channel->capacity;
+        mutex_unlock(&recv->lock);
+    }
+    mutex_unlock(&send->lock); /* the last access: free takes this lock first */
 }
 
 void weir__channel_lock(weir_channel *channel)
@@ -82,18 +128,18 @@ void weir__channel_lock(weir_channel *channel)
 
 void weir__channel_unlock(weir_channel *channel)
 {
-    mutex_unlock(&channel->lock);
+    unlock(channel);
 }
 
 void weir_channel_free(weir_channel *channel)
 {
     if (channel == NULL)
         return;
-    /* In a child that has not used it, the lock may be that of a thread which stayed behind. */
+    /* In a child that has not used it, a lock may be that of a thread which stayed behind. */
     if (channel->fork == fork_count()) {
-        mutex_lock(&channel->lock);
+        lock(channel); /* so whoever's send or recv was seen to be done has left it */
         bool used = !list_empty(&channel->senders) || !list_empty(&channel->receivers);
-        mutex_unlock(&channel->lock);
+        unlock(channel);
         if (used)
             weir__misuse("weir_channel_free", "somebody waits on the channel.");
     }
@@ -114,6 +160,13 @@ void weir__channel_subscribed(weir_channel *channel, bool is)
 
 /* The ring. */
 
+/* With both locks: how many elements are here. */
+static inline size_t kept(const weir_channel *channel)
+{
+    return load_rlx(&channel->send.count) -
+           load_rlx(&channel->recv.count); /* ordered by the locks */
+}
+
 static inline void copy(const weir_channel *channel, void *to, const void *from)
 {
     if (channel->element_size == sizeof(uint64_t))
@@ -122,28 +175,27 @@ static inline void copy(const weir_channel *channel, void *to, const void *from)
         memcpy(to, from, channel->element_size);
 }
 
-static inline void *place(weir_channel *channel, size_t index)
+static inline void *place(weir_channel *channel, const struct side *side)
 {
-    return channel->ring + index * channel->element_size;
+    return channel->ring + side->place * channel->element_size;
 }
 
-static inline size_t after(const weir_channel *channel, size_t index)
+static inline void go_on(const weir_channel *channel, struct side *side)
 {
-    return index + 1 < channel->capacity ? index + 1 : 0;
+    side->place = side->place + 1 < channel->capacity ? side->place + 1 : 0;
+    store_rel(&side->count, load_rlx(&side->count) + 1); /* R18 */
 }
 
 static inline void put(weir_channel *channel, const void *element)
 {
-    copy(channel, place(channel, channel->tail), element);
-    channel->tail = after(channel, channel->tail);
-    channel->count++;
+    copy(channel, place(channel, &channel->send), element);
+    go_on(channel, &channel->send);
 }
 
 static inline void get(weir_channel *channel, void *ret_element)
 {
-    copy(channel, ret_element, place(channel, channel->head));
-    channel->head = after(channel, channel->head);
-    channel->count--;
+    copy(channel, ret_element, place(channel, &channel->recv));
+    go_on(channel, &channel->recv);
 }
 
 /* Arms. */
@@ -233,7 +285,7 @@ static inline int send_locked(weir_channel *channel, const void *element, struct
         *ret_peer = receiver->call;
         return 0;
     }
-    if (channel->count == channel->capacity)
+    if (kept(channel) == channel->capacity)
         return -EAGAIN;
     put(channel, element);
     return 0;
@@ -242,7 +294,7 @@ static inline int send_locked(weir_channel *channel, const void *element, struct
 static inline int recv_locked(weir_channel *channel, void *ret_element, struct call **ret_peer)
 {
     struct arm *sender;
-    if (likely(channel->count > 0)) {
+    if (likely(kept(channel) > 0)) {
         get(channel, ret_element);
         if (unlikely(!list_empty(&channel->senders)) &&
             (sender = take_call(&channel->senders)) != NULL) { /* I2 */
@@ -265,92 +317,125 @@ int weir__channel_try_locked(const struct arm *arm, struct call **ret_peer)
                       : recv_locked(arm->channel, arm->element, ret_peer);
 }
 
-/* Waits with one arm; called with the lock, returns without it. */
+/* Waits with one arm; called with the locks, returns without them. */
 static COLD int wait_unlock(weir_channel *channel, bool sends, void *element, weir_context *ctx,
                             int64_t deadline)
 {
     if (deadline != WEIR_FOREVER && deadline <= weir_now()) {
-        mutex_unlock(&channel->lock);
+        unlock(channel);
         return -ETIMEDOUT;
     }
     struct arm arm = {.channel = channel, .sends = sends, .element = element};
     struct call call = {.n = 1, .arms = &arm, .ctx = ctx};
     arm.call = &call;
     weir__channel_enter_locked(&arm);
-    mutex_unlock(&channel->lock);
+    unlock(channel);
     int err = weir__channel_wait(&call, ctx, deadline);
     if (err == 0)
         return call.status; /* the channel may be gone */
     lock(channel);
     weir__channel_leave_locked(&arm);
-    mutex_unlock(&channel->lock);
+    unlock(channel);
     return err;
 }
 
-static inline int send(weir_channel *channel, const void *element, bool waits, weir_context *ctx,
-                       int64_t deadline)
+/* With both locks: whatever the case is. */
+static int run_slowly(weir_channel *channel, bool sends, void *element, bool waits,
+                      weir_context *ctx, int64_t deadline)
+{
+    struct call *peer = NULL;
+    lock(channel);
+    int err = weir_context_err(ctx); /* with the locks: a cancel before the peer came is seen */
+    if (likely(err == 0))
+        err = sends ? send_locked(channel, element, &peer) : recv_locked(channel, element, &peer);
+    if (unlikely(err == -EAGAIN && waits))
+        return wait_unlock(channel, sends, element, ctx, deadline);
+    unlock(channel);
+    weir__channel_let_go(peer);
+    return err;
+}
+
+/* With its side's lock: whether that is enough for a call. */
+static inline bool is_alone(weir_channel *channel, bool sends)
+{
+    struct side *side = sends ? &channel->send : &channel->recv;
+    if (unlikely(side->attention || channel->fork != fork_count()))
+        return false;
+    size_t count = load_rlx(&side->count); /* ordered by the lock */
+    if (unlikely(count == side->limit))
+        side->limit = sends ? load_acq(&channel->recv.count) + channel->capacity
+                            : load_acq(&channel->send.count); /* A18 */
+    return count != side->limit;
+}
+
+/* With its side's lock, which was not enough: whether to try again in a while. A stream that is
+ * faster on this side than on the other would wait for each single element from here on; so it
+ * lets the other side get ahead. Not so where elements come one by one: they are not delayed. */
+static inline bool is_stream(struct side *side)
+{
+    uint16_t count = (uint16_t)load_rlx(&side->count), since = (uint16_t)(count - side->found);
+    side->found = count;
+    return since >= STREAM;
+}
+
+static inline int run(weir_channel *channel, bool sends, void *element, bool waits,
+                      weir_context *ctx, int64_t deadline)
 {
     if (unlikely(channel == NULL || (element == NULL && channel->element_size != 0)))
         return -EINVAL;
-    struct call *peer = NULL;
-    lock(channel);
-    int err = weir_context_err(ctx); /* with the lock: a cancel before the peer came is seen */
-    if (likely(err == 0))
-        err = send_locked(channel, element, &peer);
-    if (unlikely(err == -EAGAIN && waits))
-        return wait_unlock(channel, true, (void *)element, ctx, deadline);
-    mutex_unlock(&channel->lock);
-    weir__channel_let_go(peer);
-    return err;
-}
-
-static inline int recv(weir_channel *channel, void *ret_element, bool waits, weir_context *ctx,
-                       int64_t deadline)
-{
-    if (unlikely(channel == NULL || (ret_element == NULL && channel->element_size != 0)))
-        return -EINVAL;
-    struct call *peer = NULL;
-    lock(channel);
-    int err = weir_context_err(ctx); /* as above */
-    if (likely(err == 0))
-        err = recv_locked(channel, ret_element, &peer);
-    if (unlikely(err == -EAGAIN && waits))
-        return wait_unlock(channel, false, ret_element, ctx, deadline);
-    mutex_unlock(&channel->lock);
-    weir__channel_let_go(peer);
-    return err;
+    struct side *side = sends ? &channel->send : &channel->recv;
+    bool again = is_split(channel);
+    while (again) {
+        mutex_lock(&side->lock);
+        if (likely(is_alone(channel, sends))) {
+            int err = weir_context_err(ctx); /* after the look: as above */
+            if (likely(err == 0)) {
+                if (sends)
+                    put(channel, element);
+                else
+                    get(channel, element);
+            }
+            mutex_unlock(&side->lock);
+            return err;
+        }
+        again = is_stream(side) && waits;
+        mutex_unlock(&side->lock);
+        if (again)
+            cpu_relax(STREAM_PAUSES);
+    }
+    return run_slowly(channel, sends, element, waits, ctx, deadline);
 }
 
 int weir_channel_send(weir_channel *channel, const void *element)
 {
-    return send(channel, element, true, NULL, WEIR_FOREVER);
+    return run(channel, true, (void *)element, true, NULL, WEIR_FOREVER);
 }
 
 int weir_channel_try_send(weir_channel *channel, const void *element)
 {
-    return send(channel, element, false, NULL, WEIR_FOREVER);
+    return run(channel, true, (void *)element, false, NULL, WEIR_FOREVER);
 }
 
 int weir_channel_send_until(weir_channel *channel, const void *element, weir_context *ctx,
                             int64_t deadline)
 {
-    return send(channel, element, true, ctx, deadline);
+    return run(channel, true, (void *)element, true, ctx, deadline);
 }
 
 int weir_channel_recv(weir_channel *channel, void *ret_element)
 {
-    return recv(channel, ret_element, true, NULL, WEIR_FOREVER);
+    return run(channel, false, ret_element, true, NULL, WEIR_FOREVER);
 }
 
 int weir_channel_try_recv(weir_channel *channel, void *ret_element)
 {
-    return recv(channel, ret_element, false, NULL, WEIR_FOREVER);
+    return run(channel, false, ret_element, false, NULL, WEIR_FOREVER);
 }
 
 int weir_channel_recv_until(weir_channel *channel, void *ret_element, weir_context *ctx,
                             int64_t deadline)
 {
-    return recv(channel, ret_element, true, ctx, deadline);
+    return run(channel, false, ret_element, true, ctx, deadline);
 }
 
 /* Closing, and looking. */
@@ -376,7 +461,7 @@ int weir_channel_close(weir_channel *channel)
     channel->closed = true;
     /* Receivers wait only if nothing is here (I1), so none of them has anything to come. */
     struct call *calls = take_all(&channel->senders, take_all(&channel->receivers, NULL));
-    mutex_unlock(&channel->lock);
+    unlock(channel);
     weir__channel_let_go(calls);
     return was_closed ? -EALREADY : 0;
 }
@@ -385,9 +470,9 @@ size_t weir_channel_count(const weir_channel *channel)
 {
     if (channel == NULL)
         return 0;
-    mutex_lock((struct mutex *)&channel->lock);
-    size_t count = channel->count;
-    mutex_unlock((struct mutex *)&channel->lock);
+    lock((weir_channel *)channel);
+    size_t count = kept(channel);
+    unlock((weir_channel *)channel);
     return count;
 }
 

@@ -6,13 +6,13 @@
  *
  * States of a call: WAITING -> TAKEN -> DONE, or WAITING -> GONE, by CAS; whoever makes the first
  * step owns the end of the call.
- *   TAKEN  by a peer, which holds the lock of the channel and takes all arms of the call out of it,
+ *   TAKEN  by a peer, which holds the locks of the channel, takes all arms of the call out of it,
  *          moves the element, sets `index` and `status`, and unlocks;
  *   DONE   then by that peer: its last access to the channel is before, to the call is this. So the
  *          call returns and may free the channel;
  *   GONE   by the caller, which gave up.
  *
- * A call keeps its arms until it has taken them out itself, or found them out, under the lock. The
+ * A call keeps its arms until it has taken them out itself, or found them out, under the locks. The
  * one channel it must not touch again is that of the arm which a peer claimed.
  */
 #ifndef WEIR_FLOW_CHANNEL_H
@@ -28,10 +28,17 @@
  * in which a peer has mostly come. By the clock, since one yield may last a whole time slice. */
 enum { YIELD_NS = 20000 };
 
+/* From this capacity on a channel has two locks. */
+enum { SPLIT = 16 };
+
+/* Who did so many elements since the ring was last full, or empty, gives the other side so many
+ * pauses (some microseconds) before it waits. */
+enum { STREAM = 16, STREAM_PAUSES = 128 };
+
 enum { CALL_WAITING, CALL_TAKEN, CALL_DONE, CALL_GONE };
 
 struct arm {
-    struct list link; /* these two: under the channel's lock */
+    struct list link; /* these two: under the channel's locks */
     bool entered;
     bool sends;
     unsigned index; /* of the select's case */
@@ -55,14 +62,15 @@ size_t weir__channel_element_size(const weir_channel *channel);
 /* One topic more, or one less, has it among its subscribers: so it must not be freed. */
 void weir__channel_subscribed(weir_channel *channel, bool is);
 
+/* Both, so that nothing of it changes. */
 void weir__channel_lock(weir_channel *channel);
 void weir__channel_unlock(weir_channel *channel);
 
-/* With the lock: does what the arm would do, if that is possible at once. Returns 0; -EPIPE;
+/* With the locks: does what the arm would do, if that is possible at once. Returns 0; -EPIPE;
  * -EAGAIN. After 0, `*ret_peer` is a call to let go after the unlock, or NULL. */
 int weir__channel_try_locked(const struct arm *arm, struct call **ret_peer);
 
-/* With the lock: the arm waits for a peer; does so no more, whether it did or not. */
+/* With the locks: the arm waits for a peer; does so no more, whether it did or not. */
 void weir__channel_enter_locked(struct arm *arm);
 void weir__channel_leave_locked(struct arm *arm);
 

@@ -67,24 +67,56 @@ static void send(weir_channel *channel, int number)
     ck_assert_int_eq(weir_channel_send(channel, &number), 0);
 }
 
+/* Of a rendezvous, of a channel with one lock, and of one with a lock for each side. */
+static const size_t capacities[] = {0, 1, 20};
+enum { CAPACITIES = sizeof capacities / sizeof capacities[0] };
+
+static void fill(weir_channel *channel)
+{
+    while (weir_channel_try_send(channel, &(int){0}) == 0)
+        ;
+}
+
 /* Contract. */
 
-START_TEST(elements_come_out_in_the_order_in_which_they_went_in)
+static void go_round(int capacity)
 {
-    weir_channel *channel = new_channel(sizeof(int), 3);
-    ck_assert_uint_eq(weir_channel_capacity(channel), 3u);
+    weir_channel *channel = new_channel(sizeof(int), (size_t)capacity);
+    ck_assert_uint_eq(weir_channel_capacity(channel), (size_t)capacity);
     for (int lap = 0; lap < 10; lap++) {
-        for (int i = 0; i < 3; i++) {
+        for (int i = 0; i < capacity; i++) {
             ck_assert_uint_eq(weir_channel_count(channel), (size_t)i);
-            send(channel, 10 * lap + i);
+            send(channel, 100 * lap + i);
         }
         int one_more = -1;
         ck_assert_int_eq(weir_channel_try_send(channel, &one_more), -EAGAIN);
-        ck_assert_uint_eq(weir_channel_count(channel), 3u);
-        for (int i = 0; i < 3; i++)
-            ck_assert_int_eq(receive(channel), 10 * lap + i);
+        ck_assert_uint_eq(weir_channel_count(channel), (size_t)capacity);
+        for (int i = 0; i < capacity; i++)
+            ck_assert_int_eq(receive(channel), 100 * lap + i);
         ck_assert_int_eq(weir_channel_try_recv(channel, &one_more), -EAGAIN);
         ck_assert_int_eq(one_more, -1);
+    }
+    weir_channel_free(channel);
+}
+
+START_TEST(elements_come_out_in_the_order_in_which_they_went_in)
+{
+    go_round(3);
+    go_round(20);
+}
+END_TEST
+
+/* The sides go on alone for a while, and look at each other again and again. */
+START_TEST(a_channel_that_is_never_full_or_empty_keeps_the_order)
+{
+    weir_channel *channel = new_channel(sizeof(int), 20);
+    int sent = 0, received = 0;
+    for (int lap = 0; lap < 50; lap++) {
+        while (sent - received < 19)
+            send(channel, sent++);
+        while (sent - received > 1 + lap % 3)
+            ck_assert_int_eq(receive(channel), received++);
+        ck_assert_uint_eq(weir_channel_count(channel), (size_t)(sent - received));
     }
     weir_channel_free(channel);
 }
@@ -255,8 +287,8 @@ END_TEST
 
 START_TEST(a_cancelled_call_leaves_no_residue)
 {
-    for (size_t capacity = 0; capacity < 2; capacity++) {
-        weir_channel *channel = new_channel(sizeof(int), capacity);
+    for (int i = 0; i < CAPACITIES; i++) {
+        weir_channel *channel = new_channel(sizeof(int), capacities[i]);
         weir_context *ctx;
         ck_assert_int_eq(weir_context_new(&ctx, NULL, WEIR_FOREVER), 0);
         struct party cancelled = {.ctx = ctx, .number = -1}, other = {.number = -1};
@@ -276,17 +308,17 @@ END_TEST
 
 START_TEST(a_cancelled_send_leaves_no_element)
 {
-    for (size_t capacity = 0; capacity < 2; capacity++) {
+    for (int i = 0; i < CAPACITIES; i++) {
+        size_t capacity = capacities[i];
         weir_channel *channel = new_channel(sizeof(int), capacity);
-        if (capacity > 0)
-            send(channel, 0);
+        fill(channel);
         weir_context *ctx;
         ck_assert_int_eq(weir_context_new(&ctx, NULL, WEIR_FOREVER), 0);
         struct party cancelled = {.ctx = ctx, .number = 8}, other = {.number = 9};
         queue(&cancelled, send_number, channel);
         queue(&other, send_number, channel);
         weir_context_cancel(ctx, 0);
-        if (capacity > 0)
+        for (size_t k = 0; k < capacity; k++)
             ck_assert_int_eq(receive(channel), 0);
         ck_assert_int_eq(receive(channel), 9);
         ck_assert_int_eq(caller_join(&cancelled.thread), -ECANCELED);
@@ -469,7 +501,8 @@ START_TEST(nothing_is_lost_or_doubled_or_out_of_order)
 {
     pass_all(0);
     pass_all(1);
-    pass_all(64);
+    pass_all(20);
+    pass_all(1000);
 }
 END_TEST
 
@@ -481,7 +514,7 @@ static int send_one(void *channel)
 START_TEST(whoever_received_the_last_element_may_free_it_at_once)
 {
     for (int round = 0; round < 400; round++) {
-        weir_channel *channel = new_channel(sizeof(int), (size_t)round % 2);
+        weir_channel *channel = new_channel(sizeof(int), capacities[round % CAPACITIES]);
         caller sender;
         caller_start(&sender, send_one, channel);
         ck_assert_int_eq(receive(channel), 1);
@@ -500,6 +533,7 @@ static int use_in_child(weir_channel *channel)
         return 1;
     if (weir_channel_try_send(channel, &(int){4}) != 0 || weir_channel_count(channel) != 1)
         return 2;
+    fill(channel);
     if (weir_channel_try_send(channel, &(int){5}) != -EAGAIN)
         return 3;
     if (weir_channel_send_until(channel, &(int){5}, NULL, weir_after(1000)) != -ETIMEDOUT)
@@ -512,9 +546,9 @@ static int use_in_child(weir_channel *channel)
     return 0;
 }
 
-START_TEST(a_forked_child_goes_on_without_those_who_waited)
+static void fork_beside_those_who_wait(size_t capacity)
 {
-    weir_channel *channel = new_channel(sizeof(int), 1);
+    weir_channel *channel = new_channel(sizeof(int), capacity);
     struct party receivers[2] = {{0}};
     queue(&receivers[0], receive_number, channel);
     queue(&receivers[1], receive_number, channel);
@@ -534,6 +568,12 @@ START_TEST(a_forked_child_goes_on_without_those_who_waited)
         ck_assert_int_eq(receivers[i].number, 10 + i);
     }
     weir_channel_free(channel);
+}
+
+START_TEST(a_forked_child_goes_on_without_those_who_waited)
+{
+    fork_beside_those_who_wait(1);
+    fork_beside_those_who_wait(20);
 }
 END_TEST
 
@@ -575,7 +615,7 @@ static int go_to_and_fro(void *arg)
 
 START_TEST(a_forked_child_may_free_it_whatever_others_were_about)
 {
-    struct traffic traffic = {.channel = new_channel(sizeof(int), 1)};
+    struct traffic traffic = {.channel = new_channel(sizeof(int), 20)};
     caller other;
     caller_start(&other, go_to_and_fro, &traffic);
     for (int i = 0; i < 20; i++) {
@@ -600,6 +640,7 @@ Suite *weir_suite(void)
     Suite *suite = suite_create("channel");
     TCase *contract = add_group(suite, "contract");
     tcase_add_test(contract, elements_come_out_in_the_order_in_which_they_went_in);
+    tcase_add_test(contract, a_channel_that_is_never_full_or_empty_keeps_the_order);
     tcase_add_test(contract, elements_of_any_size_are_copied_whole);
     tcase_add_test(contract, elements_without_a_size_are_signals);
     tcase_add_test(contract, arguments_that_can_never_be_valid_are_refused);

@@ -7,6 +7,7 @@
 
 /* See small/flow and small/sync. */
 _Static_assert(YIELD_NS == 0 && ROUNDS == 0, "calls sleep at once when built for the explorer");
+_Static_assert(SPLIT == 1, "and each side has its lock, but in a rendezvous");
 
 enum { SOON = 2000 };
 
@@ -115,6 +116,43 @@ static void a_channel_of_one_keeps_the_order(void)
     elements_keep_their_order(1);
 }
 
+static void send_three_words(void *arg)
+{
+    for (uint64_t i = 0; i < 3; i++) {
+        int err = weir_channel_send(arg, &i);
+        check(err == 0);
+    }
+}
+
+/* Elements that the library copies by itself, so that the copies are seen; and a second lap, which
+ * must not write before the first one was read. */
+static void words_keep_their_order(size_t capacity)
+{
+    weir_channel *channel = NULL;
+    int err = weir_channel_new(&channel, sizeof(uint64_t), capacity);
+    check(err == 0);
+    explore_begin();
+    struct vthread *sender = start(send_three_words, channel);
+    for (uint64_t i = 0; i < 3; i++) {
+        uint64_t word = 9;
+        err = weir_channel_recv(channel, &word);
+        check(err == 0 && word == i);
+    }
+    finish(sender);
+    explore_end();
+    weir_channel_free(channel);
+}
+
+static void a_channel_of_one_word_goes_round(void)
+{
+    words_keep_their_order(1);
+}
+
+static void a_channel_of_two_words_goes_round(void)
+{
+    words_keep_their_order(2);
+}
+
 static void two_senders(size_t capacity)
 {
     struct work *work = new_work(capacity);
@@ -136,6 +174,50 @@ static void two_senders_meet_one_receiver(void)
 static void two_senders_fill_a_channel_of_one(void)
 {
     two_senders(1);
+}
+
+static void receive_one(void *arg)
+{
+    struct work *work = arg;
+    work->value = receive(work->a);
+}
+
+/* Each side goes on under its own lock, or enters an arm while the other side does. */
+static void both_sides_meet(size_t capacity)
+{
+    struct work *work = new_work(capacity);
+    explore_begin();
+    struct vthread *sender = start(send_0, work), *receiver = start(receive_one, work);
+    send_number(work, work->a, 1);
+    int number = receive(work->a);
+    finish(sender);
+    finish(receiver);
+    explore_end();
+    check(number + work->value == 1 && number != work->value);
+    check(weir_channel_count(work->a) == 0);
+    end_work(work);
+}
+
+static void two_senders_and_two_receivers_of_a_channel_of_two(void)
+{
+    both_sides_meet(2);
+}
+
+/* Room is made while somebody finds the ring full. */
+static void a_full_channel_is_emptied(void)
+{
+    struct work *work = new_work(2);
+    send_number(work, work->a, 2);
+    send_number(work, work->a, 2);
+    explore_begin();
+    struct vthread *sender = start(send_0, work);
+    for (int i = 0; i < 3; i++) {
+        int number = receive(work->a);
+        check(number == (i < 2 ? 2 : 0));
+    }
+    finish(sender);
+    explore_end();
+    end_work(work);
 }
 
 /* The receiver of the last element frees the channel while the send is still returning. */
@@ -275,6 +357,22 @@ static void recv_against_a_cancelled_send(void)
     end_work(work);
 }
 
+/* What made the send possible came after the cancel. */
+static void a_cancel_before_the_recv_wins(void)
+{
+    struct work *work = new_work(1);
+    send_number(work, work->a, 0);
+    explore_begin();
+    struct vthread *sender = start(send_until, work);
+    cancel(work);
+    int number = receive(work->a);
+    check(number == 0);
+    finish(sender);
+    explore_end();
+    check(work->err == -ECANCELED && weir_channel_count(work->a) == 0);
+    end_work(work);
+}
+
 static void close_against_send_and_recv(void)
 {
     struct work *work = new_work(1);
@@ -392,6 +490,32 @@ static void select_takes_one_of_two(void)
     end_work(work);
 }
 
+static void receive_from_b(void *arg)
+{
+    struct work *work = arg;
+    work->value = receive(work->b);
+}
+
+/* A select that receives from one channel or sends to another, which is full, each used under one
+ * lock by others. */
+static void select_against_calls_with_one_lock(void)
+{
+    struct work *work = new_work(1);
+    send_number(work, work->b, 1);
+    explore_begin();
+    struct vthread *sender = start(send_0, work), *receiver = start(receive_from_b, work);
+    int number = -1;
+    int index = select_either(work->b, work->a, 2, &number);
+    check(number == (index == 1 ? 0 : -1));
+    finish(sender);
+    finish(receiver);
+    explore_end();
+    check(work->value == 1);
+    check(weir_channel_count(work->a) == (index == 0) &&
+          weir_channel_count(work->b) == (index == 0));
+    end_work(work);
+}
+
 static void select_until(void *arg)
 {
     struct work *work = arg;
@@ -444,8 +568,13 @@ static void select_against_close(void)
 const struct scenario channel_scenarios[] = {
     {"a rendezvous keeps the order", rendezvous_keeps_the_order, false},
     {"a channel of one keeps the order", a_channel_of_one_keeps_the_order, false},
+    {"a channel of one word goes round", a_channel_of_one_word_goes_round, false},
+    {"a channel of two words goes round", a_channel_of_two_words_goes_round, false},
     {"two senders meet one receiver", two_senders_meet_one_receiver, false},
     {"two senders fill a channel of one", two_senders_fill_a_channel_of_one, false},
+    {"two senders and two receivers of a channel of two",
+     two_senders_and_two_receivers_of_a_channel_of_two, false},
+    {"a full channel is emptied", a_full_channel_is_emptied, false},
     {"a rendezvous is freed right after recv", a_rendezvous_is_freed_right_after_recv, false},
     {"a channel is freed right after recv", a_channel_is_freed_right_after_recv, false},
     {"a channel is freed right after a select sent", a_channel_is_freed_right_after_a_select_sent,
@@ -454,12 +583,14 @@ const struct scenario channel_scenarios[] = {
     {"a cancel before the send wins", a_cancel_before_the_send_wins, false},
     {"send against a recv that times out", send_against_a_recv_that_times_out, false},
     {"recv against a cancelled send", recv_against_a_cancelled_send, false},
+    {"a cancel before the recv wins", a_cancel_before_the_recv_wins, false},
     {"close against send and recv", close_against_send_and_recv, false},
     {"close wakes both kinds", close_wakes_both_kinds, false},
     {"select against select", select_against_select, false},
     {"selects that both send and receive on one channel",
      selects_that_both_send_and_receive_on_one_channel, false},
     {"select takes one of two", select_takes_one_of_two, false},
+    {"select against calls with one lock", select_against_calls_with_one_lock, false},
     {"select against cancel and two senders", select_against_cancel_and_two_senders, false},
     {"select against close", select_against_close, false},
     {0},
