@@ -28,8 +28,8 @@
  *
  * Elements go straight between ring, the peer and the memory of the call that waits.
  *
- * Edges: R15 DONE -> A15 the caller's look: the element, index and status. R18 a side's count ->
- * A18 the other side's look: the element that was put, or that it was copied out of its place.
+ * Edges: R15 DONE -> A15 the caller's look: the element, index and status. R20 a side's count ->
+ * A20 the other side's look: the element that was put, or that it was copied out of its place.
  * Everything else is ordered by the locks.
  *
  * fork: arms that other threads of the parent process entered are dropped by the child, which finds
@@ -183,7 +183,7 @@ static inline void *place(weir_channel *channel, const struct side *side)
 static inline void go_on(const weir_channel *channel, struct side *side)
 {
     side->place = side->place + 1 < channel->capacity ? side->place + 1 : 0;
-    store_rel(&side->count, load_rlx(&side->count) + 1); /* R18 */
+    store_rel(&side->count, load_rlx(&side->count) + 1); /* R20 */
 }
 
 static inline void put(weir_channel *channel, const void *element)
@@ -364,7 +364,7 @@ static inline bool is_alone(weir_channel *channel, bool sends)
     size_t count = load_rlx(&side->count); /* ordered by the lock */
     if (unlikely(count == side->limit))
         side->limit = sends ? load_acq(&channel->recv.count) + channel->capacity
-                            : load_acq(&channel->send.count); /* A18 */
+                            : load_acq(&channel->send.count); /* A20 */
     return count != side->limit;
 }
 
