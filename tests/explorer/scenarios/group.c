@@ -9,7 +9,7 @@ enum { INNER = 3 };
 struct nest {
     weir_pool *pool;
     weir_waitgroup *wg; /* the inner one, on the stack of the task */
-    unsigned inner[INNER], laps[3];
+    unsigned inner[INNER];
     unsigned outer;
     int err;
 };
@@ -248,38 +248,6 @@ static void outside_waiter_helps_another(void)
     end_pool(nest->pool);
     drop(nest->wg);
     drop(gate);
-    drop(nest);
-}
-
-/* Members come and go while the waiter looks for them: slots and positions are used again. */
-static void go_three(void *arg)
-{
-    struct nest *nest = arg;
-    for (int i = 0; i < 3; i++) {
-        int err = weir_waitgroup_go(nest->wg, nest->pool, count_run, &nest->laps[i]);
-        check(err == 0);
-    }
-}
-
-static void outside_waiter_helps_lap_after_lap(void)
-{
-    struct nest *nest = make(sizeof *nest);
-    nest->wg = make(sizeof *nest->wg);
-    nest->pool =
-        new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 2, .outside_waiters_help = 1));
-    explore_begin();
-    go_one(nest);
-    struct vthread *other = start(go_three, nest);
-    int err = weir_waitgroup_wait(nest->wg);
-    check(err == 0);
-    finish(other);
-    err = weir_waitgroup_wait(nest->wg);
-    check(err == 0);
-    explore_end();
-    for (int i = 0; i < 3; i++)
-        check(nest->laps[i] == 1);
-    end_pool(nest->pool);
-    drop(nest->wg);
     drop(nest);
 }
 
@@ -707,7 +675,6 @@ const struct scenario group_scenarios[] = {
      false},
     {"a waitgroup's help from outside", outside_waiter_helps, false},
     {"a waitgroup's help from outside, beside a busy worker", outside_waiter_helps_another, false},
-    {"a waitgroup's help from outside, lap after lap", outside_waiter_helps_lap_after_lap, false},
     {"a waitgroup's help for two that go", help_for_two_that_go, false},
     {"a waitgroup goes to another pool", waitgroup_goes_to_another_pool, false},
     {"errgroup: error against go, limit 1", error_against_go_with_limit_one, false},

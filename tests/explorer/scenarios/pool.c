@@ -34,42 +34,6 @@ static void check_runs(const struct work *work)
             check(work->runs[s][i] == 1);
 }
 
-/* What has ended was counted on its way in, wherever it ran: whoever looks finds no more ends than
- * entries. */
-static int submit_two_to_own_pool(weir_context *ctx, void *arg)
-{
-    struct work *work = arg;
-    (void)ctx;
-    submit_first(work); /* one of them runs in place, if nobody has made room */
-    return 0;
-}
-
-static void look_at_counts(void *arg)
-{
-    struct work *work = arg;
-    for (int i = 0; i < 2; i++) {
-        weir_pool_counts counts;
-        weir_pool_read_counts(work->pool, &counts);
-        check(counts.submitted <= 3 && counts.done <= counts.submitted);
-    }
-}
-
-static void look_at_counts_of_runs_in_place(void)
-{
-    struct work *work = make(sizeof *work);
-    work->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 1));
-    explore_begin();
-    struct vthread *other = start(look_at_counts, work);
-    int err = weir_pool_submit(work->pool, submit_two_to_own_pool, work);
-    check(err == 0);
-    err = weir_pool_drain(work->pool);
-    check(err == 0);
-    finish(other);
-    explore_end();
-    end_pool(work->pool);
-    drop(work);
-}
-
 static int wait_at_gate(weir_context *ctx, void *arg)
 {
     (void)ctx;
@@ -85,7 +49,8 @@ static void look_for_the_running_one(void *arg)
     }
 }
 
-/* One task runs all the time, one is queued: so the caller runs a third. */
+/* One task runs all the time, one is queued: so the caller runs a third. What has ended was counted
+ * on its way in: whoever looks finds the one that runs besides. */
 static void look_at_counts_of_a_run_by_the_caller(void)
 {
     struct work *work = make(sizeof *work);
@@ -490,7 +455,6 @@ static void make_no_pool(void)
 
 const struct scenario pool_scenarios[] = {
     {"a look at the counts of a run by the caller", look_at_counts_of_a_run_by_the_caller, false},
-    {"a look at the counts of runs in place", look_at_counts_of_runs_in_place, false},
     {"callers run their tasks, against drain", callers_run_against_drain, false},
     {"a pool is made", make_pool, false},
     {"a pool is not made", make_no_pool, false},
