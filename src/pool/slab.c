@@ -137,6 +137,7 @@ static inline uint32_t take_from(struct slab *slab, struct stripe *stripe)
             return stack_pop(&stripe->loose, slab->links);
         /* Stale if we lose; ordered by A19 if not. */
         uint32_t link = load_rlx(&slab->magazines[loaded.magazine - 1].slots[loaded.rounds - 1]);
+        /* A release too: the number was read before who empties the magazine hands it on. */
         if (likely(cas_acqrel(&stripe->word, &word, word + STRIPE_TAG - 1))) { /* A19 */
             if (loaded.rounds > AHEAD)
                 fetch_slot(slab, loaded.magazine, loaded.rounds - AHEAD);
