@@ -502,7 +502,7 @@ static void use_and_unref(void *arg)
 
 static void the_last_two_references(void)
 {
-    struct work *work = new_work(1);
+    struct work *work = make(sizeof *work);
     int err = weir_context_new(&work->ctx, NULL, WEIR_FOREVER);
     check(err == 0);
     check(weir_context_ref(work->ctx) == work->ctx);
@@ -511,7 +511,7 @@ static void the_last_two_references(void)
     use_and_unref(work);
     finish(other);
     explore_end();
-    end_work(work);
+    drop(work);
 }
 
 /* Whatever a context says of its end, it says for ever. */
@@ -523,7 +523,7 @@ static void cancel_with_parent(void *arg)
 
 static void deadline_against_cancel(void)
 {
-    struct work *work = new_work(1);
+    struct work *work = make(sizeof *work);
     int err = weir_context_new(&work->second, NULL, WEIR_FOREVER);
     check(err == 0);
     err = weir_context_new(&work->ctx, work->second, SOON);
@@ -538,7 +538,7 @@ static void deadline_against_cancel(void)
     explore_end();
     weir_context_unref(work->ctx);
     weir_context_unref(work->second);
-    end_work(work);
+    drop(work);
 }
 
 const struct scenario time_scenarios[] = {
