@@ -370,9 +370,12 @@ static inline bool is_alone(weir_channel *channel, bool sends)
 
 /* With its side's lock, which was not enough: whether to try again in a while. A stream that is
  * faster on this side than on the other would wait for each single element from here on; so it
- * lets the other side get ahead. Not so where elements come one by one: they are not delayed. */
+ * lets the other side get ahead. Not so where elements come one by one, or where the other side
+ * waits: they are not delayed. */
 static inline bool is_stream(struct side *side)
 {
+    if (side->attention)
+        return false;
     uint16_t count = (uint16_t)load_rlx(&side->count), since = (uint16_t)(count - side->found);
     side->found = count;
     return since >= STREAM;
@@ -384,8 +387,7 @@ static inline int run(weir_channel *channel, bool sends, void *element, bool wai
     if (unlikely(channel == NULL || (element == NULL && channel->element_size != 0)))
         return -EINVAL;
     struct side *side = sends ? &channel->send : &channel->recv;
-    bool again = is_split(channel);
-    while (again) {
+    for (unsigned tries = is_split(channel) ? 2 : 0; tries > 0; tries--) {
         mutex_lock(&side->lock);
         if (likely(is_alone(channel, sends))) {
             int err = weir_context_err(ctx); /* after the look: as above */
@@ -398,10 +400,11 @@ static inline int run(weir_channel *channel, bool sends, void *element, bool wai
             mutex_unlock(&side->lock);
             return err;
         }
-        again = is_stream(side) && waits;
+        bool again = is_stream(side) && waits && tries > 1;
         mutex_unlock(&side->lock);
-        if (again)
-            cpu_relax(STREAM_PAUSES);
+        if (!again)
+            break;
+        cpu_relax(STREAM_PAUSES);
     }
     return run_slowly(channel, sends, element, waits, ctx, deadline);
 }

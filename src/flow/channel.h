@@ -32,7 +32,7 @@ enum { YIELD_NS = 20000 };
 enum { SPLIT = 16 };
 
 /* Who did so many elements since the ring was last full, or empty, gives the other side so many
- * pauses (some microseconds) before it waits. */
+ * pauses (some microseconds), once, before it waits. */
 enum { STREAM = 16, STREAM_PAUSES = 128 };
 
 enum { CALL_WAITING, CALL_TAKEN, CALL_DONE, CALL_GONE };
