@@ -58,6 +58,7 @@ struct weir__worker {
     bool has_predecessor;
     struct loaded free_slots;
     uint64_t head; /* where this worker last found the head of the ring */
+    bool submits;  /* a task of its own, since this was cleared */
     struct counters counters;
 };
 

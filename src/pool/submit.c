@@ -93,6 +93,8 @@ bool weir__push(weir_pool *pool, uint32_t index)
 static int enqueue(weir_pool *pool, const struct job *job)
 {
     struct loaded *own = own_slots(pool);
+    if (own != NULL)
+        container_of(own, struct weir__worker, free_slots)->submits = true;
     uint32_t link;
     while (unlikely((link = slab_take(&pool->slab, own)) == LINK_NONE)) {
         if (ring_full(&pool->ring))

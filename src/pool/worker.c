@@ -29,8 +29,8 @@ enum { POLL_PAUSES = 256 };
 
 /* Right behind the submitters, every pop takes lines away that they are about to write, and neither
  * side gets on. So after each LEAD tasks in a row a worker looks whether as many are queued; if
- * not, it gives the submitters a start of two or three microseconds. A SHORT queue would be full by
- * then. */
+ * not, it gives the submitters a start of two or three microseconds, unless its own tasks submit. A
+ * SHORT queue would be full by then. */
 enum { LEAD = 32, LEAD_PAUSES = 128, SHORT = 8 * LEAD };
 
 bool weir__redeem(weir_pool *pool, uint32_t index, struct job *ret)
@@ -104,8 +104,11 @@ static void serve(struct weir__worker *worker)
                 spins = pool->spins;
             }
             weir__run(pool, &job, 0);
-            if (++in_a_row % LEAD == 0 && !have_lead(worker))
-                cpu_relax(LEAD_PAUSES);
+            if (++in_a_row % LEAD == 0) {
+                if (!worker->submits && !have_lead(worker))
+                    cpu_relax(LEAD_PAUSES);
+                worker->submits = false;
+            }
         }
         if (spins > 0) {
             spins--;
