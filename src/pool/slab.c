@@ -117,7 +117,7 @@ bool weir__slab_unload(struct slab *slab, struct loaded *own)
 static struct stripe *my_stripe(struct slab *slab)
 {
     uint64_t hash = (uint64_t)(uintptr_t)this_thread() * UINT64_C(0x9E3779B97F4A7C15);
-    return &slab->stripes[(hash >> 61) % STRIPES];
+    return &slab->stripes[(hash >> 32) % STRIPES];
 }
 
 /* Fetches the slot that will be taken when `rounds` are left: a submit's CAS waits for what was

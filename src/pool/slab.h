@@ -93,8 +93,9 @@ static inline struct loaded stripe_loaded(uint64_t word)
 }
 
 /* Free slots are in a full magazine, in a stripe, or in the magazine of a worker. Everybody finds
- * them, except the ROUNDS at most of each worker, for which there are spare ones. So a submit runs
- * out of slots only if MARGIN of them are in the hands of threads inside a call. */
+ * them, except the ROUNDS at most of each worker, for which there are spare ones, and what threads
+ * inside a call have in their hands: a slot, or a magazine for a moment. A submit runs out of slots
+ * only if these come to MARGIN. */
 struct slab {
     struct slot *slots; /* constant, as are the other pointers */
     struct magazine *magazines;

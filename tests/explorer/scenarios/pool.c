@@ -224,8 +224,8 @@ static void never_falsely_full(void)
     drop(crowd);
 }
 
-/* Two threads with one stripe of free slots between them take whole chains to it, again and again,
- * while the worker gives them back. That none is lost is checked when the pool ends. */
+/* Two threads with one stripe of free slots between them take full magazines to it, again and
+ * again, while the worker gives them back. That none is lost is checked when the pool ends. */
 static void try_four(struct crowd *crowd, unsigned who)
 {
     for (unsigned i = 0; i < 4; i++) {
