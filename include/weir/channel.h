@@ -9,7 +9,8 @@
  *
  * A channel keeps up to `capacity` elements, first in, first out. With capacity 0 it keeps none: a
  * send waits for a recv, and hands its element over (a rendezvous). Those who wait on a channel are
- * served in the order of arrival; the elements of one sender arrive in the order in which they were
+ * served in the order in which they began to; in a stream of elements a call may try again for some
+ * microseconds before it does. The elements of one sender arrive in the order in which they were
  * sent. A call that ends without success has neither taken nor left an element.
  *
  * Closing says that no more will be sent: sends fail, receivers get what is still there, then they
