@@ -137,17 +137,6 @@ static inline struct loaded *own_slots(const weir_pool *pool)
 #define COUNT_OWN(worker, field)                                                                   \
     store_rel(&(worker)->counters.field, load_rlx(&(worker)->counters.field) + 1)
 
-/* Adds 1 to off_ring or taken. Relaxed: the count that is set against it comes later and publishes
- * it, see stats.c. */
-#define COUNT_ENTRY(pool, field)                                                                   \
-    do {                                                                                           \
-        struct weir__worker *worker_ = own_worker(pool);                                           \
-        if (worker_ != NULL)                                                                       \
-            store_rlx(&worker_->counters.field, load_rlx(&worker_->counters.field) + 1);           \
-        else                                                                                       \
-            add_rlx(&(pool)->outside.field, 1);                                                    \
-    } while (0)
-
 /* Adds 1 to a counter of `pool`. */
 #define COUNT(pool, field)                                                                         \
     do {                                                                                           \

@@ -45,6 +45,7 @@ int weir__slab_init(struct slab *slab, uint32_t capacity, uint32_t workers, uint
 {
     uint32_t count = capacity + workers * ROUNDS + MARGIN, all = count + more;
     uint32_t magazines = magazines_for(all, workers);
+    weir_assert(magazines < 1U << 22); /* a stripe's word has room for its number */
     slab->slots = weir__alloc_untouched(all, sizeof *slab->slots);
     slab->links = weir__alloc_untouched(all, sizeof *slab->links);
     slab->magazines = weir__alloc_untouched(magazines, sizeof *slab->magazines);

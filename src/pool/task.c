@@ -438,8 +438,8 @@ static int64_t next_event(const struct task_wait *wait)
     int64_t next = WEIR_FOREVER;
     for (size_t i = 0; i < wait->n; i++) {
         const struct task *task = waited_for(wait, i);
-        if (task == NULL || load_rlx(&task->word) != WEIR_QUEUED)
-            continue; /* hints, all of them: claim() looks again, and over_or_claimed() did */
+        if (task == NULL || load_acq(&task->word) != WEIR_QUEUED) /* E4: its pool */
+            continue; /* the times are hints: claim() looks again, and over_or_claimed() did */
         int64_t start_by = load_rlx(&task->start_by);
         int64_t not_before = load_rlx(&task->not_before);
         if (start_by > wait->passed)
@@ -467,8 +467,8 @@ static bool over_or_claimed(void *arg)
     }
     for (size_t i = 0; wait->helps && i < wait->n; i++) {
         struct task *task = waited_for(wait, i);
-        if (task == NULL || load_rlx(&task->word) != WEIR_QUEUED)
-            continue; /* not older than the look above, which was E4; claim() looks again */
+        if (task == NULL || load_acq(&task->word) != WEIR_QUEUED) /* E4: its pool */
+            continue;
         weir_pool *helped = weir__helped(load_rlx(&task->pool));
         if (helped != NULL && claim(helped, task, TO_RUN, wait->passed, &wait->job)) {
             wait->pool = helped;

@@ -310,7 +310,7 @@ static void take_out_locked(weir_pool *pool, struct timer *timer)
     if (timer->state == TIMER_WAITING && !weir__alarm_stop(&pool->timers.clock, &timer->alarm))
         timer->stray = true;
     count_left_locked(&pool->timers);
-    COUNT_ENTRY(pool, off_ring);
+    COUNT(pool, off_ring);
     leave_locked(pool, timer);
 }
 

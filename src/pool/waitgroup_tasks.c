@@ -40,9 +40,11 @@ void weir__waitgroup_ended(void *object, weir_pool *pool)
 /* Does it count tasks that the parent process submitted? */
 static bool stale(const struct waitgroup *wg)
 {
+    /* The count first: who counted a task of this process has written `fork` before. */
+    if (waitgroup_count(load_acq(&wg->state)) == 0)
+        return false;
     uint32_t fork = load_rlx(&wg->fork);
-    /* The count alone matters: who finds it zero reads nothing that a task has written. */
-    return fork != 0 && fork != fork_count() && waitgroup_count(load_rlx(&wg->state)) != 0;
+    return fork != 0 && fork != fork_count();
 }
 
 static int go(weir_waitgroup *handle, weir_pool *pool, weir_task_fn *fn, void *arg,

@@ -17,9 +17,9 @@ static bool take(void *arg)
 
 COLD void weir__mutex_lock_slowly(struct mutex *mutex)
 {
-    for (int round = 0; round < ROUNDS; round++) {
-        cpu_relax(PAUSES);
-        for (int look = 0; look < LOOKS; look++) {
+    for (int round = 0; round < SPIN_ROUNDS; round++) {
+        cpu_relax(SPIN_PAUSES);
+        for (int look = 0; look < SPIN_LOOKS; look++) {
             if (load_rlx(&mutex->state) == MUTEX_FREE && mutex_try_lock(mutex)) /* a hint */
                 return;
             cpu_relax(1);

@@ -17,7 +17,7 @@
 #include "base/atomic.h"
 
 /* Before a sleep: so many rounds, each of so many pauses (some microseconds) and then looks. */
-enum { ROUNDS = 4, PAUSES = 128, LOOKS = 20 };
+enum { SPIN_ROUNDS = 4, SPIN_PAUSES = 128, SPIN_LOOKS = 20 };
 
 enum { MUTEX_FREE, MUTEX_HELD, MUTEX_WANTED };
 

@@ -145,6 +145,18 @@ static uint32_t take_all_slots(weir_pool *pool, uint32_t taken[])
     return n;
 }
 
+/* While no slot is free, `submit` waits; it goes on with the one that comes back. */
+static void await_a_slot(weir_pool *pool, uint32_t slot, int (*submit)(void *))
+{
+    caller submitter;
+    caller_start(&submitter, submit, pool);
+    for (int i = 0; i < 1000; i++)
+        (void)sched_yield();
+    ck_assert(!caller_is_over(&submitter));
+    weir__slab_give_shared(&pool->slab, slot);
+    ck_assert_int_eq(caller_join(&submitter), 0);
+}
+
 START_TEST(a_submit_that_finds_every_slot_in_somebodys_hands_waits_for_one)
 {
     static uint32_t taken[2 * MARGIN];
@@ -153,13 +165,7 @@ START_TEST(a_submit_that_finds_every_slot_in_somebodys_hands_waits_for_one)
     saturate(pool, &hold, 1);
     uint32_t n = take_all_slots(pool, taken);
     ck_assert_uint_ge(n, MARGIN);
-    caller submitter;
-    caller_start(&submitter, submit_one, pool);
-    for (int i = 0; i < 1000; i++)
-        (void)sched_yield();
-    ck_assert(!caller_is_over(&submitter));
-    weir__slab_give_shared(&pool->slab, taken[--n]);
-    ck_assert_int_eq(caller_join(&submitter), 0);
+    await_a_slot(pool, taken[--n], submit_one);
 
     /* With the queue full as well it need not wait to know that. */
     weir__slab_give_shared(&pool->slab, taken[--n]);
@@ -187,13 +193,7 @@ START_TEST(a_timer_that_finds_every_slot_in_somebodys_hands_waits_for_one)
     weir_pool *pool = new_pool(1, 2);
     uint32_t n = take_all_slots(pool, taken);
     ck_assert_uint_ge(n, MARGIN);
-    caller submitter;
-    caller_start(&submitter, submit_for_later, pool);
-    for (int i = 0; i < 1000; i++)
-        (void)sched_yield();
-    ck_assert(!caller_is_over(&submitter));
-    weir__slab_give_shared(&pool->slab, taken[--n]);
-    ck_assert_int_eq(caller_join(&submitter), 0);
+    await_a_slot(pool, taken[--n], submit_for_later);
     covered("slots held", n);
     while (n > 0)
         weir__slab_give_shared(&pool->slab, taken[--n]);

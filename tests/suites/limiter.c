@@ -671,15 +671,21 @@ START_TEST(a_context_that_is_over_fails_first_and_takes_nothing)
 }
 END_TEST
 
+/* With a context of its own, until it is asleep. */
+static void start_waiting(caller *waiter, struct call *call)
+{
+    ck_assert_int_eq(weir_context_new(&call->ctx, NULL, WEIR_FOREVER), 0);
+    caller_start(waiter, wait_with_context, call);
+    ck_assert(caller_await_asleep(waiter));
+}
+
 START_TEST(a_cancelled_wait_gives_its_tokens_back)
 {
     weir_limiter limiter = new_limiter(0.001, 10);
     ck_assert_int_eq(weir_limiter_allow(&limiter, 4), 0);
     struct call call = {.limiter = &limiter, .n = 10};
-    ck_assert_int_eq(weir_context_new(&call.ctx, NULL, WEIR_FOREVER), 0);
     caller waiter;
-    caller_start(&waiter, wait_with_context, &call);
-    ck_assert(caller_await_asleep(&waiter));
+    start_waiting(&waiter, &call);
     ck_assert_int_eq(weir_limiter_allow(&limiter, 1), -EAGAIN);
     weir_context_cancel(call.ctx, 0);
     ck_assert_int_eq(caller_join(&waiter), -ECANCELED);
@@ -694,10 +700,8 @@ START_TEST(a_cancelled_wait_does_not_move_those_that_came_later)
     weir_limiter limiter = new_limiter(0.001, 1);
     ck_assert_int_eq(weir_limiter_allow(&limiter, 1), 0);
     struct call call = {.limiter = &limiter, .n = 1};
-    ck_assert_int_eq(weir_context_new(&call.ctx, NULL, WEIR_FOREVER), 0);
     caller waiter;
-    caller_start(&waiter, wait_with_context, &call);
-    ck_assert(caller_await_asleep(&waiter));
+    start_waiting(&waiter, &call);
     int64_t later = weir_now() + weir_limiter_reserve(&limiter, 1);
     weir_context_cancel(call.ctx, 0);
     ck_assert_int_eq(caller_join(&waiter), -ECANCELED);
@@ -721,9 +725,7 @@ START_TEST(waits_that_are_all_cancelled_leave_nothing_behind)
     caller waiters[WAITERS];
     for (int i = 0; i < WAITERS; i++) {
         calls[i] = (struct call){.limiter = &limiter, .n = 1 + (uint32_t)i % 3};
-        ck_assert_int_eq(weir_context_new(&calls[i].ctx, NULL, WEIR_FOREVER), 0);
-        caller_start(&waiters[i], wait_with_context, &calls[i]);
-        ck_assert(caller_await_asleep(&waiters[i]));
+        start_waiting(&waiters[i], &calls[i]);
     }
     for (int i = 0; i < WAITERS; i++) {
         int which = orders[_i][i];
@@ -742,10 +744,8 @@ START_TEST(a_cancelled_wait_gives_nothing_back_after_a_change_of_the_rate)
     weir_limiter limiter = new_limiter(0.001, 1);
     ck_assert_int_eq(weir_limiter_allow(&limiter, 1), 0);
     struct call call = {.limiter = &limiter, .n = 1};
-    ck_assert_int_eq(weir_context_new(&call.ctx, NULL, WEIR_FOREVER), 0);
     caller waiter;
-    caller_start(&waiter, wait_with_context, &call);
-    ck_assert(caller_await_asleep(&waiter));
+    start_waiting(&waiter, &call);
     ck_assert_int_eq(weir_limiter_set_rate(&limiter, 0.001), 0);
     weir_context_cancel(call.ctx, 0);
     ck_assert_int_eq(caller_join(&waiter), -ECANCELED);

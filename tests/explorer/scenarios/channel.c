@@ -6,7 +6,8 @@
 #include "flow/channel.h"
 
 /* See small/flow and small/sync. */
-_Static_assert(YIELD_NS == 0 && ROUNDS == 0, "calls sleep at once when built for the explorer");
+_Static_assert(YIELD_NS == 0 && SPIN_ROUNDS == 0,
+               "calls sleep at once when built for the explorer");
 _Static_assert(SPLIT == 1, "and each side has its lock, but in a rendezvous");
 
 enum { SOON = 2000 };
