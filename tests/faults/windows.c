@@ -226,6 +226,26 @@ static int hoard_slots(void *arg)
     return err;
 }
 
+/* A worker takes single slots where no magazine is full, and has its own exchanged where one is. */
+START_TEST(a_worker_takes_the_last_slot_as_well)
+{
+    static struct slab slab;
+    ck_assert_int_eq(weir__slab_init(&slab, 1, 1, 0), 0);
+    struct loaded own = slab_first_magazine(0);
+    static uint32_t taken[2 * MARGIN];
+    for (int lap = 0; lap < 2; lap++) {
+        uint32_t n = 0;
+        for (uint32_t link; (link = slab_take(&slab, &own)) != LINK_NONE;)
+            taken[n++] = link;
+        ck_assert_uint_eq(n, slab.count);
+        covered("slots taken by a worker", n);
+        while (n > 0)
+            slab_give(&slab, &own, taken[--n]);
+    }
+    weir__slab_destroy(&slab);
+}
+END_TEST
+
 START_TEST(what_is_free_is_found_wherever_it_is)
 {
     enum { CAPACITY = 4096, HOARDERS = 8 };
@@ -350,6 +370,7 @@ Suite *weir_suite(void)
     TCase *slots = add_group(suite, "slots");
     tcase_add_test(slots, a_submit_that_finds_every_slot_in_somebodys_hands_waits_for_one);
     tcase_add_test(slots, a_timer_that_finds_every_slot_in_somebodys_hands_waits_for_one);
+    tcase_add_test(slots, a_worker_takes_the_last_slot_as_well);
     tcase_add_test(slots, what_is_free_is_found_wherever_it_is);
     TCase *lease = add_group(suite, "lease");
     tcase_add_test(lease, a_lease_that_is_borrowed_before_upkeep_comes_to_it_is_left_alone);
