@@ -66,7 +66,7 @@ struct part {
     dice d;
     size_t count;
     operation operations[EACH];
-    uint8_t next_value; /* values are unique in a window: each thread has its own */
+    uint8_t next_value; /* what is queued is unique in a window: each thread has EACH of its own */
 };
 
 static struct {
@@ -106,7 +106,7 @@ static void burst(struct part *p, bool push, size_t n)
         record(p, push, value, i<done, called, returned, i> 0);
     }
     if (push)
-        p->next_value = (uint8_t)(first + n);
+        p->next_value = (uint8_t)(first + done);
 }
 
 static void use_ring(struct part *p)
@@ -123,8 +123,9 @@ static void use_ring(struct part *p)
         int err = push ? weir_ring_push(the.ring, (void *)(uintptr_t)p->next_value)
                        : weir_ring_pop(the.ring, &item);
         uint64_t returned = now();
-        uint8_t value = push ? p->next_value++ : (uint8_t)(uintptr_t)item;
-        record(p, push, value, err == 0, called, returned, false);
+        record(p, push, push ? p->next_value : (uint8_t)(uintptr_t)item, err == 0, called, returned,
+               false);
+        p->next_value += push && err == 0;
     }
 }
 
@@ -156,7 +157,8 @@ static void use_pool(struct part *p)
         else
             err = weir_pool_try_submit(the.pool, start, arg);
         uint64_t returned = now();
-        record(p, true, p->next_value++, err == 0, called, returned, false);
+        record(p, true, p->next_value, err == 0, called, returned, false);
+        p->next_value += err == 0;
     }
     for (size_t i = 0; i < EACH; i++)
         if (weir_task_state(&tasks[i]) != WEIR_IDLE && weir_task_wait(&tasks[i]) != 0)
@@ -219,7 +221,7 @@ static bool one_window(void)
 {
     for (unsigned i = 0; i < the.threads; i++) {
         the.parts[i].count = 0;
-        the.parts[i].next_value = (uint8_t)(1 + 2 * EACH * i);
+        the.parts[i].next_value = (uint8_t)(1 + EACH * i);
     }
     the.pops.count = 0;
     the.last_task_over = now();
