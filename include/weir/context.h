@@ -13,7 +13,7 @@
  *     }
  *
  * Ownership: contexts are reference-counted. A constructor gives its caller one reference; a child
- * holds one on its parent, a queued task one on its context.
+ * holds one on its parent, a queued task (or its group) one on its context.
  * Thread-safety: every call may be made by any number of threads at once.
  * A task may make every call. In a child process made by fork() contexts work as before; those
  * that only the parent process cancels are never cancelled there.

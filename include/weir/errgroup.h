@@ -17,7 +17,8 @@
  * -EPIPE, as for a task.
  *
  * Thread-safety: every call but free may be made by any number of threads at once, from tasks too.
- * After fork(), in the child, every call returns -ESTALE; free releases the memory.
+ * After fork(), in the child, every call returns -ESTALE; free releases the memory, unless the
+ * child goes on inside a member, which uses it.
  */
 #ifndef WEIR_ERRGROUP_H
 #define WEIR_ERRGROUP_H
@@ -47,7 +48,8 @@ WEIR_API WEIR_NODISCARD int weir_errgroup_new(weir_errgroup **ret, weir_pool *po
                                               weir_context *parent,
                                               const weir_errgroup_options *options);
 
-/* Stops the group if needed, waits for its members, frees it. free(NULL) is fine.
+/* Stops the group if needed, waits for its members, frees it; a reference that somebody took on its
+ * context keeps the memory until it is given back. free(NULL) is fine.
  * Misuse that aborts: from a member of the group. */
 WEIR_API void weir_errgroup_free(weir_errgroup *group);
 

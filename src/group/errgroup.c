@@ -3,8 +3,9 @@
  *
  * `active` counts members from before they are submitted until they have ended; with a limit it is
  * raised only while it is below, by CAS. A member's end records its error, cancels the group if it
- * is one, and then lowers `active`: at zero that is the last access to the group, which whoever
- * waited may free (G1, sequentially consistent -> G2, the waiters' load).
+ * is one, and then lowers `active`: at zero that is the members' last access to the group, which
+ * whoever waited may free (G1, sequentially consistent -> G2, the waiters' load). They borrow its
+ * context; the memory, which is the context's, goes with the last reference to that.
  *
  * Waiters: for the end under the group's address, for a place under that of `limit`. Both help:
  * they run queued members meanwhile (pool/help.c). Who is inside a member must not wait for a
@@ -21,14 +22,15 @@
 enum { MAX_KEEP = 1 << 20 };
 
 struct weir_errgroup {
-    struct membership membership; /* first: the address is the owner of the members */
+    weir_context
+        context; /* first; over when the group is; the memory goes with its last reference */
+    struct membership membership;
     weir_pool *pool;
     uint32_t fork;
     unsigned keep_errors;
-    weir_context *context;    /* over when the group is */
     atomic(uint32_t) stopped; /* by weir_errgroup_stop, before anything else ended it */
     atomic(uint32_t) limit;
-    atomic(uint64_t) active;
+    atomic(uint64_t) active; /* more than a line behind what all members read of the context */
     atomic(uint64_t) first;  /* queue position before which no member is */
     atomic(uint64_t) failed; /* how many */
     atomic(int) errors[];    /* the first keep_errors; 0: none yet */
@@ -41,7 +43,7 @@ static bool stale(const weir_errgroup *group)
 
 static owner members(const weir_errgroup *group)
 {
-    return owner_of(group, OWNER_GROUP);
+    return owner_of(&group->membership, OWNER_GROUP);
 }
 
 void weir_errgroup_options_init(weir_errgroup_options *options)
@@ -80,15 +82,15 @@ static void record_error(weir_errgroup *group, int status)
             break;
     }
     add_rel(&group->failed, 1);
-    weir_context_cancel(group->context, status);
+    weir_context_cancel(&group->context, status);
 }
 
 static void member_ended(struct membership *membership, weir_state end, int status)
 {
-    weir_errgroup *group = (weir_errgroup *)membership;
+    weir_errgroup *group = container_of(membership, weir_errgroup, membership);
     /* What never started, or gave up, because the group is over is a consequence of that. */
     bool gave_up = end != WEIR_FAILED || status == -ECANCELED;
-    if (end != WEIR_DONE && !(gave_up && weir_context_err(group->context) != 0))
+    if (end != WEIR_DONE && !(gave_up && weir_context_err(&group->context) != 0))
         record_error(group, status);
     give_place(group);
 }
@@ -111,13 +113,10 @@ int weir_errgroup_new(weir_errgroup **ret, weir_pool *pool, weir_context *parent
     if (pool_stale(pool))
         return -ESTALE;
     unsigned keep = options.keep_errors != 0 ? options.keep_errors : 1;
-    weir_errgroup *group = weir__alloc(1, sizeof *group + keep * sizeof group->errors[0]);
-    if (group == NULL)
-        return -ENOMEM;
-    if ((err = weir_context_new(&group->context, parent, WEIR_FOREVER)) != 0) {
-        weir__free(group);
+    weir_errgroup *group = weir__alloc_unaligned(sizeof *group + keep * sizeof group->errors[0]);
+    err = weir__context_new_at((weir_context *)group, parent, WEIR_FOREVER);
+    if (err != 0)
         return err;
-    }
     group->membership.ended = member_ended;
     group->pool = pool;
     group->fork = fork_count();
@@ -129,7 +128,7 @@ int weir_errgroup_new(weir_errgroup **ret, weir_pool *pool, weir_context *parent
 
 weir_context *weir_errgroup_context(weir_errgroup *group)
 {
-    return group != NULL ? group->context : NULL;
+    return group != NULL ? &group->context : NULL;
 }
 
 int weir_errgroup_set_limit(weir_errgroup *group, unsigned limit)
@@ -154,7 +153,7 @@ static bool place_or_over(void *arg)
 {
     struct place *place = arg;
     weir_errgroup *group = place->group;
-    return weir_context_err(group->context) != 0 || weir__refusal(group->pool) != 0 ||
+    return weir_context_err(&group->context) != 0 || weir__refusal(group->pool) != 0 ||
            (place->taken = take_place(group));
 }
 
@@ -163,8 +162,8 @@ static int wait_for_place(weir_errgroup *group, weir_context *ctx, int64_t deadl
 {
     struct place place = {group, false};
     weir_pool *pool = group->pool;
-    const weir_context *also[2] = {group->context, pool->context};
-    int64_t over = weir_context_deadline(group->context);
+    const weir_context *also[2] = {&group->context, pool->context};
+    int64_t over = weir_context_deadline(&group->context);
     if (over > weir_context_deadline(pool->context))
         over = weir_context_deadline(pool->context);
     int err = weir__wait_helping(weir__helped(group->pool), members(group), &group->limit,
@@ -172,7 +171,7 @@ static int wait_for_place(weir_errgroup *group, weir_context *ctx, int64_t deadl
                                  deadline < over ? deadline : over);
     if (place.taken)
         return 0;
-    int why = weir_context_err(group->context);
+    int why = weir_context_err(&group->context);
     if (why == 0)
         why = weir__refusal(group->pool);
     return why != 0 ? why : err;
@@ -201,6 +200,7 @@ static int submit_member(weir_errgroup *group, const struct job *job, enum submi
     }
     err = weir__submit(group->pool, job, mode, ctx, deadline);
     if (err != 0) {
+        weir__drop_context(group->pool, job); /* it may have been in the queue */
         give_place(group);
     } else { /* only addresses: it may be over */
         weir__wake_all(helper_key(group));
@@ -217,20 +217,17 @@ static int go(weir_errgroup *group, weir_task_fn *fn, void *arg, enum submit_mod
     if (stale(group))
         return -ESTALE;
     int err;
-    if ((err = weir_context_err(ctx)) != 0 || (err = weir_context_err(group->context)) != 0)
+    if ((err = weir_context_err(ctx)) != 0 || (err = context_err(&group->context)) != 0)
         return err;
     uint64_t tail = load_acq(&group->pool->ring.tail); /* see waitgroup_tasks.c */
     if (load_rlx(&group->active) == 0)
         store_rlx(&group->first, tail);
     struct job job = {.fn = fn,
                       .arg = arg,
-                      .context = weir_context_ref(group->context),
+                      .context = &group->context,
                       .owner = members(group),
-                      .start_by = weir_context_deadline(group->context)};
-    err = submit_member(group, &job, mode, ctx, deadline);
-    if (err != 0)
-        weir__drop_context(group->pool, job.context); /* the task may have been in the queue */
-    return err;
+                      .start_by = weir_context_deadline(&group->context)};
+    return submit_member(group, &job, mode, ctx, deadline);
 }
 
 int weir_errgroup_go(weir_errgroup *group, weir_task_fn *fn, void *arg)
@@ -260,7 +257,7 @@ static bool no_members(void *arg)
  * both are published by the cancellation (R7 in context.c), and what members left by G1 too. */
 static int outcome(const weir_errgroup *group)
 {
-    int over = weir_context_err(group->context);
+    int over = weir_context_err(&group->context);
     int err = load_rlx(&group->errors[0]);
     return err != 0 || load_rlx(&group->stopped) != 0 ? err : over;
 }
@@ -298,9 +295,9 @@ int weir_errgroup_stop(weir_errgroup *group)
         return -EINVAL;
     if (stale(group))
         return -ESTALE;
-    if (weir_context_err(group->context) == 0)
+    if (weir_context_err(&group->context) == 0)
         store_rlx(&group->stopped, 1); /* published by the cancellation; never taken back */
-    weir_context_cancel(group->context, 0);
+    weir_context_cancel(&group->context, 0);
     return weir_errgroup_wait(group);
 }
 
@@ -324,12 +321,14 @@ void weir_errgroup_free(weir_errgroup *group)
 {
     if (group == NULL)
         return;
+    bool inside = weir__inside_owner(members(group));
+    if (stale(group) && inside)
+        return; /* the child goes on inside a member, whose context this is */
     if (!stale(group)) {
-        if (weir__inside_owner(members(group)))
+        if (inside)
             weir__misuse("weir_errgroup_free", "a member cannot free its own group.");
-        if (!no_members(group) || context_shared(group->context))
+        if (!no_members(group) || context_shared(&group->context))
             (void)weir_errgroup_stop(group);
     }
-    weir_context_unref(group->context);
-    weir__free(group);
+    weir_context_unref(&group->context);
 }

@@ -27,6 +27,11 @@ void *weir__alloc(size_t count, size_t size)
     return memory;
 }
 
+void *weir__alloc_unaligned(size_t size)
+{
+    return calloc(1, size);
+}
+
 void weir__free(void *memory)
 {
     free(memory);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* alloc.h - memory that begins on a cache line and is zero. */
+/* alloc.h - memory, zeroed; it begins on a cache line unless said. */
 #ifndef WEIR_OS_ALLOC_H
 #define WEIR_OS_ALLOC_H
 
@@ -9,6 +9,8 @@
 void *weir__alloc(size_t count, size_t size);
 /* The same but for the zeroes: pages that nobody writes to cost nothing. */
 void *weir__alloc_untouched(size_t count, size_t size);
+/* For what is made and freed again and again: it begins wherever malloc finds it quickest. */
+void *weir__alloc_unaligned(size_t size);
 void weir__free(void *memory);
 
 #endif

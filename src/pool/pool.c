@@ -52,6 +52,16 @@ static int settle(weir_pool_options *options)
     return 0;
 }
 
+/* On lines of its own: all workers read it for every task. */
+static bool make_context(weir_pool *pool, weir_context *parent)
+{
+    weir_context *ctx = weir__alloc(1, sizeof *ctx);
+    if (weir__context_new_at(ctx, parent, WEIR_FOREVER) != 0)
+        return false;
+    pool->context = ctx;
+    return true;
+}
+
 static weir_pool *alloc(const weir_pool_options *options)
 {
     weir_pool *pool = weir__alloc(1, sizeof *pool);
@@ -69,7 +79,7 @@ static weir_pool *alloc(const weir_pool_options *options)
         weir__slab_init(&pool->slab, options->capacity, options->workers, timers + 1) != 0 ||
         weir__timers_init(pool, timers, options->capacity + options->workers + timers + MARGIN) !=
             0 ||
-        weir_context_new(&pool->context, options->context, WEIR_FOREVER) != 0) {
+        !make_context(pool, options->context)) {
         weir__pool_release(pool);
         return NULL;
     }

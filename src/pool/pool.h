@@ -181,14 +181,14 @@ bool weir__redeem(weir_pool *pool, uint32_t index, struct job *ret);
 /* run.c */
 void weir__run(weir_pool *pool, const struct job *job, unsigned in_place);
 void weir__end_unstarted(weir_pool *pool, const struct job *job, weir_state end);
-/* Gives back the reference of a task that was queued in `pool`. */
-void weir__drop_context(weir_pool *pool, weir_context *context);
+/* Gives back the context of a job that was queued in `pool`: its reference, if it has one. */
+void weir__drop_context(weir_pool *pool, const struct job *job);
 /* Takes a task by its claim, not by its ticket. False: somebody else has it. */
 bool weir__take_out_of_turn(weir_pool *pool, struct slot *slot, uint64_t claim);
 /* A ticket came out whose task was taken before. */
 void weir__dropped(weir_pool *pool);
 
-/* What a group (of whatever kind) gets told of its members; its first field. */
+/* What a group (of whatever kind) gets told of its members; its address is their owner. */
 struct membership {
     void (*ended)(struct membership *self, weir_state end, int status);
     bool internal; /* its members' functions are weir's own: on_drop is not told of them */

@@ -15,7 +15,8 @@
  * the task is still queued. Who took a task and drops its reference looks at `peeked` afterwards;
  * if it finds the context there, it leaves its reference behind (peeked + 1), and the peeker drops
  * it. The take (ring or claim CAS), the announcement and both looks are sequentially consistent. So
- * nobody waits for anybody.
+ * nobody waits for anybody. The members of a group borrow its context, which lives until the last
+ * of them has ended; who ends one and finds the context in `peeked` leaves a new reference there.
  */
 #include "pool/pool.h"
 
@@ -43,14 +44,19 @@ bool weir__inside_owner(owner o)
     return false;
 }
 
-void weir__drop_context(weir_pool *pool, weir_context *context)
+void weir__drop_context(weir_pool *pool, const struct job *job)
 {
-    if (likely(context == NULL))
+    if (likely(job->context == NULL))
         return;
-    uintptr_t peeked = (uintptr_t)context;
-    if (load_seqcst(&pool->peeked) == peeked && cas_seqcst(&pool->peeked, &peeked, peeked + 1))
-        return;
-    weir_context_unref(context);
+    bool borrowed = (job->owner & OWNER_KIND) == OWNER_GROUP;
+    uintptr_t peeked = (uintptr_t)job->context;
+    if (unlikely(load_seqcst(&pool->peeked) == peeked)) {
+        weir_context *left = borrowed ? weir_context_ref(job->context) : job->context;
+        if (!cas_seqcst(&pool->peeked, &peeked, peeked + 1))
+            weir_context_unref(left);
+    } else if (!borrowed) {
+        weir_context_unref(job->context);
+    }
 }
 
 /* Told to on_drop: a task of the user's without a handle that never starts. */
@@ -82,7 +88,7 @@ static void end(weir_pool *pool, const struct job *job, weir_state end, int stat
         weir__task_tell(object, end, status);
     else if (dropped(pool, job, end))
         pool->on_drop(job->fn, job->arg, end, pool->user);
-    weir__drop_context(pool, job->context);
+    weir__drop_context(pool, job);
     switch (kind) {
     case OWNER_TASK:
         weir__task_over(object, end);

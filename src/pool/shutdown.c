@@ -176,7 +176,8 @@ static void drop_queued_contexts(weir_pool *pool)
     uint32_t index;
     while (ring_pop(&pool->ring, &position, &index)) {
         struct slot *slot = &pool->slab.slots[index];
-        if (!claim_taken(load_rlx(&slot->claim))) /* the child has one thread */
+        bool borrowed = (load_rlx(&slot->owner) & OWNER_KIND) == OWNER_GROUP;
+        if (!borrowed && !claim_taken(load_rlx(&slot->claim))) /* the child has one thread */
             weir_context_unref(load_rlx(&slot->context));
     }
 }

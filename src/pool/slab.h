@@ -44,7 +44,7 @@ static inline void *owner_object(owner o)
 struct job {
     weir_task_fn *fn;
     void *arg;
-    weir_context *context; /* a reference, or NULL */
+    weir_context *context; /* a reference, a group's own (borrowed by its members), or NULL */
     owner owner;
     int64_t start_by; /* WEIR_FOREVER: none */
 };

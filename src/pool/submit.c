@@ -326,7 +326,7 @@ static int submit(weir_pool *pool, weir_task_fn *fn, void *arg, enum submit_mode
     job.start_by = weir_context_deadline(ctx);
     err = weir__submit(pool, &job, mode, ctx, deadline);
     if (err != 0)
-        weir__drop_context(pool, job.context); /* the task may have been in the queue */
+        weir__drop_context(pool, &job); /* the task may have been in the queue */
     return err;
 }
 

@@ -310,7 +310,7 @@ static int submit_reserved(weir_pool *pool, struct task *task, weir_task_fn *fn,
         weir__task_set_repetition(task, repetition);
     int err = enter(pool, &job, entry);
     if (err != 0)
-        weir__drop_context(pool, job.context); /* the task may have been in the queue */
+        weir__drop_context(pool, &job); /* the task may have been in the queue */
     if (err != 0 && repetition != 0)
         weir__repetition_end(pool, repetition);
     return err;

@@ -83,7 +83,7 @@ static int go(weir_waitgroup *handle, weir_pool *pool, weir_task_fn *fn, void *a
         weir__wake_all(helper_key(wg)); /* only the address: it may be over */
         return 0;
     }
-    weir__drop_context(pool, job.context); /* the task may have been in the queue */
+    weir__drop_context(pool, &job); /* the task may have been in the queue */
     if (counted)
         weir__waitgroup_ended(wg, pool);
     else if (pool->outside_waiters_help)

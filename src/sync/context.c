@@ -249,7 +249,7 @@ static weir_context *hold_twin(weir_context *ctx)
 {
     struct twin *twin = load_acq(&ctx->twin); /* A8 */
     if (twin == NULL) {
-        struct twin *made = weir__alloc(1, sizeof *made);
+        struct twin *made = weir__alloc_unaligned(sizeof *made);
         weir_context *parent = made != NULL ? weir_context_ref(ctx->parent) : NULL;
         if (made == NULL || (parent == NULL && ctx->parent != NULL)) {
             weir__free(made);
@@ -298,25 +298,30 @@ void weir_context_unref(weir_context *ctx)
         weir_context *parent = ctx->parent;
         if (ctx->also != NULL)
             weir_context_unref(ctx->also);
-        weir__free(ctx); /* the context is the first member of a twin */
+        weir__free(ctx); /* and what it is the first member of */
         ctx = parent;
     }
 }
 
-static int new_child(weir_context **ret, weir_context *parent, int64_t deadline)
+int weir__context_new_at(weir_context *memory, weir_context *parent, int64_t deadline)
 {
-    weir_context *held = weir_context_ref(parent);
-    if (parent != NULL && held == NULL)
-        return -ENOMEM;
-    weir_context *ctx = weir__alloc(1, sizeof *ctx);
-    if (ctx == NULL) {
-        weir_context_unref(held);
+    weir_context *held = memory != NULL ? weir_context_ref(parent) : NULL;
+    if (memory == NULL || (parent != NULL && held == NULL)) {
+        weir__free(memory);
         return -ENOMEM;
     }
-    init(ctx, held, NULL, deadline);
-    store_rlx(&ctx->refs, 1);
-    *ret = ctx;
+    init(memory, held, NULL, deadline);
+    store_rlx(&memory->refs, 1);
     return 0;
+}
+
+static int new_child(weir_context **ret, weir_context *parent, int64_t deadline)
+{
+    weir_context *ctx = weir__alloc_unaligned(sizeof *ctx);
+    int err = weir__context_new_at(ctx, parent, deadline);
+    if (err == 0)
+        *ret = ctx;
+    return err;
 }
 
 int weir_context_new(weir_context **ret, weir_context *parent, int64_t deadline)

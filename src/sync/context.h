@@ -28,6 +28,10 @@ void weir__context_begin(weir_context *ctx, weir_context *parent, weir_context *
                          int64_t deadline, atomic(uint32_t) *task_flag);
 void weir__context_end_twin(weir_context *ctx);
 
+/* weir_context_new in memory of weir__alloc (NULL: -ENOMEM), of which it is the first member: all
+ * of it goes with the last reference, or at once after an error. */
+int weir__context_new_at(weir_context *memory, weir_context *parent, int64_t deadline);
+
 /* weir_context_err, quickly for one that nothing but a cancellation of its own can end. */
 static inline int context_err(const weir_context *ctx)
 {

@@ -144,6 +144,11 @@ void *weir__alloc(size_t count, size_t size)
     return memory != NULL ? memset(memory, 0, count * size) : NULL;
 }
 
+void *weir__alloc_unaligned(size_t size)
+{
+    return weir__alloc(1, size);
+}
+
 void weir__free(void *memory)
 {
     if (memory == NULL)

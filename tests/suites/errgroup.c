@@ -219,6 +219,21 @@ START_TEST(absurd_options_are_refused)
 }
 END_TEST
 
+START_TEST(a_kept_context_outlives_the_group)
+{
+    weir_pool *pool = new_pool(1, 4);
+    weir_errgroup *group = new_group(pool, NULL, 0, 0);
+    weir_context *kept = weir_context_ref(weir_errgroup_context(group)), *child;
+    ck_assert_int_eq(weir_context_new(&child, kept, WEIR_FOREVER), 0);
+    weir_errgroup_free(group); /* stops it, for others can tell */
+    ck_assert_int_eq(weir_context_err(kept), -ECANCELED);
+    weir_context_unref(kept);
+    ck_assert_int_eq(weir_context_err(child), -ECANCELED);
+    weir_context_unref(child);
+    finish_pool(pool);
+}
+END_TEST
+
 START_TEST(free_stops_the_members_and_waits_for_them)
 {
     recorder dropped = RECORDER_INIT;
@@ -1421,6 +1436,7 @@ Suite *weir_suite(void)
 
     TCase *lifecycle = add_group(suite, "lifecycle");
     tcase_add_test(lifecycle, an_empty_group_is_waited_for_and_freed);
+    tcase_add_test(lifecycle, a_kept_context_outlives_the_group);
     tcase_add_test(lifecycle, options_default_and_grow);
     tcase_add_test(lifecycle, free_stops_the_members_and_waits_for_them);
     tcase_add_test(lifecycle, groups_come_and_go_while_their_pool_stays);

@@ -678,6 +678,40 @@ START_TEST(a_task_may_fork)
 }
 END_TEST
 
+struct member {
+    weir_pool *pool;
+    weir_errgroup *group;
+};
+
+/* The child frees what it has inherited under the feet of the member that it still is. */
+static int fork_in_member(weir_context *ctx, void *arg)
+{
+    struct member *self = arg;
+    pid_t child = fork();
+    if (child == 0) {
+        (void)alarm(CHILD_TIMEOUT_S);
+        weir_errgroup_free(self->group);
+        if (weir_context_err(ctx) == 0)
+            (void)raise(SIGKILL);
+        _exit(EXIT_FAILURE);
+    }
+    int status = 0;
+    bool well = child > 0 && waitpid(child, &status, 0) == child && WIFSIGNALED(status) &&
+                WTERMSIG(status) == SIGKILL;
+    return well ? 0 : -ECHILD;
+}
+
+START_TEST(a_child_inside_a_member_may_free_the_group)
+{
+    struct member self = {.pool = new_pool(1, 2)};
+    ck_assert_int_eq(weir_errgroup_new(&self.group, self.pool, NULL, NULL), 0);
+    ck_assert_int_eq(weir_errgroup_go(self.group, fork_in_member, &self), 0);
+    ck_assert_int_eq(weir_errgroup_wait_until(self.group, NULL, patience()), 0);
+    weir_errgroup_free(self.group);
+    finish_pool(self.pool);
+}
+END_TEST
+
 Suite *weir_suite(void)
 {
     Suite *suite = suite_create("fork");
@@ -702,5 +736,6 @@ Suite *weir_suite(void)
     TCase *traffic = add_group(suite, "traffic");
     tcase_add_test(traffic, fork_works_while_traffic_runs);
     tcase_add_test(traffic, a_task_may_fork);
+    tcase_add_test(traffic, a_child_inside_a_member_may_free_the_group);
     return suite;
 }

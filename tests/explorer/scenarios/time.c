@@ -8,6 +8,7 @@ enum { SOON = 2000 };
 struct work {
     weir_pool *pool;
     weir_task *task;
+    weir_errgroup *group;
     weir_waitgroup gate;
     weir_context *ctx;
     weir_context *own, *second; /* of a running task */
@@ -331,6 +332,35 @@ static void submit_against_cancel_of_a_head_with_a_context(void)
     end_work(work);
 }
 
+/* The same, by the end of a group, whose members borrow its context: it is freed under the eyes of
+ * the submitter. */
+static void end_group(void *arg)
+{
+    struct work *work = arg;
+    open_gate(work);
+    int err = weir_errgroup_wait(work->group);
+    check(err == 0);
+    weir_errgroup_free(work->group);
+}
+
+static void submit_against_a_head_whose_group_ends(void)
+{
+    struct work *work = new_work(1);
+    int err = weir_errgroup_new(&work->group, work->pool, NULL, NULL);
+    check(err == 0);
+    close_gate(work);
+    err = weir_errgroup_go(work->group, count_run, &work->runs[0]);
+    check(err == 0);
+    explore_begin();
+    struct vthread *other = start(end_group, work);
+    err = weir_pool_try_submit(work->pool, count_run, &work->runs[1]);
+    check(err == 0 || err == -EAGAIN);
+    finish(other);
+    explore_end();
+    check(work->runs[0] == 1);
+    end_work(work);
+}
+
 /* A wait for a queued task ends at its start_by, or the worker takes it. */
 static void wait_against_start_by(void)
 {
@@ -561,6 +591,7 @@ const struct scenario time_scenarios[] = {
     {"cancel at the head against a blocked submit", cancel_at_the_head_against_a_blocked_submitter,
      false},
     {"submit against a head whose context ends", submit_against_a_head_whose_context_ends, false},
+    {"submit against a head whose group ends", submit_against_a_head_whose_group_ends, false},
     {"submit against cancel of a head with a context",
      submit_against_cancel_of_a_head_with_a_context, false},
     {"a wait against start_by", wait_against_start_by, false},
