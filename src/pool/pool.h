@@ -84,7 +84,7 @@ struct weir_pool {
     weir_overflow overflow;
     bool outside_waiters_help;
     bool has_parent_context;
-    unsigned spins; /* yields of a busy worker before it parks */
+    unsigned spins; /* yields of a busy worker before it parks; 0: no CPUs to spare for spinning */
     weir_context *context;
     struct weir__worker *workers;
     int (*on_worker_start)(unsigned index, void *user);
