@@ -41,6 +41,8 @@ enum pool_state { POOL_OPEN, POOL_CLOSED, POOL_CANCELLED, POOL_STOPPING, POOL_ST
 
 enum { ENDS = WEIR_ABANDONED - WEIR_DONE + 1 };
 
+enum { NAP_FROM = 32 }; /* the least capacity with which submitters nap */
+
 /* A worker's own are written by that thread alone, the pool's by everybody else. */
 struct counters {
     _Alignas(CACHE_LINE) atomic(uint64_t) ends[ENDS]; /* by weir_state, from WEIR_DONE on */
@@ -155,7 +157,7 @@ bool weir__inside_owner(owner o);
 /* submit.c */
 enum submit_mode { SUBMIT_TRY, SUBMIT_POLICY };
 
-/* Submits job->fn; on success (0) job->context, a reference, has been taken over. `ctx` and
+/* Submits job->fn; on success (0) job->context is the task's. `ctx` and
  * `deadline` bound the wait for room; the caller has found ctx live. */
 int weir__submit(weir_pool *pool, const struct job *job, enum submit_mode mode, weir_context *ctx,
                  int64_t deadline);
@@ -167,6 +169,11 @@ bool weir__push(weir_pool *pool, uint32_t index);
  * `*ret_until` is when the task at the head will have expired. `passed` is a time that has passed,
  * even if the clock does not say so. */
 bool weir__clear_head(weir_pool *pool, int64_t passed, int64_t *ret_until);
+/* Is somebody waiting for room, asleep or in a nap? */
+static inline bool weir__submitters_blocked(weir_pool *pool)
+{
+    return eventcount_has_sleepers(&pool->room) || eventcount_has_nappers(&pool->room);
+}
 /* For a waiter whose park is room.park: wakes all submitters, one of which has a context that is
  * over. */
 void weir__wake_submitters(struct waiter *waiter);

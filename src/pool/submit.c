@@ -16,9 +16,13 @@
  * runs a task of this pool runs the new one in place, because waiting for room could be waiting for
  * itself; else the policy decides.
  *
- * Blocking. Submitters sleep on pool->room. A pop wakes one of them, with one wake in flight
- * (wait/eventcount.c); one that was woken wakes the next, whatever becomes of itself, while there
- * is room. A worker that finds the queue empty wakes one more, in case the woken one is held up. */
+ * Blocking. A submitter first gives its core away, then naps on pool->room, once, unless the queue
+ * is short: a wake for each place would cost the workers more than they gain, and a nap ends with
+ * room for many. Then it sleeps. A pop wakes one of those who sleep, with one wake in flight
+ * (wait/eventcount.c); a worker that runs out of tasks wakes one who naps; and who was woken wakes
+ * the next of either kind, whatever becomes of itself. A worker that is about to park wakes one
+ * more, in case the woken one is held up.
+ */
 #include "pool/pool.h"
 
 #include <errno.h>
@@ -28,9 +32,8 @@
 /* The most runs in place within each other. */
 enum { MAX_IN_PLACE = 64 };
 
-/* How often a submitter gives its core away before it sleeps: mostly it finds room for many then.
- */
-enum { YIELDS = 3 };
+/* How often a submitter gives its core away, and for how long it naps (ns), before it sleeps. */
+enum { YIELDS = 3, NAP = 100000 };
 
 int weir__refusal(weir_pool *pool)
 {
@@ -213,6 +216,14 @@ void weir__wake_submitters(struct waiter *waiter)
     weir__eventcount_wake_all(container_of(waiter->park, struct eventcount, park));
 }
 
+static void cancel_wait(weir_pool *pool, bool napping)
+{
+    if (napping)
+        eventcount_cancel_nap(&pool->room);
+    else
+        eventcount_cancel(&pool->room);
+}
+
 static int wait_for_room(weir_pool *pool, const struct job *job, weir_context *ctx,
                          int64_t deadline)
 {
@@ -231,15 +242,16 @@ static int wait_for_room(weir_pool *pool, const struct job *job, weir_context *c
                            .park = &pool->room.park,
                            .contexts = {ctx, of_group, of_pool}};
     bool watching = ctx != NULL || of_group != NULL || of_pool != NULL;
-    bool woken = false;
+    bool woken = false, napping = pool->ring.capacity >= NAP_FROM;
     int64_t passed = INT64_MIN; /* says the timer: the clock may stand still, or lag behind it */
     deadline = earlier(deadline, weir_context_deadline(ctx));
     deadline = earlier(deadline, weir_context_deadline(of_group));
     deadline = earlier(deadline, weir_context_deadline(of_pool));
     if (watching)
         weir__context_watch(&watch);
-    for (;;) {
-        uint32_t key = eventcount_prepare(&pool->room);
+    for (;; napping = false) {
+        uint32_t key =
+            napping ? eventcount_prepare_nap(&pool->room) : eventcount_prepare(&pool->room);
         int64_t until;
         if ((err = weir__refusal(pool)) != 0 || (err = weir_context_err(ctx)) != 0 ||
             (err = weir_context_err(of_group)) != 0 || (err = enqueue(pool, job)) != -EAGAIN)
@@ -250,7 +262,7 @@ static int wait_for_room(weir_pool *pool, const struct job *job, weir_context *c
             again = true;
         }
         if (again) {
-            eventcount_cancel(&pool->room);
+            cancel_wait(pool, napping);
             continue;
         }
         if (deadline != WEIR_FOREVER && (deadline <= passed || deadline <= weir_now())) {
@@ -258,17 +270,20 @@ static int wait_for_room(weir_pool *pool, const struct job *job, weir_context *c
             break;
         }
         until = earlier(until, deadline);
-        int slept = weir__eventcount_sleep(&pool->room, key, until);
+        if (napping)
+            until = earlier(until, weir_after(NAP));
+        int slept = napping ? weir__eventcount_nap(&pool->room, key, until)
+                            : weir__eventcount_sleep(&pool->room, key, until);
         if (slept == 0)
             woken = true;
         else if (slept == -ETIMEDOUT)
             passed = until;
     }
-    eventcount_cancel(&pool->room);
+    cancel_wait(pool, napping);
     if (watching)
         weir__waiter_remove(&watch);
-    if (woken) /* whatever became of this one */
-        eventcount_notify(&pool->room, load_rlx(&pool->ring.head));
+    if (woken && weir__submitters_blocked(pool)) /* whatever became of this one */
+        weir__eventcount_wake(&pool->room, load_rlx(&pool->ring.head));
     return err;
 }
 

@@ -6,8 +6,8 @@
  * parallel, and w queued tasks that wait for each other all start on w idle workers. It leaves when
  * the pool is STOPPING and the ring is empty.
  *
- * Before it parks it pays what it owes: to a submitter that may sleep although there is room (in
- * case the one that was woken first is held up), and to who waits for the pool to be quiet. The
+ * Before it parks it pays what it owes: to a submitter that may sleep although there is room (it
+ * naps, or the one that was woken first is held up), and to who waits for the pool to be quiet. The
  * latter reads this worker's counters after an atomic operation on work.sleepers, this worker
  * changes work.sleepers between its counters and its look at the waiters: one of the two sees the
  * other.
@@ -79,7 +79,7 @@ static bool more_queued(const weir_pool *pool)
 static bool park(struct weir__worker *worker, uint32_t key)
 {
     weir_pool *pool = worker->pool;
-    if (unlikely(eventcount_has_sleepers(&pool->room)))
+    if (unlikely(weir__submitters_blocked(pool)))
         weir__eventcount_wake_another(&pool->room, load_rlx(&pool->ring.head));
     weir__wake_all(&pool->outside);
     return weir__eventcount_sleep(&pool->work, key, WEIR_FOREVER) == 0;
@@ -110,6 +110,8 @@ static void serve(struct weir__worker *worker)
                 worker->submits = false;
             }
         }
+        if (in_a_row > 0 && unlikely(eventcount_has_nappers(&pool->room)))
+            weir__eventcount_wake_another(&pool->room, load_rlx(&pool->ring.head));
         if (spins > 0) {
             spins--;
             cpu_relax(POLL_PAUSES);

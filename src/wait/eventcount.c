@@ -26,6 +26,10 @@
  * prepares that the notifier saw at N2. (Were S1 behind S2, a sleeper could take the new epoch for
  * its key, find nothing, sleep, and be passed over.)
  *
+ * Who naps sleeps on the same word and is counted apart: those notify it who look for nappers at
+ * N2. A wake that was meant for a sleeper may reach it; then it does W1, and owes what a woken one
+ * owes.
+ *
  * The epoch wraps after 2^32 wakes; a sleeper stopped between S1 and S4 for exactly so many would
  * sleep through one.
  */
@@ -39,6 +43,7 @@ void weir__eventcount_init(struct eventcount *ec)
     store_rlx(&ec->sleepers, 0);
     store_rlx(&ec->in_flight, UINT64_MAX); /* no epoch for a long time */
     store_rlx(&ec->in_vain, UINT64_MAX);
+    store_rlx(&ec->nappers, 0);
 }
 
 void weir__eventcount_destroy(struct eventcount *ec)
@@ -46,12 +51,25 @@ void weir__eventcount_destroy(struct eventcount *ec)
     weir__park_destroy(&ec->park);
 }
 
-int weir__eventcount_sleep(struct eventcount *ec, uint32_t key, int64_t deadline)
+static int sleep_on(struct eventcount *ec, uint32_t key, int64_t deadline)
 {
     int err = weir__park_wait(&ec->park, key, deadline); /* S4 */
     if (err == 0)
         add_seqcst(&ec->park.word, 1); /* W1 */
+    return err;
+}
+
+int weir__eventcount_sleep(struct eventcount *ec, uint32_t key, int64_t deadline)
+{
+    int err = sleep_on(ec, key, deadline);
     eventcount_cancel(ec);
+    return err;
+}
+
+int weir__eventcount_nap(struct eventcount *ec, uint32_t key, int64_t deadline)
+{
+    int err = sleep_on(ec, key, deadline);
+    eventcount_cancel_nap(ec);
     return err;
 }
 

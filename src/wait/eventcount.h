@@ -23,6 +23,7 @@ struct eventcount {
     atomic(uint64_t) sleepers;  /* {prepares ever, prepared or asleep now} */
     atomic(uint64_t) in_flight; /* {epoch, position} of the last wake that reached a sleeper */
     atomic(uint64_t) in_vain;   /* {epoch, prepares} of the last wake that reached nobody */
+    atomic(uint32_t) nappers;   /* prepared for a nap, or in one */
 };
 
 #define EVENTCOUNT_PREPARED (UINT64_C(1) << 32 | 1)
@@ -47,6 +48,27 @@ static inline void eventcount_cancel(struct eventcount *ec)
  * reached this thread, and it now owes a look; -ETIMEDOUT: the deadline has passed; or another
  * code. */
 int weir__eventcount_sleep(struct eventcount *ec, uint32_t key, int64_t deadline);
+
+/* The same for a nap: a sleep until a deadline that is near, of which eventcount_notify knows
+ * nothing. weir__eventcount_wake_all ends it, and weir__eventcount_wake_another may. */
+static inline uint32_t eventcount_prepare_nap(struct eventcount *ec)
+{
+    uint32_t key = load_rlx(&ec->park.word); /* S1; a wrong one costs a nap at most */
+    add_seqcst(&ec->nappers, 1);             /* S2 */
+    return key;
+}
+
+static inline void eventcount_cancel_nap(struct eventcount *ec)
+{
+    sub_rlx(&ec->nappers, 1); /* who counts it meanwhile makes a wake in vain */
+}
+
+int weir__eventcount_nap(struct eventcount *ec, uint32_t key, int64_t deadline);
+
+static inline bool eventcount_has_nappers(struct eventcount *ec)
+{
+    return load_seqcst(&ec->nappers) != 0;
+}
 
 static inline bool eventcount_has_sleepers(struct eventcount *ec)
 {

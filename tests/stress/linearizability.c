@@ -125,7 +125,8 @@ static void use_ring(struct part *p)
         uint64_t returned = now();
         record(p, push, push ? p->next_value : (uint8_t)(uintptr_t)item, err == 0, called, returned,
                false);
-        p->next_value += push && err == 0;
+        if (push && err == 0)
+            p->next_value++;
     }
 }
 
@@ -158,7 +159,8 @@ static void use_pool(struct part *p)
             err = weir_pool_try_submit(the.pool, start, arg);
         uint64_t returned = now();
         record(p, true, p->next_value, err == 0, called, returned, false);
-        p->next_value += err == 0;
+        if (err == 0)
+            p->next_value++;
     }
     for (size_t i = 0; i < EACH; i++)
         if (weir_task_state(&tasks[i]) != WEIR_IDLE && weir_task_wait(&tasks[i]) != 0)

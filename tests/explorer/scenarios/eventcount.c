@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/* eventcount.c - sleepers on an event count, by themselves: who finds the queue empty and sleeps is
+ * woken by who fills it, whatever else goes on.
+ */
+#include "scenario.h"
+
+#include "ring/index_ring.h"
+#include "wait/eventcount.h"
+
+enum { SOON = 1000 };
+
+struct bench {
+    struct eventcount ec;
+    struct ring ring;
+    ring_word words[2];
+};
+
+static struct bench *new_bench(void)
+{
+    struct bench *bench = make(sizeof *bench);
+    weir__eventcount_init(&bench->ec);
+    ring_init(&bench->ring, bench->words, 2, 0);
+    return bench;
+}
+
+static void end_bench(struct bench *bench)
+{
+    check((uint32_t)load_seqcst(&bench->ec.sleepers) == 0);
+    check(load_seqcst(&bench->ec.nappers) == 0);
+    check(ring_count(&bench->ring) == 0);
+    weir__eventcount_destroy(&bench->ec);
+    drop(bench);
+}
+
+static void give(struct bench *bench)
+{
+    uint64_t position;
+    check(ring_push(&bench->ring, 7, &position));
+    eventcount_notify(&bench->ec, position);
+}
+
+/* As a submitter does that waits for room: whoever was woken wakes the next. */
+static void take_or_sleep(struct bench *bench, bool woken)
+{
+    uint64_t position;
+    uint32_t item;
+    for (;;) {
+        uint32_t key = eventcount_prepare(&bench->ec);
+        if (ring_pop(&bench->ring, &position, &item))
+            break;
+        woken |= weir__eventcount_sleep(&bench->ec, key, WEIR_FOREVER) == 0;
+    }
+    eventcount_cancel(&bench->ec);
+    check(item == 7);
+    if (woken && (eventcount_has_sleepers(&bench->ec) || eventcount_has_nappers(&bench->ec)))
+        weir__eventcount_wake(&bench->ec, position);
+}
+
+static void take(void *arg)
+{
+    take_or_sleep(arg, false);
+}
+
+static void nap_and_take(void *arg)
+{
+    struct bench *bench = arg;
+    uint32_t key = eventcount_prepare_nap(&bench->ec);
+    take_or_sleep(bench, weir__eventcount_nap(&bench->ec, key, SOON) == 0);
+}
+
+static void two_sleepers_two_changes(void)
+{
+    struct bench *bench = new_bench();
+    explore_begin();
+    struct vthread *a = start(take, bench), *b = start(take, bench);
+    give(bench);
+    give(bench);
+    finish(a);
+    finish(b);
+    explore_end();
+    end_bench(bench);
+}
+
+/* A wake for the one who sleeps may reach the one who naps. */
+static void a_sleeper_and_one_who_naps(void)
+{
+    struct bench *bench = new_bench();
+    explore_begin();
+    instant(SOON);
+    struct vthread *a = start(nap_and_take, bench), *b = start(take, bench);
+    give(bench);
+    give(bench);
+    finish(a);
+    finish(b);
+    explore_end();
+    end_bench(bench);
+}
+
+/* Were the nap to have no end, who looks for nappers would still not miss one. */
+static void nap_until_there_is_something(void *arg)
+{
+    struct bench *bench = arg;
+    uint64_t position;
+    uint32_t item;
+    for (;;) {
+        uint32_t key = eventcount_prepare_nap(&bench->ec);
+        if (ring_pop(&bench->ring, &position, &item))
+            break;
+        (void)weir__eventcount_nap(&bench->ec, key, WEIR_FOREVER);
+    }
+    eventcount_cancel_nap(&bench->ec);
+}
+
+static void give_to_who_naps(struct bench *bench)
+{
+    uint64_t position;
+    check(ring_push(&bench->ring, 7, &position));
+    if (eventcount_has_nappers(&bench->ec))
+        weir__eventcount_wake_another(&bench->ec, position);
+}
+
+static void a_nap_without_end(void)
+{
+    struct bench *bench = new_bench();
+    explore_begin();
+    struct vthread *other = start(nap_until_there_is_something, bench);
+    give_to_who_naps(bench);
+    finish(other);
+    other = start(nap_until_there_is_something, bench);
+    give_to_who_naps(bench);
+    finish(other);
+    explore_end();
+    end_bench(bench);
+}
+
+const struct scenario eventcount_scenarios[] = {
+    {"event count: two sleepers, two changes", two_sleepers_two_changes, false},
+    {"event count: a sleeper and one who naps", a_sleeper_and_one_who_naps, false},
+    {"event count: a nap without end", a_nap_without_end, false},
+    {0},
+};
