@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* pool_flood.c - what handing over a task costs: one producer floods two workers with empty tasks,
- * from the first submit until all have run. */
+/* pool_flood.c - what handing over a task costs: producers flood two workers with empty tasks, from
+ * the first submit until all have run. One producer, with the cores that there are; then four that
+ * share one core with the workers, where a wake puts another thread in the place of its caller. */
+#include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
@@ -8,7 +11,14 @@
 #include "common.h"
 #include "pools.h"
 
-enum { TASKS = 2000000, ROUNDS = 11, WORKERS = 2, CAPACITY = 1024, MAX_THREADS = 8 };
+enum {
+    TASKS = 2000000,
+    ROUNDS = 11,
+    WORKERS = 2,
+    CAPACITY = 1024,
+    MAX_THREADS = 8,
+    MAX_PRODUCERS = 4
+};
 
 /* What one thread has run. A task is a few instructions on its own thread's tally, so that the
  * tasks do not contend where the pools do not. */
@@ -25,6 +35,14 @@ static size_t tasks;
 struct flood {
     const struct pool_kind *kind;
     void *pool;
+    unsigned producers;
+};
+
+struct producer {
+    const struct flood *flood;
+    uintptr_t first, last; /* the arguments of its tasks */
+    uint64_t errors;
+    pthread_t thread;
 };
 
 static int empty_task(weir_context *ctx, void *arg)
@@ -37,15 +55,34 @@ static int empty_task(weir_context *ctx, void *arg)
     return 0;
 }
 
+static void *produce(void *arg)
+{
+    struct producer *producer = arg;
+    const struct flood *flood = producer->flood;
+    for (uintptr_t i = producer->first; i <= producer->last; i++)
+        producer->errors += flood->kind->submit(flood->pool, empty_task, (void *)i) != 0;
+    return NULL;
+}
+
 static void round_of(void *arg, double ret_values[])
 {
     const struct flood *flood = arg;
+    struct producer producers[MAX_PRODUCERS] = {0};
     memset(tallies, 0, sizeof tallies);
-    uint64_t errors = 0;
     struct bench_usage before = bench_read_usage();
     int64_t start = bench_now();
-    for (uintptr_t i = 1; i <= tasks; i++)
-        errors += flood->kind->submit(flood->pool, empty_task, (void *)i) != 0;
+    for (unsigned i = 0; i < flood->producers; i++) {
+        struct producer *producer = &producers[i];
+        producer->flood = flood;
+        producer->first = tasks * i / flood->producers + 1;
+        producer->last = tasks * (i + 1) / flood->producers;
+        bench_require(pthread_create(&producer->thread, NULL, produce, producer) == 0, "no thread");
+    }
+    uint64_t errors = 0;
+    for (unsigned i = 0; i < flood->producers; i++) {
+        (void)pthread_join(producers[i].thread, NULL);
+        errors += producers[i].errors;
+    }
     errors += flood->kind->drain(flood->pool) != 0;
     int64_t elapsed = bench_now() - start;
     struct bench_usage after = bench_read_usage();
@@ -63,24 +100,22 @@ static void round_of(void *arg, double ret_values[])
     ret_values[2] = (double)(after.switches - before.switches) / (double)tasks;
 }
 
-int main(int argc, char **argv)
+static void compare(const char *title, unsigned producers, struct goal goal, struct goal limit)
 {
-    bench_begin(argc, argv);
-    tasks = bench_scaled(TASKS);
-    struct flood weir = {&weir_kind, weir_kind.open(WORKERS, CAPACITY)};
-    struct flood mutex = {&mutex_kind, mutex_kind.open(WORKERS, CAPACITY)};
+    struct flood weir = {&weir_kind, weir_kind.open(WORKERS, CAPACITY), producers};
+    struct flood mutex = {&mutex_kind, mutex_kind.open(WORKERS, CAPACITY), producers};
     bench_require(weir.pool != NULL && mutex.pool != NULL, "a pool could not be made");
 
     const struct contender contenders[] = {
         {.name = weir_kind.name,
          .round = round_of,
          .arg = &weir,
-         .goals = {{RATIO_AT_MOST, 0.4}, {VALUE_AT_MOST, 0.01}},
-         .limits = {{RATIO_AT_MOST, 0.8}, {VALUE_AT_MOST, 0.1}}},
+         .goals = {goal, {VALUE_AT_MOST, 0.01}},
+         .limits = {limit, {VALUE_AT_MOST, 0.1}}},
         {.name = mutex_kind.name, .round = round_of, .arg = &mutex},
     };
     bench_compare(&(struct comparison){
-        .title = "Flood of empty tasks, one producer, two workers, capacity 1024",
+        .title = title,
         .metrics = {"ns/task", "wakes/task", "switches/task"},
         .contenders = contenders,
         .n = 2,
@@ -89,5 +124,26 @@ int main(int argc, char **argv)
     });
     mutex_kind.close(mutex.pool);
     weir_kind.close(weir.pool);
+}
+
+/* The threads that are started from now on too. */
+static void stay_on_this_core(void)
+{
+    int core = sched_getcpu();
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(core < 0 ? 0 : (unsigned)core, &set);
+    bench_require(sched_setaffinity(0, sizeof set, &set) == 0, "the affinity cannot be set");
+}
+
+int main(int argc, char **argv)
+{
+    bench_begin(argc, argv);
+    tasks = bench_scaled(TASKS);
+    compare("Flood of empty tasks, one producer, two workers, capacity 1024", 1,
+            (struct goal){RATIO_AT_MOST, 0.4}, (struct goal){RATIO_AT_MOST, 0.8});
+    stay_on_this_core();
+    compare("Four producers and two workers on one core", MAX_PRODUCERS,
+            (struct goal){RATIO_AT_MOST, 1}, (struct goal){RATIO_AT_MOST, 2});
     return bench_end();
 }

@@ -41,7 +41,10 @@ enum pool_state { POOL_OPEN, POOL_CLOSED, POOL_CANCELLED, POOL_STOPPING, POOL_ST
 
 enum { ENDS = WEIR_ABANDONED - WEIR_DONE + 1 };
 
-enum { NAP_FROM = 32 }; /* the least capacity with which submitters nap */
+enum {
+    NAP_FROM = 32,    /* the least capacity with which submitters nap */
+    SHORT_GAP = 5000, /* ns; wakes that follow each other so soon cost more than the tasks */
+};
 
 /* A worker's own are written by that thread alone, the pool's by everybody else. */
 struct counters {
@@ -163,6 +166,10 @@ int weir__submit(weir_pool *pool, const struct job *job, enum submit_mode mode, 
                  int64_t deadline);
 /* Is this pool closed to the calling thread? 0 or -EPIPE. */
 int weir__refusal(weir_pool *pool);
+static inline void weir__give_way(void)
+{
+    weir__thread_yield();
+}
 /* Queues the task of a slot that is filled, and wakes a worker. False: full. */
 bool weir__push(weir_pool *pool, uint32_t index);
 /* Takes tickets off the head whose tasks have been taken, or are over. True: there was one. If not,

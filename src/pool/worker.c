@@ -6,6 +6,11 @@
  * parallel, and w queued tasks that wait for each other all start on w idle workers. It leaves when
  * the pool is STOPPING and the ring is empty.
  *
+ * With more workers than CPUs a wake tends to put the woken worker in the place of the one who
+ * submits, and a stream of tasks would be a wake and a park for each. So when wakes follow each
+ * other closely, a woken worker gives its core away before it parks again, and then looks once
+ * more: those who submit get on meanwhile.
+ *
  * Before it parks it pays what it owes: to a submitter that may sleep although there is room (it
  * naps, or the one that was woken first is held up), and to who waits for the pool to be quiet. The
  * latter reads this worker's counters after an atomic operation on work.sleepers, this worker
@@ -75,33 +80,55 @@ static bool more_queued(const weir_pool *pool)
     return ring_peek(&pool->ring, &position, &index);
 }
 
+/* What a worker does yet before it parks. */
+struct patience {
+    unsigned spins; /* only after a run of tasks: one that comes alone shall not be polled for */
+    bool yields;
+};
+
+/* Waits for a moment. False: it has, and may park. */
+static bool linger(struct patience *left)
+{
+    if (left->spins > 0) {
+        left->spins--;
+        cpu_relax(POLL_PAUSES);
+    } else if (left->yields) {
+        left->yields = false;
+    } else {
+        return false;
+    }
+    weir__give_way();
+    return true;
+}
+
 /* Parks until there may be work. True: this thread was woken and owes a wake to the next. */
-static bool park(struct weir__worker *worker, uint32_t key)
+static bool park(struct weir__worker *worker, uint32_t key, struct patience *ret)
 {
     weir_pool *pool = worker->pool;
     if (unlikely(weir__submitters_blocked(pool)))
         weir__eventcount_wake_another(&pool->room, load_rlx(&pool->ring.head));
     weir__wake_all(&pool->outside);
-    return weir__eventcount_sleep(&pool->work, key, WEIR_FOREVER) == 0;
+    bool woken = weir__eventcount_sleep(&pool->work, key, WEIR_FOREVER) == 0;
+    ret->spins = 0;
+    ret->yields = pool->spins == 0 && eventcount_wake_gap(&pool->work) < SHORT_GAP;
+    return woken;
 }
 
 static void serve(struct weir__worker *worker)
 {
     weir_pool *pool = worker->pool;
     struct job job;
+    struct patience patience = {0, false};
     bool woken = false;
-    unsigned spins =
-        0; /* only after a run of tasks: a task that comes alone shall not be polled for */
     for (;;) {
         unsigned in_a_row = 0;
         while (next(worker, &job)) {
             if (woken) {
                 woken = false;
-                spins = 0;
                 if (more_queued(pool))
                     eventcount_notify(&pool->work, load_rlx(&pool->ring.tail));
             } else {
-                spins = pool->spins;
+                patience.spins = pool->spins;
             }
             weir__run(pool, &job, 0);
             if (++in_a_row % LEAD == 0) {
@@ -112,12 +139,8 @@ static void serve(struct weir__worker *worker)
         }
         if (in_a_row > 0 && unlikely(eventcount_has_nappers(&pool->room)))
             weir__eventcount_wake_another(&pool->room, load_rlx(&pool->ring.head));
-        if (spins > 0) {
-            spins--;
-            cpu_relax(POLL_PAUSES);
-            weir__thread_yield();
+        if (linger(&patience))
             continue;
-        }
         uint32_t key = eventcount_prepare(&pool->work);
         if (more_queued(pool)) {
             eventcount_cancel(&pool->work);
@@ -127,7 +150,7 @@ static void serve(struct weir__worker *worker)
             eventcount_cancel(&pool->work);
             return;
         }
-        woken = park(worker, key);
+        woken = park(worker, key, &patience);
     }
 }
 

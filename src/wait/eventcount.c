@@ -35,6 +35,8 @@
  */
 #include "wait/eventcount.h"
 
+#include "weir/clock.h"
+
 enum { RELY = 8 };
 
 void weir__eventcount_init(struct eventcount *ec)
@@ -44,6 +46,8 @@ void weir__eventcount_init(struct eventcount *ec)
     store_rlx(&ec->in_flight, UINT64_MAX); /* no epoch for a long time */
     store_rlx(&ec->in_vain, UINT64_MAX);
     store_rlx(&ec->nappers, 0);
+    store_rlx(&ec->last_wake, 0);
+    store_rlx(&ec->wake_gap, WEIR_FOREVER);
 }
 
 void weir__eventcount_destroy(struct eventcount *ec)
@@ -77,7 +81,10 @@ void weir__eventcount_wake_another(struct eventcount *ec, uint64_t position)
 {
     uint64_t prepares = load_seqcst(&ec->sleepers) >> 32;
     uint32_t epoch = add_seqcst(&ec->park.word, 1) + 1; /* N3 */
-    unsigned reached = weir__park_wake(&ec->park, 1);   /* N4 */
+    int64_t now = weir_now();
+    store_rlx(&ec->wake_gap, now - load_rlx(&ec->last_wake)); /* a hint */
+    store_rlx(&ec->last_wake, now);
+    unsigned reached = weir__park_wake(&ec->park, 1); /* N4 */
     if (reached != 0)
         store_rlx(&ec->in_flight, (uint64_t)epoch << 32 | (uint32_t)position); /* void if late */
     else

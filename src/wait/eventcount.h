@@ -24,6 +24,8 @@ struct eventcount {
     atomic(uint64_t) in_flight; /* {epoch, position} of the last wake that reached a sleeper */
     atomic(uint64_t) in_vain;   /* {epoch, prepares} of the last wake that reached nobody */
     atomic(uint32_t) nappers;   /* prepared for a nap, or in one */
+    atomic(int64_t) last_wake;  /* when it was; hints, as the next one */
+    atomic(int64_t) wake_gap;   /* from the one before to that */
 };
 
 #define EVENTCOUNT_PREPARED (UINT64_C(1) << 32 | 1)
@@ -83,6 +85,12 @@ static inline void eventcount_notify(struct eventcount *ec, uint64_t position)
 {
     if (unlikely(eventcount_has_sleepers(ec)))
         weir__eventcount_wake(ec, position);
+}
+
+/* How long after the wake before it the last one came, in ns. */
+static inline int64_t eventcount_wake_gap(struct eventcount *ec)
+{
+    return load_rlx(&ec->wake_gap);
 }
 
 /* Wakes one sleeper even if a wake is in flight; and all of them. */
