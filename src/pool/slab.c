@@ -24,10 +24,7 @@
 #include "os/alloc.h"
 #include "os/thread.h"
 
-enum {
-    AHEAD = 3,  /* slots fetched before they are taken */
-    SPARE = 64, /* magazines for threads in the middle of an exchange */
-};
+enum { SPARE = 64 }; /* magazines for threads in the middle of an exchange */
 
 static void make_slot(struct slab *slab, uint32_t index)
 {
@@ -45,7 +42,7 @@ int weir__slab_init(struct slab *slab, uint32_t capacity, uint32_t workers, uint
 {
     uint32_t count = capacity + workers * ROUNDS + MARGIN, all = count + more;
     uint32_t magazines = magazines_for(all, workers);
-    weir_assert(magazines < 1U << 22); /* a stripe's word has room for its number */
+    weir_assert(magazines < 1U << MAGAZINE_BITS); /* a stripe's word has room for its number */
     slab->slots = weir__alloc_untouched(all, sizeof *slab->slots);
     slab->links = weir__alloc_untouched(all, sizeof *slab->links);
     slab->magazines = weir__alloc_untouched(magazines, sizeof *slab->magazines);
@@ -158,7 +155,9 @@ static bool load_stripe(struct slab *slab, struct stripe *stripe)
     if (full == LINK_NONE)
         return false;
     uint64_t tag = (word & ~(STRIPE_TAG - 1)) + STRIPE_TAG;
-    if (!cas_acqrel(&stripe->word, &word, tag | (uint64_t)full << 5 | ROUNDS)) /* R19 */
+    for (int rounds = ROUNDS; rounds > 0 && rounds > ROUNDS - AHEAD; rounds--)
+        fetch_slot(slab, full, (uint32_t)rounds);
+    if (!cas_acqrel(&stripe->word, &word, tag | (uint64_t)full << ROUNDS_BITS | ROUNDS)) /* R19 */
         stack_push(&slab->full, slab->magazine_links, full);
     else if (old.magazine != LINK_NONE)
         stack_push(&slab->empty, slab->magazine_links, old.magazine);

@@ -60,13 +60,14 @@ struct slot {
 };
 
 enum {
-    ROUNDS = 16,   /* free slots in a full magazine */
+    ROUNDS = 64,   /* free slots in a full magazine */
     STRIPES = 8,   /* places where threads outside take free slots, by thread */
-    MARGIN = 1024, /* slots for threads that are inside a submit or a pop */
+    MARGIN = 2048, /* slots for threads that are inside a submit or a pop */
+    AHEAD = 4,     /* slots fetched before they are taken, out of the slab or out of the queue */
 };
 
 /* Free slots change hands by the magazine (J. Bonwick and J. Adams, "Magazines and Vmem", 2001):
- * their numbers in one line of memory, so that neither side waits for a line for each of them. A
+ * their numbers side by side in memory, so that neither side waits for a line for each of them. A
  * magazine, full or empty, belongs to who popped it from its stack, a worker's until it is
  * exchanged; one that is in a stripe, to the stripe. */
 struct magazine {
@@ -81,15 +82,17 @@ struct loaded {
 
 /* Of the threads outside that hash to it. */
 struct stripe {
-    _Alignas(CACHE_LINE) atomic(uint64_t) word; /* {tag:37, magazine:22, rounds:5} */
+    _Alignas(CACHE_LINE) atomic(uint64_t) word; /* {tag:37, magazine, rounds} */
     index_stack loose;                          /* slots that came back one by one */
 };
 
-#define STRIPE_TAG (UINT64_C(1) << 27)
+enum { MAGAZINE_BITS = 20, ROUNDS_BITS = 7 };
+#define STRIPE_TAG (UINT64_C(1) << (MAGAZINE_BITS + ROUNDS_BITS))
 
 static inline struct loaded stripe_loaded(uint64_t word)
 {
-    return (struct loaded){(uint32_t)(word >> 5) & ((1U << 22) - 1), (uint32_t)word & 31};
+    return (struct loaded){(uint32_t)(word >> ROUNDS_BITS) & ((1U << MAGAZINE_BITS) - 1),
+                           (uint32_t)word & ((1U << ROUNDS_BITS) - 1)};
 }
 
 /* Free slots are in a full magazine, in a stripe, or in the magazine of a worker. Everybody finds
@@ -162,8 +165,8 @@ static inline bool claim_taken(uint64_t claim)
     return (claim & CLAIM_TAKEN) != 0;
 }
 
-/* The slot of the next task in the queue, if there is one: its line is on its way while this task
- * runs. The index may be of another task by now; any slot will do. */
+/* The slot of a task further back in the queue, if there is one: its line is on its way while those
+ * before it run. The index may be of another task by now; any slot will do. */
 static inline void slab_prefetch(const struct slab *slab, const struct ring *ring,
                                  uint64_t position)
 {

@@ -60,7 +60,7 @@ static bool next(struct weir__worker *worker, struct job *ret)
     uint32_t index;
     while (ring_pop_from(&pool->ring, &worker->head, &position, &index)) {
         eventcount_notify(&pool->room, position);
-        slab_prefetch(&pool->slab, &pool->ring, position + 1);
+        slab_prefetch(&pool->slab, &pool->ring, position + AHEAD);
         if (likely(weir__redeem(pool, index, ret)))
             return true;
     }

@@ -8,7 +8,7 @@
 #include "pool/pool.h"
 
 /* See small/pool/meson.build. */
-_Static_assert(ROUNDS == 2 && MARGIN == 4,
+_Static_assert(ROUNDS == 2 && MARGIN == 4 && AHEAD == 1 && NAP_FROM == 2,
                "the slab is made small when it is built for the explorer");
 
 struct starter {
