@@ -14,6 +14,7 @@ struct self {
     struct weir__frame *frame;   /* the innermost task that runs on this thread, or NULL */
     struct weir__worker *worker; /* the worker that this thread is, or NULL */
     uint64_t random;             /* state of a generator of random numbers; 0: not yet seeded */
+    unsigned stripes_left;       /* stripes of free slots that it shared, see pool/slab.c */
 };
 
 /* initial-exec: an access costs one instruction and never allocates, even if weir was loaded late.

@@ -112,10 +112,12 @@ bool weir__slab_unload(struct slab *slab, struct loaded *own)
 
 /* Threads outside. */
 
+/* Who loses a CAS there moves on to the next one: so threads come to have stripes of their own. */
 static struct stripe *my_stripe(struct slab *slab)
 {
-    uint64_t hash = (uint64_t)(uintptr_t)this_thread() * UINT64_C(0x9E3779B97F4A7C15);
-    return &slab->stripes[(hash >> 32) % STRIPES];
+    struct self *self = this_thread();
+    uint64_t hash = (uint64_t)(uintptr_t)self * UINT64_C(0x9E3779B97F4A7C15);
+    return &slab->stripes[((hash >> 32) + self->stripes_left) % STRIPES];
 }
 
 /* Fetches the slot that will be taken when `rounds` are left: a submit's CAS waits for what was
@@ -141,6 +143,8 @@ static inline uint32_t take_from(struct slab *slab, struct stripe *stripe)
                 fetch_slot(slab, loaded.magazine, loaded.rounds - AHEAD);
             return link;
         }
+        if (stripe == my_stripe(slab))
+            this_thread()->stripes_left++;
     }
 }
 

@@ -61,7 +61,7 @@ struct slot {
 
 enum {
     ROUNDS = 64,   /* free slots in a full magazine */
-    STRIPES = 8,   /* places where threads outside take free slots, by thread */
+    STRIPES = 8,   /* places where threads outside take free slots */
     MARGIN = 2048, /* slots for threads that are inside a submit or a pop */
     AHEAD = 4,     /* slots fetched before they are taken, out of the slab or out of the queue */
 };
@@ -80,7 +80,7 @@ struct loaded {
     uint32_t rounds;
 };
 
-/* Of the threads outside that hash to it. */
+/* Of the threads outside that have come to it. */
 struct stripe {
     _Alignas(CACHE_LINE) atomic(uint64_t) word; /* {tag:37, magazine, rounds} */
     index_stack loose;                          /* slots that came back one by one */

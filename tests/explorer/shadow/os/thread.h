@@ -13,6 +13,7 @@ struct self {
     struct weir__frame *frame;
     struct weir__worker *worker;
     uint64_t random;
+    unsigned stripes_left;
 };
 
 struct self *virtual_self(void);
