@@ -69,10 +69,10 @@ static bool retract(weir_pool *pool, uint64_t position, struct slot *slot, uint6
     return true;
 }
 
-static inline bool push(weir_pool *pool, uint32_t index, uint64_t *ret_position)
+static inline bool push(weir_pool *pool, uint32_t index, uint64_t *ret_position, void (*lost)(void))
 {
     uint64_t position;
-    if (unlikely(!ring_push(&pool->ring, index, &position))) {
+    if (unlikely(!ring_push_or(&pool->ring, index, &position, lost))) {
         /* Full beside an idle worker: whoever was to wake it is held up. */
         if (unlikely(eventcount_has_sleepers(&pool->work)))
             weir__eventcount_wake_another(&pool->work, load_rlx(&pool->ring.tail));
@@ -89,11 +89,11 @@ static inline bool push(weir_pool *pool, uint32_t index, uint64_t *ret_position)
 bool weir__push(weir_pool *pool, uint32_t index)
 {
     uint64_t position;
-    return push(pool, index, &position);
+    return push(pool, index, &position, ring_back_off);
 }
 
 /* One try to queue a task: 0, -EAGAIN (full) or -EPIPE. */
-static int enqueue(weir_pool *pool, const struct job *job)
+static int enqueue(weir_pool *pool, const struct job *job, enum submit_mode mode)
 {
     struct loaded *own = own_slots(pool);
     if (own != NULL)
@@ -109,8 +109,11 @@ static int enqueue(weir_pool *pool, const struct job *job)
     uint64_t claim = slot_fill(slot, job);
     if (task != NULL)
         weir__task_queued(task, claim);
+    /* The winner of a lost push is likely to push more, and goes undisturbed if this thread makes
+     * room for another one, a worker perhaps. try_ stays no longer than it must. */
+    void (*lost)(void) = mode == SUBMIT_TRY ? ring_back_off : weir__give_way;
     uint64_t position;
-    if (unlikely(!push(pool, link - 1, &position))) {
+    if (unlikely(!push(pool, link - 1, &position, lost))) {
         bool ours = slot_claim(slot, claim);
         slab_give(&pool->slab, own, link);
         if (ours) {
@@ -232,7 +235,7 @@ static int wait_for_room(weir_pool *pool, const struct job *job, weir_context *c
     int err;
     for (unsigned i = 0; i < YIELDS; i++) {
         weir__thread_yield();
-        if ((err = enqueue(pool, job)) != -EAGAIN)
+        if ((err = enqueue(pool, job, SUBMIT_POLICY)) != -EAGAIN)
             return err;
     }
     /* Besides the caller's context, that of the group or the pool may end the wait. */
@@ -254,7 +257,8 @@ static int wait_for_room(weir_pool *pool, const struct job *job, weir_context *c
             napping ? eventcount_prepare_nap(&pool->room) : eventcount_prepare(&pool->room);
         int64_t until;
         if ((err = weir__refusal(pool)) != 0 || (err = weir_context_err(ctx)) != 0 ||
-            (err = weir_context_err(of_group)) != 0 || (err = enqueue(pool, job)) != -EAGAIN)
+            (err = weir_context_err(of_group)) != 0 ||
+            (err = enqueue(pool, job, SUBMIT_POLICY)) != -EAGAIN)
             break;
         bool again = weir__clear_head(pool, passed, &until);
         if (watching && waiter_woken(&watch)) {
@@ -293,7 +297,7 @@ int weir__submit(weir_pool *pool, const struct job *job, enum submit_mode mode, 
     int err = weir__refusal(pool);
     while (err == 0) {
         int64_t until;
-        err = enqueue(pool, job);
+        err = enqueue(pool, job, mode);
         if (likely(err != -EAGAIN))
             break;
         if (weir__clear_head(pool, INT64_MIN, &until)) {

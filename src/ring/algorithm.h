@@ -106,8 +106,10 @@ static inline uint64_t ring_skip(const struct ring *ring, uint64_t from, int64_t
     return ring_skip_far(ring, from, ahead, bias);
 }
 
-/* Pushes `item`; writes its position. False: exactly `capacity` items are queued. */
-static inline bool ring_push(struct ring *ring, ring_item item, uint64_t *ret_position)
+/* Pushes `item`; writes its position. False: exactly `capacity` items are queued. Calls `lost` each
+ * time that another push was quicker. */
+static inline bool ring_push_or(struct ring *ring, ring_item item, uint64_t *ret_position,
+                                void (*lost)(void))
 {
     uint64_t t = load_acq(&ring->tail); /* A1 */
     for (;;) {
@@ -124,13 +126,23 @@ static inline bool ring_push(struct ring *ring, ring_item item, uint64_t *ret_po
                 *ret_position = t;
                 return true;
             }
-            cpu_relax(RING_BACKOFF);
+            lost();
         } else if (ahead < 0) {
             return false;
         } else {
             t = ring_skip(ring, t, ahead, 0);
         }
     }
+}
+
+static inline void ring_back_off(void)
+{
+    cpu_relax(RING_BACKOFF);
+}
+
+static inline bool ring_push(struct ring *ring, ring_item item, uint64_t *ret_position)
+{
+    return ring_push_or(ring, item, ret_position, ring_back_off);
 }
 
 /* The first position, from `h` on, that is not consumed; true if it holds an item, which is written
