@@ -71,10 +71,10 @@ struct weir__worker {
 struct weir__frame {
     struct weir__frame *below;
     weir_pool *pool;
-    struct job job;
-    unsigned in_place;    /* runs in place within each other, this one included */
-    bool returned;        /* fn came back; if not, its thread is dying */
-    weir_context context; /* the one that the task sees */
+    const struct job *job; /* who runs it keeps it meanwhile */
+    unsigned in_place;     /* runs in place within each other, this one included */
+    bool returned;         /* fn came back; if not, its thread is dying */
+    weir_context context;  /* the one that the task sees */
 };
 
 struct weir_pool {

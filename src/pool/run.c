@@ -39,7 +39,7 @@ bool weir__inside_owner(owner o)
 {
     for (const struct weir__frame *frame = this_thread()->frame; frame != NULL;
          frame = frame->below)
-        if (frame->job.owner == o)
+        if (frame->job->owner == o)
             return true;
     return false;
 }
@@ -150,7 +150,7 @@ static void leave(struct weir__frame *frame, int status)
 {
     this_thread()->frame = frame->below;
     weir__context_end(&frame->context);
-    const struct job *job = &frame->job;
+    const struct job *job = frame->job;
     if ((job->owner & OWNER_KIND) == OWNER_TASK &&
         unlikely(weir__task_repeats(owner_object(job->owner), status))) {
         repeat(frame->pool, job, status);
@@ -176,7 +176,7 @@ static void leave_if_dying(struct weir__frame *frame)
 
 static void begin_context(struct weir__frame *frame)
 {
-    const struct job *job = &frame->job;
+    const struct job *job = frame->job;
     atomic(uint32_t) *flag = NULL;
     int64_t deadline = WEIR_FOREVER;
     if ((job->owner & OWNER_KIND) == OWNER_TASK) {
@@ -199,7 +199,7 @@ void weir__run(weir_pool *pool, const struct job *job, unsigned in_place)
     struct weir__frame frame ON_LEAVE(leave_if_dying);
     frame.below = self->frame;
     frame.pool = pool;
-    frame.job = *job;
+    frame.job = job;
     frame.in_place = in_place;
     frame.returned = true;
     /* Its own flag does not count here: who raised it was told that the task has started. */
@@ -215,7 +215,7 @@ void weir__run(weir_pool *pool, const struct job *job, unsigned in_place)
     begin_context(&frame);
     frame.returned = false;
     self->frame = &frame;
-    int status = frame.job.fn(&frame.context, frame.job.arg);
+    int status = job->fn(&frame.context, job->arg);
     frame.returned = true;
     check_fork(pool);
     leave(&frame, status);
