@@ -14,7 +14,8 @@
  *
  * A full pool. First the head is cleared of tasks that are over. Then: try_ fails; a thread that
  * runs a task of this pool runs the new one in place, because waiting for room could be waiting for
- * itself; else the policy decides.
+ * itself; else the policy decides. A worker that submits looks for room before it takes a slot,
+ * since it often ends up here: with tasks that make tasks the queue is full most of the time.
  *
  * Blocking. A submitter first gives its core away, then naps on pool->room, once, unless the queue
  * is short: a wake for each place would cost the workers more than they gain, and a nap ends with
@@ -69,13 +70,18 @@ static bool retract(weir_pool *pool, uint64_t position, struct slot *slot, uint6
     return true;
 }
 
+/* The queue is full. If a worker is idle beside it, whoever was to wake it is held up. */
+static void found_full(weir_pool *pool)
+{
+    if (unlikely(eventcount_has_sleepers(&pool->work)))
+        weir__eventcount_wake_another(&pool->work, load_rlx(&pool->ring.tail));
+}
+
 static inline bool push(weir_pool *pool, uint32_t index, uint64_t *ret_position, void (*lost)(void))
 {
     uint64_t position;
     if (unlikely(!ring_push_or(&pool->ring, index, &position, lost))) {
-        /* Full beside an idle worker: whoever was to wake it is held up. */
-        if (unlikely(eventcount_has_sleepers(&pool->work)))
-            weir__eventcount_wake_another(&pool->work, load_rlx(&pool->ring.tail));
+        found_full(pool);
         return false;
     }
     eventcount_notify(&pool->work, position);
@@ -96,8 +102,13 @@ bool weir__push(weir_pool *pool, uint32_t index)
 static int enqueue(weir_pool *pool, const struct job *job, enum submit_mode mode)
 {
     struct loaded *own = own_slots(pool);
-    if (own != NULL)
+    if (own != NULL) {
         container_of(own, struct weir__worker, free_slots)->submits = true;
+        if (ring_full(&pool->ring)) {
+            found_full(pool);
+            return -EAGAIN;
+        }
+    }
     uint32_t link;
     while (unlikely((link = slab_take(&pool->slab, own)) == LINK_NONE)) {
         if (ring_full(&pool->ring))

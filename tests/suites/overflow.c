@@ -560,6 +560,45 @@ START_TEST(a_full_pool_is_cleared_of_tasks_that_have_expired)
 }
 END_TEST
 
+/* On the pool's one worker: fills the queue with tasks that are cancelled, and submits one more. */
+struct refill {
+    weir_pool *pool;
+    struct witness witness;
+    int runs_at_return; /* of the witness */
+};
+
+static int submit_behind_cancelled_tasks(weir_context *ctx, void *arg)
+{
+    (void)ctx;
+    struct refill *refill = arg;
+    struct end ends[PLACES] = {{.told = 0}};
+    weir_task tasks[PLACES] = {WEIR_TASK_INIT};
+    int err = 0;
+    for (int i = 0; err == 0 && i < PLACES; i++)
+        err = weir_pool_submit_task(refill->pool, &tasks[i], never_called, &ends[i], NULL);
+    for (int i = 0; err == 0 && i < PLACES; i++)
+        err = weir_task_cancel(&tasks[i]);
+    if (err == 0)
+        err = weir_pool_submit(refill->pool, note_thread, &refill->witness);
+    refill->runs_at_return = refill->witness.runs;
+    return err;
+}
+
+START_TEST(a_task_clears_the_head_before_it_runs_one_in_place)
+{
+    struct refill refill = {.witness = {.result = 0}};
+    weir_task task = WEIR_TASK_INIT;
+    refill.pool = new_overflow_pool(1, PLACES, policies[_i], NULL);
+    ck_assert_int_eq(
+        weir_pool_submit_task(refill.pool, &task, submit_behind_cancelled_tasks, &refill, NULL), 0);
+    ck_assert_int_eq(weir_task_wait(&task), 0);
+    ck_assert_int_eq(weir_pool_drain(refill.pool), 0);
+    ck_assert_int_eq(refill.runs_at_return, 0);
+    ck_assert_int_eq(refill.witness.runs, 1);
+    finish_pool(refill.pool);
+}
+END_TEST
+
 START_TEST(drop_oldest_evicts_nobody_while_the_head_can_be_cleared)
 {
     gate hold = GATE_INIT;
@@ -610,5 +649,6 @@ Suite *weir_suite(void)
     tcase_add_loop_test(head, a_full_pool_is_cleared_of_tasks_whose_context_is_cancelled, 0,
                         POLICIES);
     tcase_add_loop_test(head, a_full_pool_is_cleared_of_tasks_that_have_expired, 0, POLICIES);
+    tcase_add_loop_test(head, a_task_clears_the_head_before_it_runs_one_in_place, 0, POLICIES);
     return suite;
 }
