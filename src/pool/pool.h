@@ -41,10 +41,7 @@ enum pool_state { POOL_OPEN, POOL_CLOSED, POOL_CANCELLED, POOL_STOPPING, POOL_ST
 
 enum { ENDS = WEIR_ABANDONED - WEIR_DONE + 1 };
 
-enum {
-    NAP_FROM = 32,    /* the least capacity with which submitters nap */
-    SHORT_GAP = 5000, /* ns; wakes that follow each other so soon cost more than the tasks */
-};
+enum { NAP_FROM = 32 }; /* the least capacity with which submitters nap */
 
 /* A worker's own are written by that thread alone, the pool's by everybody else. */
 struct counters {
@@ -166,6 +163,8 @@ int weir__submit(weir_pool *pool, const struct job *job, enum submit_mode mode, 
                  int64_t deadline);
 /* Is this pool closed to the calling thread? 0 or -EPIPE. */
 int weir__refusal(weir_pool *pool);
+/* Lets another thread have this core, if there is one that wants it. Only a kindness: nothing waits
+ * for it, and it may do nothing. */
 static inline void weir__give_way(void)
 {
     weir__thread_yield();

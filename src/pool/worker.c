@@ -38,6 +38,9 @@ enum { POLL_PAUSES = 256 };
  * SHORT queue would be full by then. */
 enum { LEAD = 32, LEAD_PAUSES = 128, SHORT = 8 * LEAD };
 
+/* Wakes that follow each other so soon (ns) cost more than the tasks they are for. */
+enum { SHORT_GAP = 5000 };
+
 bool weir__redeem(weir_pool *pool, uint32_t index, struct job *ret)
 {
     struct slot *slot = &pool->slab.slots[index];

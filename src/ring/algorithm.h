@@ -45,6 +45,11 @@
 /* After a lost CAS somebody else is at the same word: let its line settle. */
 enum { RING_BACKOFF = 16 };
 
+static inline void ring_back_off(void)
+{
+    cpu_relax(RING_BACKOFF);
+}
+
 /* How often ring_pop_from stores `head`. */
 enum { RING_TELL = 8 };
 
@@ -135,11 +140,6 @@ static inline bool ring_push_or(struct ring *ring, ring_item item, uint64_t *ret
     }
 }
 
-static inline void ring_back_off(void)
-{
-    cpu_relax(RING_BACKOFF);
-}
-
 static inline bool ring_push(struct ring *ring, ring_item item, uint64_t *ret_position)
 {
     return ring_push_or(ring, item, ret_position, ring_back_off);
@@ -185,7 +185,7 @@ static inline bool ring_pop(struct ring *ring, uint64_t *ret_position, ring_item
     while (likely(ring_peek(ring, ret_position, ret_item))) {
         if (likely(ring_take(ring, *ret_position, *ret_item)))
             return true;
-        cpu_relax(RING_BACKOFF);
+        ring_back_off();
     }
     return false;
 }
@@ -204,7 +204,7 @@ static inline bool ring_pop_from(struct ring *ring, uint64_t *hint, uint64_t *re
                 store_rel(&ring->head, h + 1); /* R1 */
             return true;
         }
-        cpu_relax(RING_BACKOFF);
+        ring_back_off();
     }
     return false;
 }

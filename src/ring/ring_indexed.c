@@ -30,7 +30,7 @@ static inline bool put(weir_ring *ring, void *item)
     while ((link = stack_pop(&ring->free, ring->links)) == LINK_NONE) {
         if (ring_full(&ring->core))
             return false;
-        cpu_relax(RING_BACKOFF);
+        ring_back_off();
     }
     ring->items[link - 1] = item;
     uint64_t position;

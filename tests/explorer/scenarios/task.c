@@ -334,6 +334,7 @@ static void look_by_try_wait(void)
 struct gated {
     struct work *work;
     weir_waitgroup gate;
+    bool accepted;
 };
 
 static int submit_to_own_pool(weir_context *ctx, void *arg)
@@ -345,6 +346,7 @@ static int submit_to_own_pool(weir_context *ctx, void *arg)
     err = weir_pool_try_submit_task(work->pool, work->task, run, work,
                                     WEIR_TASK_OPTIONS(.on_done = told));
     check(err == 0 || err == -EAGAIN);
+    gated->accepted = err == 0;
     return 0;
 }
 
@@ -366,6 +368,7 @@ static void cancel_against_a_refusal_on_a_worker(void)
     err = weir_pool_drain(work->pool);
     check(err == 0);
     explore_end();
+    check(work->ends == (gated->accepted ? 1U : 0U));
     check(work->runs + (unsigned)work->cancelled == work->ends + (filled == 0 ? 1U : 0U));
     drop(work->task);
     drop(gated);
