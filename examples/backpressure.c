@@ -36,7 +36,8 @@ static void dropped(weir_task_fn *fn, void *arg, weir_state why, void *user)
     (void)fn;
     (void)arg;
     (void)user;
-    printf("  the oldest task is dropped%s\n", why == WEIR_ABANDONED ? "" : ", but not for room");
+    printf("  the oldest task is dropped%s\n",
+           why == WEIR_TASK_DROPPED ? "" : ", but not for room");
 }
 
 /* Makes a pool and fills it. On failure there is none. */
@@ -69,7 +70,7 @@ static int finish(struct trial *trial)
     weir_pool_counts counts;
     weir_pool_read_counts(trial->pool, &counts);
     printf("  accepted %d, refused %d, done %d, dropped %d; queued at most: %d\n",
-           (int)counts.submitted, (int)counts.rejected, (int)counts.done, (int)counts.abandoned,
+           (int)counts.submitted, (int)counts.rejected, (int)counts.done, (int)counts.dropped,
            (int)counts.peak_queued);
     weir_pool_free(trial->pool);
     return err;

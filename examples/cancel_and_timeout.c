@@ -11,7 +11,7 @@
 static const char *state_name(weir_state state)
 {
     static const char *const names[] = {"IDLE",   "QUEUED",    "RUNNING", "DONE",
-                                        "FAILED", "CANCELLED", "EXPIRED", "ABANDONED"};
+                                        "FAILED", "CANCELLED", "EXPIRED", "DROPPED"};
     return names[state];
 }
 

@@ -34,7 +34,7 @@ static int ask_all(weir_pool *pool, struct replica replicas[REPLICAS], weir_task
             all[i] = &tasks[i];
     }
     if (err == 0)
-        first = weir_wait_any_until(all, REPLICAS, NULL, weir_after(WEIR_S(60)));
+        first = weir_task_wait_any_until(all, REPLICAS, NULL, weir_after(WEIR_S(60)));
     for (int i = 0; i < REPLICAS; i++) /* they live on the caller's stack: none may be left */
         if (all[i] != NULL && weir_task_cancel(all[i]) != 0 && weir_task_wait(all[i]) != 0)
             return -EINVAL;

@@ -52,7 +52,7 @@ static int show(weir_pool *pool, const char *what, int64_t timeout, int say, int
             err = -errno;
         if (cancel) {
             /* Once it runs; before, it would never start. */
-            while (weir_task_state(&task) == WEIR_QUEUED)
+            while (weir_task_state(&task) == WEIR_TASK_QUEUED)
                 (void)!weir_sleep_until(NULL, weir_after(WEIR_MS(1)));
             (void)weir_task_cancel(&task);
         }

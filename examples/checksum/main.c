@@ -215,7 +215,7 @@ static int write_stats(const struct run *run, const char *path)
         {"tasks_failed", counts->failed},
         {"tasks_cancelled", counts->cancelled},
         {"tasks_expired", counts->expired},
-        {"tasks_abandoned", counts->abandoned},
+        {"tasks_dropped", counts->dropped},
         {"tasks_peak_queued", counts->peak_queued},
     };
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)

@@ -401,7 +401,7 @@ the_pool_counts_every_file() {
     run 1 -j 3 --stats stats f* missing
     bytes=$(cat f* | wc -c)
     for line in files=500 failed=1 undone=0 "bytes=$bytes" workers=3 tasks_submitted=501 \
-        tasks_done=501 tasks_failed=0 tasks_cancelled=0 tasks_expired=0 tasks_abandoned=0; do
+        tasks_done=501 tasks_failed=0 tasks_cancelled=0 tasks_expired=0 tasks_dropped=0; do
         grep -qx "$line" stats || { cat stats; fail "not in the counts: $line"; }
     done
     peak=$(sed -n 's/^tasks_peak_queued=//p' stats)

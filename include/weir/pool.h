@@ -8,7 +8,7 @@
  *     weir_pool_free(pool);
  *
  * A task that a submit accepted (returned 0) ends exactly once: DONE or FAILED after it ran,
- * CANCELLED, EXPIRED or ABANDONED if it never starts. If submit returns an error, weir never
+ * CANCELLED, EXPIRED or DROPPED if it never starts. If submit returns an error, weir never
  * touches `fn` or `arg`. Tasks start in the order in which their submits took effect.
  *
  * `capacity` counts accepted tasks that have not started. A task that ended while queued, or that a
@@ -50,18 +50,18 @@ typedef enum weir_overflow {
     WEIR_OVERFLOW_BLOCK,       /* wait for room */
     WEIR_OVERFLOW_REJECT,      /* return -EAGAIN */
     WEIR_OVERFLOW_CALLER_RUNS, /* run the task on the submitting thread */
-    WEIR_OVERFLOW_DROP_OLDEST  /* end the oldest queued task as ABANDONED and take its place */
+    WEIR_OVERFLOW_DROP_OLDEST  /* end the oldest queued task as DROPPED and take its place */
 } weir_overflow;
 
 typedef enum weir_state {
-    WEIR_IDLE,   /* never submitted */
-    WEIR_QUEUED, /* accepted and not running, also before its time (timer.h) */
-    WEIR_RUNNING,
-    WEIR_DONE,      /* returned 0 */
-    WEIR_FAILED,    /* returned something else, or ended its thread */
-    WEIR_CANCELLED, /* never started: it, its context or the pool was cancelled */
-    WEIR_EXPIRED,   /* never started: `start_by` or its context's deadline passed */
-    WEIR_ABANDONED  /* never started: DROP_OLDEST took its place */
+    WEIR_TASK_IDLE,   /* never submitted */
+    WEIR_TASK_QUEUED, /* accepted and not running, also before its time (timer.h) */
+    WEIR_TASK_RUNNING,
+    WEIR_TASK_DONE,      /* returned 0 */
+    WEIR_TASK_FAILED,    /* returned something else, or ended its thread */
+    WEIR_TASK_CANCELLED, /* never started: it, its context or the pool was cancelled */
+    WEIR_TASK_EXPIRED,   /* never started: `start_by` or its context's deadline passed */
+    WEIR_TASK_DROPPED    /* never started: DROP_OLDEST took its place */
 } weir_state;
 
 typedef struct weir_pool_options {
@@ -76,7 +76,7 @@ typedef struct weir_pool_options {
     int (*on_worker_start)(unsigned index, void *user); /* non-zero fails weir_pool_new with it */
     void (*on_worker_stop)(unsigned index, void *user);
     /* Told of an accepted plain task (no weir_task) that will never start, on any thread, once;
-       must not block. `why`: CANCELLED, EXPIRED or ABANDONED. */
+       must not block. `why`: CANCELLED, EXPIRED or DROPPED. */
     void (*on_drop)(weir_task_fn *fn, void *arg, weir_state why, void *user);
     void *user;                         /* for the callbacks */
     unsigned char outside_waiters_help; /* 1: threads outside the pool that wait for its tasks run
@@ -175,10 +175,10 @@ WEIR_API size_t weir_pool_queued(const weir_pool *pool);
 WEIR_API weir_pool *weir_pool_current(void);
 WEIR_API int weir_pool_worker_index(void);
 
-/* At rest: submitted = done + failed + cancelled + expired + abandoned. rejected: full, closed,
+/* At rest: submitted = done + failed + cancelled + expired + dropped. rejected: full, closed,
  * over, in use, no end in sight. delayed: before their time, between runs, due but no room. */
 typedef struct weir_pool_counts {
-    uint64_t submitted, rejected, done, failed, cancelled, expired, abandoned;
+    uint64_t submitted, rejected, done, failed, cancelled, expired, dropped;
     uint64_t queued, running, peak_queued, delayed;
 } weir_pool_counts;
 

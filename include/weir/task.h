@@ -91,10 +91,10 @@ WEIR_API WEIR_NODISCARD int weir_task_wait_until(weir_task *task, weir_context *
  * Returns an index >= 0; -EINVAL (no task, one that was never submitted, or n > INT_MAX); -EDEADLK
  * (the caller is inside all of them); -ESTALE; try_: -EAGAIN; _until: -ETIMEDOUT, -ECANCELED.
  * Ordering: what the task at the index did happens-before the return. */
-WEIR_API WEIR_NODISCARD int weir_wait_any(weir_task *const tasks[], size_t n);
-WEIR_API WEIR_NODISCARD int weir_try_wait_any(weir_task *const tasks[], size_t n);
-WEIR_API WEIR_NODISCARD int weir_wait_any_until(weir_task *const tasks[], size_t n,
-                                                weir_context *ctx, int64_t deadline);
+WEIR_API WEIR_NODISCARD int weir_task_wait_any(weir_task *const tasks[], size_t n);
+WEIR_API WEIR_NODISCARD int weir_task_try_wait_any(weir_task *const tasks[], size_t n);
+WEIR_API WEIR_NODISCARD int weir_task_wait_any_until(weir_task *const tasks[], size_t n,
+                                                     weir_context *ctx, int64_t deadline);
 
 /* Cancels the task. Returns 0: it will never run, it is CANCELLED and on_done has been told;
  * -EINPROGRESS: it has started, its context is cancelled now (or another thread is just ending it);
@@ -102,11 +102,11 @@ WEIR_API WEIR_NODISCARD int weir_wait_any_until(weir_task *const tasks[], size_t
  * lock at most. */
 WEIR_API int weir_task_cancel(weir_task *task);
 
-/* The state now; WEIR_IDLE for NULL. Never blocks.
+/* The state now; WEIR_TASK_IDLE for NULL. Never blocks.
  * Ordering: what the task did happens-before a call that returns one of its ends. */
 WEIR_API weir_state weir_task_state(const weir_task *task);
 
-/* What fn returned; -ECANCELED (cancelled), -ETIMEDOUT (expired), -EPIPE (abandoned);
+/* What fn returned; -ECANCELED (cancelled), -ETIMEDOUT (expired), -EPIPE (dropped);
  * -EINPROGRESS before the end; -EINVAL (NULL, or never submitted). Never blocks. */
 WEIR_API int weir_task_status(const weir_task *task);
 

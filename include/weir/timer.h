@@ -46,7 +46,7 @@ WEIR_API WEIR_NODISCARD int weir_pool_submit_task_at(weir_pool *pool, weir_task 
  * overlaps itself: a time that passes while it runs or waits for its turn is left out. It is one
  * task, with one end, and keeps its place until then: FAILED when fn returns something else than 0,
  * with that status; CANCELLED after weir_task_cancel (which returns 0 between two runs; during one
- * -EINPROGRESS, and that run is the last) or once the pool is closed; ABANDONED if it is evicted
+ * -EINPROGRESS, and that run is the last) or once the pool is closed; DROPPED if it is evicted
  * from a full queue. Between two runs it is QUEUED again. `timeout` holds for each run, `start_by`
  * for the start of the first; on_done is called at the end. A worker that waits for it runs it
  * whenever it is due; a wait ends with the task, not with a run.

@@ -89,8 +89,8 @@ static void member_ended(struct membership *membership, weir_state end, int stat
 {
     weir_errgroup *group = container_of(membership, weir_errgroup, membership);
     /* What never started, or gave up, because the group is over is a consequence of that. */
-    bool gave_up = end != WEIR_FAILED || status == -ECANCELED;
-    if (end != WEIR_DONE && !(gave_up && weir_context_err(&group->context) != 0))
+    bool gave_up = end != WEIR_TASK_FAILED || status == -ECANCELED;
+    if (end != WEIR_TASK_DONE && !(gave_up && weir_context_err(&group->context) != 0))
         record_error(group, status);
     give_place(group);
 }

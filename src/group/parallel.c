@@ -67,9 +67,9 @@ static void leave(struct loop *loop)
 static void helper_ended(struct membership *membership, weir_state end, int status)
 {
     struct loop *loop = (struct loop *)membership;
-    if (end == WEIR_FAILED) /* fn ended the thread */
+    if (end == WEIR_TASK_FAILED) /* fn ended the thread */
         record_error(loop, status);
-    else if (end != WEIR_DONE)        /* it never started */
+    else if (end != WEIR_TASK_DONE)   /* it never started */
         store_rlx(&loop->invited, 0); /* orders nothing, nor does it elsewhere */
     leave(loop);
 }

@@ -39,13 +39,13 @@
 
 enum pool_state { POOL_OPEN, POOL_CLOSED, POOL_CANCELLED, POOL_STOPPING, POOL_STOPPED };
 
-enum { ENDS = WEIR_ABANDONED - WEIR_DONE + 1 };
+enum { ENDS = WEIR_TASK_DROPPED - WEIR_TASK_DONE + 1 };
 
 enum { NAP_FROM = 32 }; /* the least capacity with which submitters nap */
 
 /* A worker's own are written by that thread alone, the pool's by everybody else. */
 struct counters {
-    _Alignas(CACHE_LINE) atomic(uint64_t) ends[ENDS]; /* by weir_state, from WEIR_DONE on */
+    _Alignas(CACHE_LINE) atomic(uint64_t) ends[ENDS]; /* by weir_state, from WEIR_TASK_DONE on */
     atomic(uint64_t) finished;
     atomic(uint64_t) off_ring;
     atomic(uint64_t) taken;

@@ -62,7 +62,7 @@ void weir__drop_context(weir_pool *pool, const struct job *job)
 /* Told to on_drop: a task of the user's without a handle that never starts. */
 static bool dropped(const weir_pool *pool, const struct job *job, weir_state end)
 {
-    if (end <= WEIR_FAILED || pool->on_drop == NULL)
+    if (end <= WEIR_TASK_FAILED || pool->on_drop == NULL)
         return false;
     return (job->owner & OWNER_KIND) != OWNER_GROUP ||
            !((const struct membership *)owner_object(job->owner))->internal;
@@ -79,7 +79,7 @@ static void count_finished(weir_pool *pool)
 
 static void end(weir_pool *pool, const struct job *job, weir_state end, int status)
 {
-    COUNT(pool, ends[end - WEIR_DONE]);
+    COUNT(pool, ends[end - WEIR_TASK_DONE]);
     void *object = owner_object(job->owner);
     unsigned kind = job->owner & OWNER_KIND;
     if (kind == OWNER_TASK && unlikely(weir__task_repetition(object) != 0))
@@ -108,7 +108,7 @@ static void end(weir_pool *pool, const struct job *job, weir_state end, int stat
 void weir__end_unstarted(weir_pool *pool, const struct job *job, weir_state why)
 {
     end(pool, job, why,
-        why == WEIR_CANCELLED ? -ECANCELED : (why == WEIR_EXPIRED ? -ETIMEDOUT : -EPIPE));
+        why == WEIR_TASK_CANCELLED ? -ECANCELED : (why == WEIR_TASK_EXPIRED ? -ETIMEDOUT : -EPIPE));
 }
 
 bool weir__take_out_of_turn(weir_pool *pool, struct slot *slot, uint64_t claim)
@@ -142,7 +142,7 @@ static COLD void repeat(weir_pool *pool, const struct job *job, int status)
     if (weir__timer_repeat(pool, job, status, &why))
         count_finished(pool);
     else
-        end(pool, job, why, why == WEIR_CANCELLED ? -ECANCELED : status);
+        end(pool, job, why, why == WEIR_TASK_CANCELLED ? -ECANCELED : status);
 }
 
 /* Pops the frame and ends its task, or this run of it. */
@@ -156,7 +156,7 @@ static void leave(struct weir__frame *frame, int status)
         repeat(frame->pool, job, status);
         return;
     }
-    end(frame->pool, job, status == 0 ? WEIR_DONE : WEIR_FAILED, status);
+    end(frame->pool, job, status == 0 ? WEIR_TASK_DONE : WEIR_TASK_FAILED, status);
 }
 
 static void check_fork(const weir_pool *pool)
@@ -192,7 +192,7 @@ static void begin_context(struct weir__frame *frame)
 void weir__run(weir_pool *pool, const struct job *job, unsigned in_place)
 {
     if (unlikely(job->start_by != WEIR_FOREVER && job->start_by <= weir_now())) {
-        weir__end_unstarted(pool, job, WEIR_EXPIRED);
+        weir__end_unstarted(pool, job, WEIR_TASK_EXPIRED);
         return;
     }
     struct self *self = this_thread();
@@ -207,7 +207,7 @@ void weir__run(weir_pool *pool, const struct job *job, unsigned in_place)
     if (err == 0)
         err = context_err(pool->context);
     if (unlikely(err != 0)) {
-        weir__end_unstarted(pool, job, err == -ETIMEDOUT ? WEIR_EXPIRED : WEIR_CANCELLED);
+        weir__end_unstarted(pool, job, err == -ETIMEDOUT ? WEIR_TASK_EXPIRED : WEIR_TASK_CANCELLED);
         return;
     }
     if ((job->owner & OWNER_KIND) == OWNER_TASK)

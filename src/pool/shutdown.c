@@ -69,11 +69,11 @@ static void advance(weir_pool *pool, int to)
     if (state == POOL_OPEN) {
         struct totals totals;
         weir__read_totals(pool, &totals);
-        pool->ran_before_close =
-            totals.ends[WEIR_DONE - WEIR_DONE] + totals.ends[WEIR_FAILED - WEIR_DONE];
-        pool->unstarted_before_close = totals.ends[WEIR_CANCELLED - WEIR_DONE] +
-                                       totals.ends[WEIR_EXPIRED - WEIR_DONE] +
-                                       totals.ends[WEIR_ABANDONED - WEIR_DONE];
+        pool->ran_before_close = totals.ends[WEIR_TASK_DONE - WEIR_TASK_DONE] +
+                                 totals.ends[WEIR_TASK_FAILED - WEIR_TASK_DONE];
+        pool->unstarted_before_close = totals.ends[WEIR_TASK_CANCELLED - WEIR_TASK_DONE] +
+                                       totals.ends[WEIR_TASK_EXPIRED - WEIR_TASK_DONE] +
+                                       totals.ends[WEIR_TASK_DROPPED - WEIR_TASK_DONE];
     }
     if (state < to)
         (void)xchg_seqcst(&pool->state, to);
@@ -103,7 +103,7 @@ static void cancel_tasks(weir_pool *pool)
     while (ring_pop(&pool->ring, &position, &index)) {
         struct job job;
         if (weir__redeem(pool, index, &job))
-            weir__end_unstarted(pool, &job, WEIR_CANCELLED);
+            weir__end_unstarted(pool, &job, WEIR_TASK_CANCELLED);
     }
 }
 
@@ -132,10 +132,11 @@ static void report(weir_pool *pool, weir_shutdown_report *ret)
 {
     struct totals totals;
     weir__read_totals(pool, &totals);
-    uint64_t ran = totals.ends[WEIR_DONE - WEIR_DONE] + totals.ends[WEIR_FAILED - WEIR_DONE];
-    uint64_t unstarted = totals.ends[WEIR_CANCELLED - WEIR_DONE] +
-                         totals.ends[WEIR_EXPIRED - WEIR_DONE] +
-                         totals.ends[WEIR_ABANDONED - WEIR_DONE];
+    uint64_t ran = totals.ends[WEIR_TASK_DONE - WEIR_TASK_DONE] +
+                   totals.ends[WEIR_TASK_FAILED - WEIR_TASK_DONE];
+    uint64_t unstarted = totals.ends[WEIR_TASK_CANCELLED - WEIR_TASK_DONE] +
+                         totals.ends[WEIR_TASK_EXPIRED - WEIR_TASK_DONE] +
+                         totals.ends[WEIR_TASK_DROPPED - WEIR_TASK_DONE];
     ret->drained = ran - pool->ran_before_close;
     ret->cancelled = unstarted - pool->unstarted_before_close;
     /* At the end nothing is left but, at times, the ticket of a submit that is being refused. */

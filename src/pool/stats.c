@@ -61,11 +61,11 @@ void weir_pool_read_counts(const weir_pool *pool, weir_pool_counts *ret)
     weir__read_totals(pool, &totals);
     ret->submitted = totals.submitted;
     ret->rejected = load_rlx(&pool->rejected); /* a count by itself */
-    ret->done = totals.ends[WEIR_DONE - WEIR_DONE];
-    ret->failed = totals.ends[WEIR_FAILED - WEIR_DONE];
-    ret->cancelled = totals.ends[WEIR_CANCELLED - WEIR_DONE];
-    ret->expired = totals.ends[WEIR_EXPIRED - WEIR_DONE];
-    ret->abandoned = totals.ends[WEIR_ABANDONED - WEIR_DONE];
+    ret->done = totals.ends[WEIR_TASK_DONE - WEIR_TASK_DONE];
+    ret->failed = totals.ends[WEIR_TASK_FAILED - WEIR_TASK_DONE];
+    ret->cancelled = totals.ends[WEIR_TASK_CANCELLED - WEIR_TASK_DONE];
+    ret->expired = totals.ends[WEIR_TASK_EXPIRED - WEIR_TASK_DONE];
+    ret->dropped = totals.ends[WEIR_TASK_DROPPED - WEIR_TASK_DONE];
     ret->queued = totals.queued;
     ret->delayed = totals.delayed;
     uint64_t past = totals.queued + totals.delayed;

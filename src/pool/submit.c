@@ -172,7 +172,7 @@ bool weir__clear_head(weir_pool *pool, int64_t passed, int64_t *ret_until)
         /* A11, confirmed by ring_take. seq_cst: it is part of a blocked submitter's look at the
          * queue, and a canceller that misses the sleeper must be seen here (taken_out_of_turn). */
         uint64_t claim = load_seqcst(&slot->claim);
-        weir_state why = WEIR_EXPIRED;
+        weir_state why = WEIR_TASK_EXPIRED;
         if (!claim_taken(claim)) {
             int64_t start_by = load_rlx(&slot->start_by);
             if (start_by == WEIR_FOREVER || (start_by > passed && start_by > weir_now())) {
@@ -181,7 +181,7 @@ bool weir__clear_head(weir_pool *pool, int64_t passed, int64_t *ret_until)
                     *ret_until = start_by;
                     break;
                 }
-                why = err == -ETIMEDOUT ? WEIR_EXPIRED : WEIR_CANCELLED;
+                why = err == -ETIMEDOUT ? WEIR_TASK_EXPIRED : WEIR_TASK_CANCELLED;
             }
         }
         if (!ring_take(&pool->ring, position, index))
@@ -204,7 +204,7 @@ static void evict_oldest(weir_pool *pool)
         return;
     eventcount_notify(&pool->room, position);
     if (weir__redeem(pool, index, &job))
-        weir__end_unstarted(pool, &job, WEIR_ABANDONED);
+        weir__end_unstarted(pool, &job, WEIR_TASK_DROPPED);
 }
 
 int weir__run_in_place(weir_pool *pool, const struct job *job)

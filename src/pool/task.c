@@ -64,7 +64,7 @@ static weir_state state_in(uint32_t word)
 
 static bool over(uint32_t word)
 {
-    return state_in(word) >= WEIR_DONE;
+    return state_in(word) >= WEIR_TASK_DONE;
 }
 
 /* Was it submitted in the parent process? */
@@ -76,14 +76,14 @@ static bool inherited(const struct task *task)
 weir_state weir_task_state(const weir_task *handle)
 {
     const struct task *task = (const struct task *)handle;
-    return task != NULL ? state_in(load_acq(&task->word)) : WEIR_IDLE; /* E2 */
+    return task != NULL ? state_in(load_acq(&task->word)) : WEIR_TASK_IDLE; /* E2 */
 }
 
 int weir_task_status(const weir_task *handle)
 {
     const struct task *task = (const struct task *)handle;
-    uint32_t word = task != NULL ? load_acq(&task->word) : WEIR_IDLE; /* E2 */
-    if (state_in(word) == WEIR_IDLE)
+    uint32_t word = task != NULL ? load_acq(&task->word) : WEIR_TASK_IDLE; /* E2 */
+    if (state_in(word) == WEIR_TASK_IDLE)
         return -EINVAL;
     return over(word) ? load_rlx(&task->status) : -EINPROGRESS;
 }
@@ -124,7 +124,7 @@ void weir__task_wake(const void *task)
 void weir__task_running(void *object)
 {
     struct task *task = object;
-    store_rel(&task->word, WEIR_RUNNING);
+    store_rel(&task->word, WEIR_TASK_RUNNING);
 }
 
 atomic(uint32_t) *weir__task_flag(void *object)
@@ -158,8 +158,8 @@ void weir__task_over(void *object, weir_state end)
 void weir__task_queued(void *object, uint64_t claim)
 {
     struct task *task = object;
-    store_rel(&task->claim, claim);      /* E5 */
-    store_rel(&task->word, WEIR_QUEUED); /* E3 */
+    store_rel(&task->claim, claim);           /* E5 */
+    store_rel(&task->word, WEIR_TASK_QUEUED); /* E3 */
 }
 
 void weir__task_waits(void *object, uint64_t claim, int64_t at)
@@ -168,7 +168,7 @@ void weir__task_waits(void *object, uint64_t claim, int64_t at)
     store_rlx(&task->not_before, at); /* published by E5 */
     store_rel(&task->claim, claim);   /* E5 */
     /* E3; seq_cst: of who waits for it and who wakes it up to run it, one sees the other. */
-    (void)xchg_seqcst(&task->word, WEIR_QUEUED);
+    (void)xchg_seqcst(&task->word, WEIR_TASK_QUEUED);
 }
 
 void weir__task_set_repetition(void *object, uint32_t repetition)
@@ -196,7 +196,7 @@ int weir_task_cause(const weir_task *handle)
 {
     const struct task *task = (const struct task *)handle;
     /* Relaxed, both: nobody learns here how far the task is. Who knows that sees the cause. */
-    if (task == NULL || state_in(load_rlx(&task->word)) == WEIR_IDLE)
+    if (task == NULL || state_in(load_rlx(&task->word)) == WEIR_TASK_IDLE)
         return 0;
     return load_rlx(&task->cause);
 }
@@ -240,7 +240,7 @@ static int reserve(struct task *task)
 {
     uint32_t word = load_rlx(&task->word); /* the CAS checks it */
     do
-        if ((word & SUBMITTING) != 0 || (state_in(word) != WEIR_IDLE && !over(word)))
+        if ((word & SUBMITTING) != 0 || (state_in(word) != WEIR_TASK_IDLE && !over(word)))
             return -EBUSY;
     while (!cas_acq(&task->word, &word, word | SUBMITTING)); /* E2: the last run is over */
     task->before = word;
@@ -414,7 +414,8 @@ static bool may_take(const struct task *task, enum purpose purpose, int64_t pass
 static bool claim(weir_pool *pool, struct task *task, enum purpose purpose, int64_t passed,
                   struct job *ret)
 {
-    if (load_rlx(&task->word) != WEIR_QUEUED) /* a hint: E6, and the CAS of the claim, decide */
+    if (load_rlx(&task->word) !=
+        WEIR_TASK_QUEUED) /* a hint: E6, and the CAS of the claim, decide */
         return false;
     /* If the handle is submitted again meanwhile, to whatever pool, this claim takes nothing. */
     uint64_t queued = load_acq(&task->claim);                 /* E6 */
@@ -438,7 +439,7 @@ static int64_t next_event(const struct task_wait *wait)
     int64_t next = WEIR_FOREVER;
     for (size_t i = 0; i < wait->n; i++) {
         const struct task *task = waited_for(wait, i);
-        if (task == NULL || load_acq(&task->word) != WEIR_QUEUED) /* E4: its pool */
+        if (task == NULL || load_acq(&task->word) != WEIR_TASK_QUEUED) /* E4: its pool */
             continue; /* the times are hints: claim() looks again, and over_or_claimed() did */
         int64_t start_by = load_rlx(&task->start_by);
         int64_t not_before = load_rlx(&task->not_before);
@@ -453,7 +454,7 @@ static int64_t next_event(const struct task_wait *wait)
 
 static bool ended(uint32_t word)
 {
-    return over(word) || word == WEIR_IDLE; /* the latter: its submit was refused */
+    return over(word) || word == WEIR_TASK_IDLE; /* the latter: its submit was refused */
 }
 
 static bool over_or_claimed(void *arg)
@@ -461,13 +462,13 @@ static bool over_or_claimed(void *arg)
     struct task_wait *wait = arg;
     for (wait->index = 0; wait->index < wait->n; wait->index++) {
         const struct task *task = waited_for(wait, wait->index);
-        wait->word = task != NULL ? load_seqcst(&task->word) : WEIR_QUEUED; /* E2 */
+        wait->word = task != NULL ? load_seqcst(&task->word) : WEIR_TASK_QUEUED; /* E2 */
         if (ended(wait->word))
             return true;
     }
     for (size_t i = 0; wait->helps && i < wait->n; i++) {
         struct task *task = waited_for(wait, i);
-        if (task == NULL || load_acq(&task->word) != WEIR_QUEUED) /* E4: its pool */
+        if (task == NULL || load_acq(&task->word) != WEIR_TASK_QUEUED) /* E4: its pool */
             continue;
         weir_pool *helped = weir__helped(load_rlx(&task->pool));
         if (helped != NULL && claim(helped, task, TO_RUN, wait->passed, &wait->job)) {
@@ -487,7 +488,7 @@ static void expire(struct task_wait *wait)
             continue;
         weir_pool *pool = load_rlx(&task->pool);
         if (claim(pool, task, TO_EXPIRE, wait->passed, &wait->job))
-            weir__end_unstarted(pool, &wait->job, WEIR_EXPIRED);
+            weir__end_unstarted(pool, &wait->job, WEIR_TASK_EXPIRED);
     }
 }
 
@@ -510,7 +511,7 @@ static int wait_for(struct task_wait *wait, const void *key, weir_context *ctx, 
             wait->passed = wait->event;
             expire(wait);
         } else if (err != 0 || wait->index < wait->n) {
-            return err == 0 && wait->word == WEIR_IDLE ? -EINVAL : err;
+            return err == 0 && wait->word == WEIR_TASK_IDLE ? -EINVAL : err;
         }
     }
 }
@@ -521,7 +522,7 @@ int weir_task_wait_until(weir_task *handle, weir_context *ctx, int64_t deadline)
     if (task == NULL)
         return -EINVAL;
     uint32_t word = load_acq(&task->word); /* E2; the looks that end the wait come later */
-    if (state_in(word) == WEIR_IDLE)
+    if (state_in(word) == WEIR_TASK_IDLE)
         return -EINVAL;
     int err = weir_context_err(ctx);
     if (err != 0 || over(word))
@@ -542,8 +543,8 @@ int weir_task_wait(weir_task *task)
 int weir_task_try_wait(weir_task *handle)
 {
     const struct task *task = (const struct task *)handle;
-    uint32_t word = task != NULL ? load_acq(&task->word) : WEIR_IDLE; /* E2 */
-    if (state_in(word) == WEIR_IDLE)
+    uint32_t word = task != NULL ? load_acq(&task->word) : WEIR_TASK_IDLE; /* E2 */
+    if (state_in(word) == WEIR_TASK_IDLE)
         return -EINVAL;
     if (over(word))
         return 0;
@@ -561,7 +562,7 @@ static int find_over(weir_task *const tasks[], size_t n, const weir_context *ctx
         if (task == NULL)
             continue;
         uint32_t word = load_acq(&task->word); /* E2, E4 */
-        if (state_in(word) == WEIR_IDLE)
+        if (state_in(word) == WEIR_TASK_IDLE)
             return -EINVAL;
         live++;
         if (over(word) && found == n)
@@ -588,7 +589,8 @@ static int any_result(int err, size_t index)
     return err != 0 ? err : (int)index;
 }
 
-int weir_wait_any_until(weir_task *const tasks[], size_t n, weir_context *ctx, int64_t deadline)
+int weir_task_wait_any_until(weir_task *const tasks[], size_t n, weir_context *ctx,
+                             int64_t deadline)
 {
     struct task_wait wait = {.tasks = tasks, .n = n};
     int err = n <= INT_MAX ? find_over(tasks, n, ctx, &wait.index) : -EINVAL;
@@ -597,12 +599,12 @@ int weir_wait_any_until(weir_task *const tasks[], size_t n, weir_context *ctx, i
     return any_result(err, wait.index);
 }
 
-int weir_wait_any(weir_task *const tasks[], size_t n)
+int weir_task_wait_any(weir_task *const tasks[], size_t n)
 {
-    return weir_wait_any_until(tasks, n, NULL, WEIR_FOREVER);
+    return weir_task_wait_any_until(tasks, n, NULL, WEIR_FOREVER);
 }
 
-int weir_try_wait_any(weir_task *const tasks[], size_t n)
+int weir_task_try_wait_any(weir_task *const tasks[], size_t n)
 {
     size_t index = 0;
     int err = n <= INT_MAX ? find_over(tasks, n, NULL, &index) : -EINVAL;
@@ -612,8 +614,8 @@ int weir_try_wait_any(weir_task *const tasks[], size_t n)
 int weir_task_cancel(weir_task *handle)
 {
     struct task *task = (struct task *)handle;
-    uint32_t word = task != NULL ? load_acq(&task->word) : WEIR_IDLE; /* E2, E4 */
-    if (state_in(word) == WEIR_IDLE)
+    uint32_t word = task != NULL ? load_acq(&task->word) : WEIR_TASK_IDLE; /* E2, E4 */
+    if (state_in(word) == WEIR_TASK_IDLE)
         return -EINVAL;
     if (over(word))
         return -EALREADY;
@@ -622,7 +624,7 @@ int weir_task_cancel(weir_task *handle)
         return -ESTALE;
     struct job job;
     if (claim(pool, task, TO_CANCEL, INT64_MIN, &job)) {
-        weir__end_unstarted(pool, &job, WEIR_CANCELLED);
+        weir__end_unstarted(pool, &job, WEIR_TASK_CANCELLED);
         return 0;
     }
     if (over(load_acq(&task->word))) /* E2 */
@@ -631,7 +633,7 @@ int weir_task_cancel(weir_task *handle)
     if (weir__task_repetition(task) != 0) {
         weir__timer_fence(pool); /* it does not repeat from now on, or is queued already */
         if (claim(pool, task, TO_CANCEL, INT64_MIN, &job)) {
-            weir__end_unstarted(pool, &job, WEIR_CANCELLED);
+            weir__end_unstarted(pool, &job, WEIR_TASK_CANCELLED);
             return 0;
         }
     }

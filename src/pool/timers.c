@@ -244,14 +244,14 @@ bool weir__timer_repeat(weir_pool *pool, const struct job *job, int status, weir
     uint32_t repetition = weir__task_repetition(task);
     struct job next = *job;
     int64_t at;
-    *ret_end = WEIR_FAILED;
+    *ret_end = WEIR_TASK_FAILED;
     if (!next_run(pool, &next, repetition, status, &at))
         return false;
     uint32_t link = take_slot(pool);
     struct timer *timer = NULL;
     lock_acquire(&timers->lock);
     if (weir__task_cancelled(task) || (timers->closed && status == 0))
-        *ret_end = WEIR_CANCELLED;
+        *ret_end = WEIR_TASK_CANCELLED;
     else if (!timers->closed)
         timer = next_timer_locked(pool, repetition);
     if (timer != NULL)
@@ -379,7 +379,7 @@ static bool expire(weir_pool *pool, struct slot *slot, uint64_t claim, const str
     if (job->start_by == WEIR_FOREVER || job->start_by > weir_now())
         return false;
     if (weir__take_out_of_turn(pool, slot, claim))
-        weir__end_unstarted(pool, job, WEIR_EXPIRED);
+        weir__end_unstarted(pool, job, WEIR_TASK_EXPIRED);
     return true;
 }
 
@@ -493,7 +493,7 @@ static void end_taken(weir_pool *pool, struct timer *timer)
         give_locked(timers, timer);
     lock_release(&timers->lock);
     slab_give(&pool->slab, own_slots(pool), link);
-    weir__end_unstarted(pool, &job, WEIR_CANCELLED);
+    weir__end_unstarted(pool, &job, WEIR_TASK_CANCELLED);
 }
 
 void weir__timers_close(weir_pool *pool, bool all)

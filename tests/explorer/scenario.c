@@ -123,7 +123,7 @@ void check_counts(const weir_pool *pool)
     weir_pool_counts counts;
     weir_pool_read_counts(pool, &counts);
     check(counts.submitted ==
-          counts.done + counts.failed + counts.cancelled + counts.expired + counts.abandoned);
+          counts.done + counts.failed + counts.cancelled + counts.expired + counts.dropped);
     check(counts.queued == 0 && counts.running == 0);
     check_slots(pool);
 }

@@ -235,7 +235,7 @@ static int task_under_context(weir_context *ctx, struct inside *inside)
     int err = weir_pool_submit_task_until(inside->pool, &task, counter_task, &inside->ran, NULL,
                                           ctx, WEIR_FOREVER);
     if (err != 0)
-        return weir_task_state(&task) == WEIR_IDLE ? err : -EPROTO;
+        return weir_task_state(&task) == WEIR_TASK_IDLE ? err : -EPROTO;
     return weir_task_wait(&task);
 }
 
@@ -491,7 +491,7 @@ static void use_many_at_once(weir_pool *pool, weir_completion *completion, weir_
                                      WEIR_TASK_OPTIONS(.completion = completion)) == 0);
     EXPECT(weir_pool_submit_task(pool, &tasks[0], counter_task, &ran,
                                  WEIR_TASK_OPTIONS(.completion = completion)) != 0);
-    EXPECT(weir_wait_any_until(all, 3, ctx, patience()) >= 0);
+    EXPECT(weir_task_wait_any_until(all, 3, ctx, patience()) >= 0);
     EXPECT(weir_parallel_for_until(pool, 100, 1, count_range, &ran, ctx, patience()) == 0);
     EXPECT(weir_pool_drain(pool) == 0);
     EXPECT(weir_completion_reap(completion, over, 3) == 3);

@@ -116,7 +116,7 @@ static int produce(void *arg)
             return __LINE__;
         if (err == 0 && weir_task_wait_until(&task, NULL, patience()) != 0)
             return __LINE__;
-        if (err == 0 && weir_task_status(&task) != 0 && weir_task_state(&task) != WEIR_ABANDONED)
+        if (err == 0 && weir_task_status(&task) != 0 && weir_task_state(&task) != WEIR_TASK_DROPPED)
             return __LINE__;
         if (weir_waitgroup_wait_until(&wg, NULL, patience()) != 0)
             return __LINE__;
@@ -150,17 +150,17 @@ START_TEST(one_worker_and_one_place_are_enough_under_every_policy)
     weir_pool_counts counts;
     weir_pool_read_counts(self.pool, &counts);
     ck_assert_uint_eq(counts.submitted, atomic_load(&self.accepted));
-    ck_assert_uint_eq(counts.submitted, counts.done + counts.abandoned);
+    ck_assert_uint_eq(counts.submitted, counts.done + counts.dropped);
     ck_assert_uint_eq(counts.done, atomic_load(&self.ran));
     ck_assert_uint_eq(counts.rejected, atomic_load(&self.refused));
     ck_assert_uint_le(counts.peak_queued, 1);
     if (self.overflow != WEIR_OVERFLOW_DROP_OLDEST)
-        ck_assert_uint_eq(counts.abandoned, 0);
-    ck_assert_uint_le(atomic_load(&self.dropped), counts.abandoned);
+        ck_assert_uint_eq(counts.dropped, 0);
+    ck_assert_uint_le(atomic_load(&self.dropped), counts.dropped);
     weir_pool_free(self.pool);
     covered("tasks accepted by the smallest pool", (unsigned long)counts.submitted);
     covered("refused", (unsigned long)counts.rejected);
-    covered("evicted", (unsigned long)counts.abandoned);
+    covered("evicted", (unsigned long)counts.dropped);
 }
 END_TEST
 

@@ -158,7 +158,7 @@ START_TEST(without_a_thread_for_the_timer_a_delayed_task_is_refused_and_no_place
         struct faults seen = faults_end();
         ck_assert_int_eq(err, -EAGAIN);
         ck_assert_uint_eq(seen.threads, 1u);
-        ck_assert_int_eq(weir_task_state(&task), WEIR_IDLE);
+        ck_assert_int_eq(weir_task_state(&task), WEIR_TASK_IDLE);
         ck_assert_int_eq(weir_pool_submit_task_at(pool, &task, ignore, NULL, NULL, WEIR_FOREVER),
                          0);
         ck_assert_int_eq(weir_task_cancel(&task), 0);
@@ -190,7 +190,7 @@ START_TEST(without_a_thread_for_its_pause_a_task_is_not_retried)
     ck_assert_int_eq(err, 0);
     ck_assert_int_eq(waited, 0);
     ck_assert_uint_eq(seen.threads, 1u);
-    ck_assert_int_eq(weir_task_state(&task), WEIR_FAILED);
+    ck_assert_int_eq(weir_task_state(&task), WEIR_TASK_FAILED);
     ck_assert_int_eq(weir_task_status(&task), -EIO);
     ck_assert_int_eq(calls, 1);
     weir_pool_free(pool);
@@ -310,7 +310,7 @@ static void kill_a_worker(weir_pool *pool, counter *begun)
     weir_task dying = WEIR_TASK_INIT;
     ck_assert_int_eq(weir_pool_submit_task(pool, &dying, end_thread, begun, NULL), 0);
     ck_assert_int_eq(weir_task_wait_until(&dying, NULL, patience()), 0);
-    ck_assert_int_eq(weir_task_state(&dying), WEIR_FAILED);
+    ck_assert_int_eq(weir_task_state(&dying), WEIR_TASK_FAILED);
     ck_assert_int_eq(weir_task_status(&dying), -ECANCELED);
 }
 
@@ -329,9 +329,9 @@ START_TEST(a_worker_that_dies_and_cannot_be_replaced_loses_no_task)
     ck_assert_int_eq(weir_task_wait_until(&after, NULL, patience()), 0);
     struct faults seen = faults_end();
     ck_assert_uint_eq(seen.threads, 1);
-    ck_assert_int_eq(weir_task_state(&dying), WEIR_FAILED);
+    ck_assert_int_eq(weir_task_state(&dying), WEIR_TASK_FAILED);
     ck_assert_int_eq(weir_task_status(&dying), -ECANCELED);
-    ck_assert_int_eq(weir_task_state(&after), WEIR_DONE);
+    ck_assert_int_eq(weir_task_state(&after), WEIR_TASK_DONE);
 
     for (int i = 0; i < 20; i++)
         ck_assert_int_eq(weir_pool_submit(pool, counter_task, &ran), 0);
@@ -426,7 +426,7 @@ static int live_without_threads(void)
     for (int i = 0; i < 5; i++) {
         if (weir_pool_submit_task(pool, &dying, end_thread, &ran, NULL) != 0 ||
             weir_task_wait_until(&dying, NULL, patience()) != 0 ||
-            weir_task_state(&dying) != WEIR_FAILED)
+            weir_task_state(&dying) != WEIR_TASK_FAILED)
             return __LINE__;
         if (weir_pool_submit(pool, counter_task, &ran) != 0 ||
             weir_pool_drain_until(pool, NULL, patience()) != 0)

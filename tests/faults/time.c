@@ -185,7 +185,7 @@ START_TEST(a_task_that_expires_at_the_head_makes_room_though_the_clock_stands_st
     caller submitter;
     caller_start(&submitter, submit_without_end, pool);
     ck_assert_int_eq(weir_task_wait(&head), 0); /* sees to it too, if it is the first */
-    ck_assert_int_eq(weir_task_state(&head), WEIR_EXPIRED);
+    ck_assert_int_eq(weir_task_state(&head), WEIR_TASK_EXPIRED);
     gate_open(&hold);
     ck_assert_int_eq(caller_join(&submitter), 0);
     ck_assert_uint_eq(counter_get(&ran), 0);
@@ -215,7 +215,7 @@ START_TEST(a_submitter_alone_clears_what_expires_at_the_head_though_the_clock_st
     caller submitter;
     caller_start(&submitter, submit_and_leave, pool);
     ck_assert_int_eq(caller_join(&submitter), 0); /* while the worker is held */
-    ck_assert_int_eq(weir_task_state(&head), WEIR_EXPIRED);
+    ck_assert_int_eq(weir_task_state(&head), WEIR_TASK_EXPIRED);
     gate_open(&hold);
     let_clock_run();
     finish_pool(pool);

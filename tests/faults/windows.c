@@ -51,7 +51,7 @@ static int submit_task(weir_pool *pool, weir_context *ctx, counter *ran)
 {
     static weir_task task = WEIR_TASK_INIT;
     int err = weir_pool_submit_task_until(pool, &task, counter_task, ran, NULL, ctx, WEIR_FOREVER);
-    return weir_task_state(&task) == WEIR_IDLE ? err : -EPROTO;
+    return weir_task_state(&task) == WEIR_TASK_IDLE ? err : -EPROTO;
 }
 
 static int submit_counted(weir_pool *pool, weir_context *ctx, counter *ran)

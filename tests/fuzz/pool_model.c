@@ -18,9 +18,9 @@ static int64_t earlier(int64_t a, int64_t b)
 static void member_ended(struct pool_model *model, struct group_model *group, weir_state end,
                          int status)
 {
-    bool gave_up = end != WEIR_FAILED || status == -ECANCELED;
+    bool gave_up = end != WEIR_TASK_FAILED || status == -ECANCELED;
     group->active--;
-    if (end == WEIR_DONE || (gave_up && context_err(group->context) != 0))
+    if (end == WEIR_TASK_DONE || (gave_up && context_err(group->context) != 0))
         return;
     if (group->failed < MAX_ERRORS)
         group->errors[group->failed] = status;
@@ -32,8 +32,8 @@ static void end_job(struct pool_model *model, struct job *job, weir_state end, i
 {
     uint64_t *const counts[] = {&model->counts.done, &model->counts.failed,
                                 &model->counts.cancelled, &model->counts.expired,
-                                &model->counts.abandoned};
-    ++*counts[end - WEIR_DONE];
+                                &model->counts.dropped};
+    ++*counts[end - WEIR_TASK_DONE];
     job->state = end;
     job->status = status;
     if (job->owner == WAITGROUP)
@@ -45,14 +45,15 @@ static void end_job(struct pool_model *model, struct job *job, weir_state end, i
 void model_end_unstarted(struct pool_model *model, int job, weir_state why)
 {
     end_job(model, &model->jobs[job], why,
-            why == WEIR_CANCELLED ? -ECANCELED : (why == WEIR_EXPIRED ? -ETIMEDOUT : -EPIPE));
+            why == WEIR_TASK_CANCELLED ? -ECANCELED
+                                       : (why == WEIR_TASK_EXPIRED ? -ETIMEDOUT : -EPIPE));
 }
 
 static void finish_job(struct pool_model *model, struct job *job, int status)
 {
     if (job->on_worker)
         model->busy--;
-    end_job(model, job, status == 0 ? WEIR_DONE : WEIR_FAILED, status);
+    end_job(model, job, status == 0 ? WEIR_TASK_DONE : WEIR_TASK_FAILED, status);
 }
 
 /* The queue. */
@@ -69,11 +70,12 @@ static int take_head(struct pool_model *model)
 static weir_state too_late(const struct pool_model *model, const struct job *job, bool running)
 {
     if (job->start_by <= model->now)
-        return WEIR_EXPIRED;
+        return WEIR_TASK_EXPIRED;
     int err = context_err(job->context);
     if (err == 0 && running)
         err = context_err(model->context);
-    return err == 0 ? WEIR_IDLE : (err == -ETIMEDOUT ? WEIR_EXPIRED : WEIR_CANCELLED);
+    return err == 0 ? WEIR_TASK_IDLE
+                    : (err == -ETIMEDOUT ? WEIR_TASK_EXPIRED : WEIR_TASK_CANCELLED);
 }
 
 static bool clear_head(struct pool_model *model)
@@ -82,10 +84,10 @@ static bool clear_head(struct pool_model *model)
     while (model->queued > 0) {
         struct job *job = &model->jobs[model->queue[0]];
         weir_state why = too_late(model, job, false);
-        if (job->state == WEIR_QUEUED && why == WEIR_IDLE)
+        if (job->state == WEIR_TASK_QUEUED && why == WEIR_TASK_IDLE)
             break;
         int head = take_head(model);
-        if (job->state == WEIR_QUEUED)
+        if (job->state == WEIR_TASK_QUEUED)
             model_end_unstarted(model, head, why);
         cleared = true;
     }
@@ -97,7 +99,7 @@ static bool push(struct pool_model *model, int job)
     if (model->queued == model->capacity)
         return false;
     model->queue[model->queued++] = job;
-    model->jobs[job].state = WEIR_QUEUED;
+    model->jobs[job].state = WEIR_TASK_QUEUED;
     model->counts.submitted++;
     return true;
 }
@@ -106,7 +108,7 @@ unsigned model_live(const struct pool_model *model)
 {
     unsigned live = 0;
     for (unsigned i = 0; i < model->queued; i++)
-        live += model->jobs[model->queue[i]].state == WEIR_QUEUED;
+        live += model->jobs[model->queue[i]].state == WEIR_TASK_QUEUED;
     return live;
 }
 
@@ -129,9 +131,9 @@ static int64_t next_time(const struct pool_model *model)
     int64_t first = contexts_next_time();
     for (int i = 1; i <= model->job_count; i++) {
         const struct job *job = &model->jobs[i];
-        if (job->state == WEIR_RUNNING && job->kind == AWAIT)
+        if (job->state == WEIR_TASK_RUNNING && job->kind == AWAIT)
             first = earlier(first, job->over_at);
-        else if (job->state == WEIR_QUEUED && job->start_by > model->now)
+        else if (job->state == WEIR_TASK_QUEUED && job->start_by > model->now)
             first = earlier(first, job->start_by);
     }
     return first;
@@ -180,7 +182,7 @@ static int submit_from(struct pool_model *model, int index, enum how how, int64_
         if (how == TRY || model->overflow == WEIR_OVERFLOW_REJECT)
             return model_reject(model, -EAGAIN);
         if (model->overflow == WEIR_OVERFLOW_DROP_OLDEST) {
-            model_end_unstarted(model, take_head(model), WEIR_ABANDONED);
+            model_end_unstarted(model, take_head(model), WEIR_TASK_DROPPED);
         } else if (model->overflow == WEIR_OVERFLOW_CALLER_RUNS || from != OUTSIDE) {
             model->counts.submitted++;
             start_job(model, index, from);
@@ -204,7 +206,7 @@ static void run_child(struct pool_model *model, struct job *job)
 {
     const struct job *child = &model->jobs[job->child];
     job->child_err = submit_from(model, job->child, PLAINLY, WEIR_FOREVER, NESTED);
-    if (job->kind == HELP && job->child_err == 0 && child->state == WEIR_QUEUED)
+    if (job->kind == HELP && job->child_err == 0 && child->state == WEIR_TASK_QUEUED)
         start_job(model, job->child, NESTED);
 }
 
@@ -212,11 +214,11 @@ static void start_job(struct pool_model *model, int index, enum place place)
 {
     struct job *job = &model->jobs[index];
     weir_state why = too_late(model, job, true);
-    if (why != WEIR_IDLE) {
+    if (why != WEIR_TASK_IDLE) {
         model_end_unstarted(model, index, why);
         return;
     }
-    job->state = WEIR_RUNNING;
+    job->state = WEIR_TASK_RUNNING;
     job->on_worker = place == ON_WORKER;
     model->busy += place == ON_WORKER ? 1 : 0;
     job->over_at = job->timeout != 0 ? model->now + job->timeout : WEIR_FOREVER;
@@ -252,7 +254,7 @@ static bool finish_one(struct pool_model *model)
 {
     for (int i = 1; i <= model->job_count; i++) {
         struct job *job = &model->jobs[i];
-        if (job->state != WEIR_RUNNING)
+        if (job->state != WEIR_TASK_RUNNING)
             continue;
         int err = job->kind == AWAIT ? err_seen(model, job) : 0;
         if (err != 0 || (job->kind == HOLD && job->open)) {
@@ -268,7 +270,7 @@ void model_settle(struct pool_model *model)
     do {
         while (model->busy < model->workers && model->queued > 0) {
             int job = take_head(model);
-            if (model->jobs[job].state == WEIR_QUEUED)
+            if (model->jobs[job].state == WEIR_TASK_QUEUED)
                 start_job(model, job, ON_WORKER);
         }
     } while (finish_one(model));
@@ -295,9 +297,9 @@ bool model_is_quiet(struct pool_model *model, int unused)
 
 bool model_is_over(struct pool_model *model, int job)
 {
-    if (model->jobs[job].state == WEIR_QUEUED && model->jobs[job].start_by <= model->now)
-        model_end_unstarted(model, job, WEIR_EXPIRED);
-    return model->jobs[job].state >= WEIR_DONE;
+    if (model->jobs[job].state == WEIR_TASK_QUEUED && model->jobs[job].start_by <= model->now)
+        model_end_unstarted(model, job, WEIR_TASK_EXPIRED);
+    return model->jobs[job].state >= WEIR_TASK_DONE;
 }
 
 bool model_waitgroup_is_zero(struct pool_model *model, int waitgroup)
@@ -314,7 +316,7 @@ void model_help(struct pool_model *model, enum owner_kind owner, int object)
 {
     for (int i = 1; i <= model->job_count; i++) { /* as in the queue */
         const struct job *job = &model->jobs[i];
-        if (job->state == WEIR_QUEUED && job->owner == owner && job->object == object)
+        if (job->state == WEIR_TASK_QUEUED && job->owner == owner && job->object == object)
             start_job(model, i, OUTSIDE);
     }
     model_settle(model);
@@ -337,7 +339,7 @@ static uint64_t ran(const struct pool_model *model)
 
 static uint64_t unstarted(const struct pool_model *model)
 {
-    return model->counts.cancelled + model->counts.expired + model->counts.abandoned;
+    return model->counts.cancelled + model->counts.expired + model->counts.dropped;
 }
 
 void model_close(struct pool_model *model)
@@ -357,11 +359,12 @@ void model_cancel_all(struct pool_model *model)
     while (model->queued > 0) {
         int head = take_head(model);
         struct job *job = &model->jobs[head];
-        if (job->state != WEIR_QUEUED)
+        if (job->state != WEIR_TASK_QUEUED)
             continue;
         /* A worker that has just become free may be the first to see that it expired. */
-        bool expired = job->seen_end == WEIR_EXPIRED && too_late(model, job, true) == WEIR_EXPIRED;
-        model_end_unstarted(model, head, expired ? WEIR_EXPIRED : WEIR_CANCELLED);
+        bool expired =
+            job->seen_end == WEIR_TASK_EXPIRED && too_late(model, job, true) == WEIR_TASK_EXPIRED;
+        model_end_unstarted(model, head, expired ? WEIR_TASK_EXPIRED : WEIR_TASK_CANCELLED);
     }
     context_cancelled(model->context, 0, model->now);
     model_settle(model);

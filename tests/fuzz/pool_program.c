@@ -55,7 +55,8 @@ static void dropped(weir_task_fn *fn, void *arg, weir_state why, void *user)
     (void)fn;
     check(user == world);
     note_end(arg, why,
-             why == WEIR_CANCELLED ? -ECANCELED : (why == WEIR_EXPIRED ? -ETIMEDOUT : -EPIPE));
+             why == WEIR_TASK_CANCELLED ? -ECANCELED
+                                        : (why == WEIR_TASK_EXPIRED ? -ETIMEDOUT : -EPIPE));
 }
 
 static int run_job(weir_context *ctx, void *arg)
@@ -78,7 +79,7 @@ static int run_job(weir_context *ctx, void *arg)
         status = weir_context_err(ctx);
     }
     if (job->owner != HANDLE)
-        note_end(job, status == 0 ? WEIR_DONE : WEIR_FAILED, status);
+        note_end(job, status == 0 ? WEIR_TASK_DONE : WEIR_TASK_FAILED, status);
     return status;
 }
 
@@ -195,7 +196,7 @@ static void submit_plain(void)
 static bool is_live(const struct pool_model *model, int handle)
 {
     weir_state state = model->jobs[model->handles[handle]].state;
-    return state == WEIR_QUEUED || state == WEIR_RUNNING;
+    return state == WEIR_TASK_QUEUED || state == WEIR_TASK_RUNNING;
 }
 
 static int expect_submit_task(struct job *job, enum how how, int context, int64_t deadline)
@@ -366,13 +367,13 @@ static void cancel_task(void)
     struct pool_model *model = &world->model;
     struct job *job = &model->jobs[model->handles[handle]];
     int err = weir_task_cancel(world->handles[handle]);
-    int expected = job->state == WEIR_IDLE     ? -EINVAL
-                   : job->state == WEIR_QUEUED ? 0
-                   : job->state >= WEIR_DONE   ? -EALREADY
-                                               : -EINPROGRESS;
+    int expected = job->state == WEIR_TASK_IDLE     ? -EINVAL
+                   : job->state == WEIR_TASK_QUEUED ? 0
+                   : job->state >= WEIR_TASK_DONE   ? -EALREADY
+                                                    : -EINPROGRESS;
     check(err == expected);
     if (expected == 0)
-        model_end_unstarted(model, index_of(job), WEIR_CANCELLED);
+        model_end_unstarted(model, index_of(job), WEIR_TASK_CANCELLED);
     job->cancelled = true;
 }
 
@@ -380,7 +381,7 @@ static void cancel_task(void)
 
 static bool has_ended(struct pool_model *model, int job)
 {
-    return model->jobs[job].state >= WEIR_DONE;
+    return model->jobs[job].state >= WEIR_TASK_DONE;
 }
 
 static void wait_for_task(void)
@@ -392,7 +393,7 @@ static void wait_for_task(void)
     if (context_err(context) == 0)
         context = NO_CONTEXT; /* which of two ends comes first is not for this model to say */
     int err = weir_task_wait_until(world->handles[handle], context_at(context), deadline);
-    if (model->jobs[job].state == WEIR_IDLE) {
+    if (model->jobs[job].state == WEIR_TASK_IDLE) {
         check(err == -EINVAL);
         return;
     }
@@ -420,8 +421,9 @@ static void use_waitgroup(void)
     }
     unsigned members = 0;
     for (int i = 1; i <= model->job_count; i++)
-        members += model->jobs[i].owner == WAITGROUP && model->jobs[i].object == index &&
-                   (model->jobs[i].state == WEIR_QUEUED || model->jobs[i].state == WEIR_RUNNING);
+        members +=
+            model->jobs[i].owner == WAITGROUP && model->jobs[i].object == index &&
+            (model->jobs[i].state == WEIR_TASK_QUEUED || model->jobs[i].state == WEIR_TASK_RUNNING);
     if (byte == 1 && model->waitgroups[index] > members) {
         weir_waitgroup_done(world->waitgroups[index]);
         model->waitgroups[index]--;
@@ -463,7 +465,7 @@ static void stop_group(void)
     struct group_model *group = &model->groups[index];
     for (int i = 1; i <= model->job_count; i++) {
         const struct job *job = &model->jobs[i];
-        if (job->owner == GROUP && job->object == index && job->state == WEIR_RUNNING &&
+        if (job->owner == GROUP && job->object == index && job->state == WEIR_TASK_RUNNING &&
             job->kind == HOLD)
             return;
     }
@@ -540,9 +542,9 @@ static void compare_jobs(void)
     const struct pool_model *model = &world->model;
     for (int i = 1; i <= model->job_count; i++) {
         const struct job *job = &model->jobs[i];
-        bool over = job->state >= WEIR_DONE;
-        bool started =
-            job->state == WEIR_RUNNING || job->state == WEIR_DONE || job->state == WEIR_FAILED;
+        bool over = job->state >= WEIR_TASK_DONE;
+        bool started = job->state == WEIR_TASK_RUNNING || job->state == WEIR_TASK_DONE ||
+                       job->state == WEIR_TASK_FAILED;
         check(job->seen_starts == (started ? 1 : 0));
         check(job->seen_ends == (over ? 1 : 0));
         check(!over || job->seen_end == job->state);
@@ -560,7 +562,7 @@ static void compare_handles(void)
     const struct pool_model *model = &world->model;
     for (int i = 0; i < MAX_HANDLES; i++) {
         const struct job *job = &model->jobs[model->handles[i]];
-        bool over = job->state >= WEIR_DONE, idle = job->state == WEIR_IDLE;
+        bool over = job->state >= WEIR_TASK_DONE, idle = job->state == WEIR_TASK_IDLE;
         check(weir_task_state(world->handles[i]) == job->state);
         check(weir_task_status(world->handles[i]) ==
               (idle ? -EINVAL : (over ? job->status : -EINPROGRESS)));
@@ -607,7 +609,7 @@ static void compare_counts(void)
     check(counts.failed == model->counts.failed);
     check(counts.cancelled == model->counts.cancelled);
     check(counts.expired == model->counts.expired);
-    check(counts.abandoned == model->counts.abandoned);
+    check(counts.dropped == model->counts.dropped);
     check(counts.queued == model_live(model) && counts.running == model->busy);
     check(weir_pool_queued(world->pool) == counts.queued);
     check(counts.peak_queued <= model->capacity);

@@ -349,7 +349,7 @@ static void with_handle(dice *d, unsigned depth, weir_context *ctx, weir_task *t
         err = weir_task_cancel(task);
         if (err != 0 && err != -EINPROGRESS && err != -EALREADY)
             broken("a cancel returned something else than it can");
-        if (err == 0 && (!ledger_ended(e) || e->told != WEIR_CANCELLED))
+        if (err == 0 && (!ledger_ended(e) || e->told != WEIR_TASK_CANCELLED))
             broken("a task was cancelled but not told");
     }
     wait_for_task(d, task, e, ctx);
@@ -828,7 +828,7 @@ static void check_round(void)
         broken("the peak is above the capacity");
     for (unsigned i = 0; i < SHARED; i++) {
         weir_state state = weir_task_state(&the.shared[i]);
-        if (state == WEIR_QUEUED || state == WEIR_RUNNING)
+        if (state == WEIR_TASK_QUEUED || state == WEIR_TASK_RUNNING)
             broken("a shared handle is not over");
     }
     (void)ledger_check(&counts, the.overflow);
@@ -848,10 +848,10 @@ static void diagnose(void)
     weir_pool_read_counts(the.pool, &c);
     fprintf(stderr,
             "submitted %" PRIu64 " rejected %" PRIu64 " done %" PRIu64 " failed %" PRIu64
-            " cancelled %" PRIu64 " expired %" PRIu64 " abandoned %" PRIu64 " queued %" PRIu64
+            " cancelled %" PRIu64 " expired %" PRIu64 " dropped %" PRIu64 " queued %" PRIu64
             " running %" PRIu64 ", steps %u\n",
-            c.submitted, c.rejected, c.done, c.failed, c.cancelled, c.expired, c.abandoned,
-            c.queued, c.running, atomic_load(&the.steps));
+            c.submitted, c.rejected, c.done, c.failed, c.cancelled, c.expired, c.dropped, c.queued,
+            c.running, atomic_load(&the.steps));
     for (unsigned i = 0; i < SHARED; i++)
         fprintf(stderr, "shared handle %u: state %d\n", i, (int)weir_task_state(&the.shared[i]));
 }

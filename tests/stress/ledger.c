@@ -8,12 +8,12 @@
 #include <string.h>
 
 static const char *const state_names[] = {"idle",   "queued",    "running", "done",
-                                          "failed", "cancelled", "expired", "abandoned"};
+                                          "failed", "cancelled", "expired", "dropped"};
 
 static entry entries[LEDGER_ROOM];
 static atomic_uint next_entry;
 static atomic_uint breaches;
-static uint64_t accepted_in_all, ends_in_all[WEIR_ABANDONED + 1], refused_in_all;
+static uint64_t accepted_in_all, ends_in_all[WEIR_TASK_DROPPED + 1], refused_in_all;
 
 void broken(const char *promise)
 {
@@ -92,29 +92,30 @@ bool ledger_ended(const entry *e)
     return atomic_load(&e->runs) + atomic_load(&e->drops) == 1 && atomic_load(&e->over);
 }
 
-/* How an accepted entry ended, or WEIR_IDLE if that makes no sense. */
+/* How an accepted entry ended, or WEIR_TASK_IDLE if that makes no sense. */
 static weir_state end_of(const entry *e)
 {
     unsigned runs = atomic_load(&e->runs), drops = atomic_load(&e->drops);
     unsigned dones = atomic_load(&e->dones);
-    weir_state ran = e->returned == 0 ? WEIR_DONE : WEIR_FAILED;
+    weir_state ran = e->returned == 0 ? WEIR_TASK_DONE : WEIR_TASK_FAILED;
     if (runs > 1 || !atomic_load(&e->over))
-        return WEIR_IDLE;
+        return WEIR_TASK_IDLE;
     if (!e->has_handle) {
         if (dones != 0 || runs + drops != 1)
-            return WEIR_IDLE;
+            return WEIR_TASK_IDLE;
         if (runs == 1)
             return ran;
-        return e->told >= WEIR_CANCELLED && e->told <= WEIR_ABANDONED ? e->told : WEIR_IDLE;
+        return e->told >= WEIR_TASK_CANCELLED && e->told <= WEIR_TASK_DROPPED ? e->told
+                                                                              : WEIR_TASK_IDLE;
     }
     if (drops != 0 || dones != 1)
-        return WEIR_IDLE;
+        return WEIR_TASK_IDLE;
     static const int unstarted[] = {-ECANCELED, -ETIMEDOUT, -EPIPE};
     if (runs == 1)
-        return e->told == ran && e->told_status == e->returned ? ran : WEIR_IDLE;
-    if (e->told < WEIR_CANCELLED || e->told > WEIR_ABANDONED ||
-        e->told_status != unstarted[e->told - WEIR_CANCELLED])
-        return WEIR_IDLE;
+        return e->told == ran && e->told_status == e->returned ? ran : WEIR_TASK_IDLE;
+    if (e->told < WEIR_TASK_CANCELLED || e->told > WEIR_TASK_DROPPED ||
+        e->told_status != unstarted[e->told - WEIR_TASK_CANCELLED])
+        return WEIR_TASK_IDLE;
     return e->told;
 }
 
@@ -139,7 +140,7 @@ static void expect(uint64_t is, uint64_t should_be, const char *what)
 
 bool ledger_check(const weir_pool_counts *counts, weir_overflow overflow)
 {
-    uint64_t ends[WEIR_ABANDONED + 1] = {0}, accepted = 0, refused = 0, by_group = 0;
+    uint64_t ends[WEIR_TASK_DROPPED + 1] = {0}, accepted = 0, refused = 0, by_group = 0;
     for (unsigned i = 0; i < ledger_used(); i++) {
         entry *e = &entries[i];
         weir_context_unref(e->kept);
@@ -147,8 +148,8 @@ bool ledger_check(const weir_pool_counts *counts, weir_overflow overflow)
             weir_state end = end_of(e);
             accepted++;
             ends[end]++;
-            if (end == WEIR_IDLE ||
-                (end == WEIR_ABANDONED && overflow != WEIR_OVERFLOW_DROP_OLDEST)) {
+            if (end == WEIR_TASK_IDLE ||
+                (end == WEIR_TASK_DROPPED && overflow != WEIR_OVERFLOW_DROP_OLDEST)) {
                 print_entry(e);
                 broken("an accepted task did not end exactly once, in a way that makes sense");
             }
@@ -164,11 +165,11 @@ bool ledger_check(const weir_pool_counts *counts, weir_overflow overflow)
         }
     }
     expect(counts->submitted, accepted, "submitted");
-    expect(counts->done, ends[WEIR_DONE], "done");
-    expect(counts->failed, ends[WEIR_FAILED], "failed");
-    expect(counts->cancelled, ends[WEIR_CANCELLED], "cancelled");
-    expect(counts->expired, ends[WEIR_EXPIRED], "expired");
-    expect(counts->abandoned, ends[WEIR_ABANDONED], "abandoned");
+    expect(counts->done, ends[WEIR_TASK_DONE], "done");
+    expect(counts->failed, ends[WEIR_TASK_FAILED], "failed");
+    expect(counts->cancelled, ends[WEIR_TASK_CANCELLED], "cancelled");
+    expect(counts->expired, ends[WEIR_TASK_EXPIRED], "expired");
+    expect(counts->dropped, ends[WEIR_TASK_DROPPED], "dropped");
     expect(counts->queued, 0, "queued");
     expect(counts->running, 0, "running");
     if (counts->rejected + by_group < refused || counts->rejected > refused) {
@@ -179,7 +180,7 @@ bool ledger_check(const weir_pool_counts *counts, weir_overflow overflow)
     }
     accepted_in_all += accepted;
     refused_in_all += refused;
-    for (unsigned i = 0; i <= WEIR_ABANDONED; i++)
+    for (unsigned i = 0; i <= WEIR_TASK_DROPPED; i++)
         ends_in_all[i] += ends[i];
     return !anything_broken();
 }
@@ -187,7 +188,7 @@ bool ledger_check(const weir_pool_counts *counts, weir_overflow overflow)
 void ledger_print_totals(void)
 {
     printf("%" PRIu64 " tasks accepted, %" PRIu64 " refused;", accepted_in_all, refused_in_all);
-    for (unsigned i = WEIR_DONE; i <= WEIR_ABANDONED; i++)
+    for (unsigned i = WEIR_TASK_DONE; i <= WEIR_TASK_DROPPED; i++)
         printf(" %" PRIu64 " %s%s", ends_in_all[i], state_names[i],
-               i < WEIR_ABANDONED ? "," : "\n");
+               i < WEIR_TASK_DROPPED ? "," : "\n");
 }

@@ -163,7 +163,7 @@ static void use_pool(struct part *p)
             p->next_value++;
     }
     for (size_t i = 0; i < EACH; i++)
-        if (weir_task_state(&tasks[i]) != WEIR_IDLE && weir_task_wait(&tasks[i]) != 0)
+        if (weir_task_state(&tasks[i]) != WEIR_TASK_IDLE && weir_task_wait(&tasks[i]) != 0)
             abort();
 }
 

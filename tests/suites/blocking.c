@@ -368,7 +368,7 @@ START_TEST(a_context_that_is_over_fails_first_and_without_effect)
     ck_assert_int_eq(
         weir_pool_submit_task_until(pool, &task, counter_task, &ran, NULL, cancelled, WEIR_FOREVER),
         -ECANCELED);
-    ck_assert_int_eq(weir_task_state(&task), WEIR_IDLE);
+    ck_assert_int_eq(weir_task_state(&task), WEIR_TASK_IDLE);
     ck_assert_uint_eq(weir_pool_queued(pool), 0u);
     ck_assert_uint_eq(counts_of(pool).submitted, 0u);
     weir_context_unref(cancelled);
@@ -405,7 +405,7 @@ START_TEST(a_task_whose_submit_is_blocked_is_busy)
     gate_open(&full.hold);
     ck_assert_int_eq(caller_join(&blocked.thread), 0);
     ck_assert_int_eq(weir_task_wait(&blocked.task), 0);
-    ck_assert_int_eq(weir_task_state(&blocked.task), WEIR_DONE);
+    ck_assert_int_eq(weir_task_state(&blocked.task), WEIR_TASK_DONE);
     finish_full(&full, 1);
 }
 END_TEST
@@ -422,7 +422,7 @@ START_TEST(a_task_whose_blocked_submit_was_cancelled_is_as_it_was)
     ck_assert(caller_await_asleep(&blocked.thread));
     weir_context_cancel(blocked.ctx, 0);
     ck_assert_int_eq(caller_join(&blocked.thread), -ECANCELED);
-    ck_assert_int_eq(weir_task_state(&blocked.task), WEIR_IDLE);
+    ck_assert_int_eq(weir_task_state(&blocked.task), WEIR_TASK_IDLE);
     ck_assert_int_eq(weir_task_wait(&blocked.task), -EINVAL);
     weir_context_unref(blocked.ctx);
     finish_full(&full, 0);
@@ -479,7 +479,7 @@ START_TEST(a_start_by_that_passes_at_the_head_makes_room_for_a_blocked_submitter
                                     WEIR_TASK_OPTIONS(.start_by = weir_after(delay)));
     ck_assert_int_eq(err, 0);
     ck_assert_int_eq(weir_pool_submit_until(pool, counter_task, &ran, NULL, patience()), 0);
-    ck_assert_int_eq(weir_task_state(&task), WEIR_EXPIRED);
+    ck_assert_int_eq(weir_task_state(&task), WEIR_TASK_EXPIRED);
     gate_open(&hold);
     finish_pool(pool);
     ck_assert_uint_eq(counter_get(&ran), 1u);

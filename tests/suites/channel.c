@@ -357,7 +357,7 @@ START_TEST(a_task_that_waits_ends_when_it_is_cancelled)
     weir_task task = WEIR_TASK_INIT, next = WEIR_TASK_INIT;
     ck_assert_int_eq(weir_pool_submit_task(pool, &task, receive_in_task, channel, NULL), 0);
     ck_assert_int_eq(weir_pool_submit_task(pool, &next, receive_in_task, channel, NULL), 0);
-    while (weir_task_state(&task) != WEIR_RUNNING)
+    while (weir_task_state(&task) != WEIR_TASK_RUNNING)
         (void)!weir_sleep_until(NULL, weir_after(1000));
     ck_assert_int_eq(weir_task_cancel(&task), -EINPROGRESS);
     ck_assert_int_eq(weir_task_wait(&task), 0);

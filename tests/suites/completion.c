@@ -77,7 +77,7 @@ START_TEST(it_is_readable_exactly_while_there_is_something_to_reap)
         ck_assert(!readable(completion));
         for (int i = 0; i < 3; i++) { /* one worker: in the order of the submits */
             ck_assert_ptr_eq(over[i], &tasks[i]);
-            ck_assert_int_eq(weir_task_state(over[i]), WEIR_DONE);
+            ck_assert_int_eq(weir_task_state(over[i]), WEIR_TASK_DONE);
         }
     }
     weir_completion_free(completion);
@@ -102,7 +102,7 @@ START_TEST(one_task_more_than_the_capacity_is_refused_until_one_is_reaped)
                                                      WEIR_TASK_OPTIONS(.completion = completion),
                                                      NULL, WEIR_FOREVER),
                          -EAGAIN);
-        ck_assert_int_eq(weir_task_state(&tasks[2]), lap == 0 ? WEIR_IDLE : WEIR_DONE);
+        ck_assert_int_eq(weir_task_state(&tasks[2]), lap == 0 ? WEIR_TASK_IDLE : WEIR_TASK_DONE);
         gate_open(&busy);
         ck_assert_int_eq(weir_pool_drain(pool), 0);
         ck_assert_int_eq(submit(pool, &tasks[2], completion), -EAGAIN); /* unreaped */
@@ -162,9 +162,9 @@ END_TEST
 
 START_TEST(every_kind_of_end_is_reported_once)
 {
-    enum { FAILED, CANCELLED, EXPIRED, ABANDONED, SHUT_DOWN, ALL };
-    static const weir_state ends[] = {WEIR_FAILED, WEIR_CANCELLED, WEIR_EXPIRED, WEIR_ABANDONED,
-                                      WEIR_CANCELLED};
+    enum { FAILED, CANCELLED, EXPIRED, DROPPED, SHUT_DOWN, ALL };
+    static const weir_state ends[] = {WEIR_TASK_FAILED, WEIR_TASK_CANCELLED, WEIR_TASK_EXPIRED,
+                                      WEIR_TASK_DROPPED, WEIR_TASK_CANCELLED};
     static int error = -EIO;
     gate busy = GATE_INIT;
     weir_task tasks[ALL], last = WEIR_TASK_INIT;
@@ -189,7 +189,7 @@ START_TEST(every_kind_of_end_is_reported_once)
             WEIR_TASK_OPTIONS(.completion = completion, .start_by = weir_after(lead)));
     ck_assert_int_eq(err, 0);
     ck_assert_int_eq(weir_task_wait(&tasks[EXPIRED]), 0);
-    ck_assert_int_eq(submit(pool, &tasks[ABANDONED], completion), 0);
+    ck_assert_int_eq(submit(pool, &tasks[DROPPED], completion), 0);
     ck_assert_int_eq(submit(pool, &tasks[SHUT_DOWN], completion), 0);
     ck_assert_int_eq(weir_pool_shutdown(pool, 0, 0, NULL), -ETIMEDOUT);
     gate_open(&busy);
@@ -420,7 +420,7 @@ static size_t reap(struct server *server, size_t most)
     size_t n = weir_completion_reap(server->completion, over, most);
     for (size_t i = 0; i < n; i++) {
         struct request *request = (struct request *)over[i];
-        if (request->out == request->in * 3 + 1 && weir_task_state(over[i]) == WEIR_DONE)
+        if (request->out == request->in * 3 + 1 && weir_task_state(over[i]) == WEIR_TASK_DONE)
             atomic_fetch_add(&server->done, 1);
         free(request);
     }

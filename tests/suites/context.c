@@ -893,7 +893,7 @@ START_TEST(a_task_that_cancels_its_own_context_ends_what_hangs_on_it_and_no_more
     weir_task task = WEIR_TASK_INIT;
     ck_assert_int_eq(weir_pool_submit_task(pool, &task, cancel_own_context, &probe, NULL), 0);
     ck_assert_int_eq(weir_task_wait(&task), 0);
-    ck_assert_int_eq(weir_task_state(&task), WEIR_DONE);
+    ck_assert_int_eq(weir_task_state(&task), WEIR_TASK_DONE);
     assert_cancelled_alone(pool, &probe);
     finish_pool(pool);
 }

@@ -24,7 +24,7 @@ static weir_pool_counts counts_of(const weir_pool *pool)
     do {                                                                                           \
         ck_assert_uint_eq((counts).submitted, (counts).done + (counts).failed +                    \
                                                   (counts).cancelled + (counts).expired +          \
-                                                  (counts).abandoned);                             \
+                                                  (counts).dropped);                               \
         ck_assert_uint_eq((counts).queued, 0u);                                                    \
         ck_assert_uint_eq((counts).running, 0u);                                                   \
     } while (0)
@@ -94,7 +94,7 @@ START_TEST(each_kind_of_end_is_counted_by_itself)
     weir_context *ctx = new_context(WEIR_FOREVER);
     weir_task cancelled = WEIR_TASK_INIT, expired = WEIR_TASK_INIT;
     saturate(pool, &hold, 1);
-    ck_assert_int_eq(weir_pool_submit(pool, end_well, NULL), 0); /* to be abandoned */
+    ck_assert_int_eq(weir_pool_submit(pool, end_well, NULL), 0); /* to be dropped */
     ck_assert_int_eq(weir_pool_submit_until(pool, end_well, NULL, ctx, WEIR_FOREVER), 0);
     int err = -ETIMEDOUT;
     uint64_t refused = 0;
@@ -110,7 +110,7 @@ START_TEST(each_kind_of_end_is_counted_by_itself)
     ck_assert_int_eq(weir_task_wait(&expired), 0);
     ck_assert_uint_eq(counts_of(pool).expired, 1u);
     ck_assert_int_eq(weir_pool_submit(pool, end_badly, NULL), 0); /* takes the place of the first */
-    ck_assert_uint_eq(counts_of(pool).abandoned, 1u);
+    ck_assert_uint_eq(counts_of(pool).dropped, 1u);
     weir_context_cancel(ctx, 0);
     weir_context_unref(ctx);
     gate_open(&hold);
@@ -122,7 +122,7 @@ START_TEST(each_kind_of_end_is_counted_by_itself)
     ck_assert_uint_eq(counts.failed, 1u);
     ck_assert_uint_eq(counts.cancelled, 2u);
     ck_assert_uint_eq(counts.expired, 1u);
-    ck_assert_uint_eq(counts.abandoned, 1u);
+    ck_assert_uint_eq(counts.dropped, 1u);
     ck_assert_uint_eq(counts.rejected, refused);
     finish_pool(pool);
 }

@@ -254,7 +254,7 @@ START_TEST(free_stops_the_members_and_waits_for_them)
     ck_assert_int_eq(caller_join(&freer), 0);
     ck_assert_uint_eq(recorder_count(&dropped), 3);
     for (size_t i = 0; i < 3; i++)
-        ck_assert_int_eq(recorder_at(&dropped, i), WEIR_CANCELLED);
+        ck_assert_int_eq(recorder_at(&dropped, i), WEIR_TASK_CANCELLED);
     finish_pool(pool);
 }
 END_TEST
@@ -475,7 +475,7 @@ START_TEST(queued_members_of_a_group_that_ended_are_told_to_on_drop)
     ck_assert_int_eq(weir_errgroup_wait(group), -EIO);
     ck_assert_uint_eq(recorder_count(&dropped), QUEUED);
     for (size_t i = 0; i < QUEUED; i++)
-        ck_assert_int_eq(recorder_at(&dropped, i), WEIR_CANCELLED);
+        ck_assert_int_eq(recorder_at(&dropped, i), WEIR_TASK_CANCELLED);
     ck_assert_uint_eq(counter_get(&ran), 0);
     ck_assert_uint_eq(count_errors(group), 1);
     weir_errgroup_free(group);
@@ -500,7 +500,7 @@ START_TEST(an_evicted_member_does_not_hold_the_wait)
     ck_assert_int_eq(weir_errgroup_go(group, counter_task, &ran), 0);
     ck_assert_int_eq(weir_pool_submit(pool, return_0, NULL), 0);
     ck_assert_uint_eq(recorder_count(&dropped), 1);
-    ck_assert_int_eq(recorder_at(&dropped, 0), WEIR_ABANDONED);
+    ck_assert_int_eq(recorder_at(&dropped, 0), WEIR_TASK_DROPPED);
     ck_assert_int_ne(weir_errgroup_try_wait(group), -EAGAIN);
     ck_assert_uint_eq(counter_get(&ran), 0);
     gate_open(&hold);
@@ -1238,7 +1238,7 @@ START_TEST(stop_cancels_and_waits)
     ck_assert_int_eq(caller_join(&stopper), 0);
     ck_assert_uint_eq(count_errors(group), 0);
     ck_assert_uint_eq(recorder_count(&dropped), 1);
-    ck_assert_int_eq(recorder_at(&dropped, 0), WEIR_CANCELLED);
+    ck_assert_int_eq(recorder_at(&dropped, 0), WEIR_TASK_CANCELLED);
     ck_assert_int_eq(weir_errgroup_stop(group), 0);
     ck_assert_int_eq(weir_errgroup_wait(group), 0);
     ck_assert_int_eq(weir_errgroup_go(group, return_0, NULL), -ECANCELED);

@@ -134,7 +134,7 @@ static int use_stale_pool(weir_pool *pool)
     EXPECT(weir_pool_try_submit_task(pool, &task, count_itself, &ran, NULL) == -ESTALE);
     EXPECT(weir_pool_submit_task_until(pool, &task, count_itself, &ran, NULL, NULL, WEIR_FOREVER) ==
            -ESTALE);
-    EXPECT(weir_task_state(&task) == WEIR_IDLE);
+    EXPECT(weir_task_state(&task) == WEIR_TASK_IDLE);
     EXPECT(weir_waitgroup_go(&wg, pool, count_itself, &ran) == -ESTALE);
     EXPECT(weir_waitgroup_try_go(&wg, pool, count_itself, &ran) == -ESTALE);
     EXPECT(weir_waitgroup_go_until(&wg, pool, count_itself, &ran, NULL, WEIR_FOREVER) == -ESTALE);
@@ -418,7 +418,7 @@ static int reuse_a_task(void *arg)
     struct busy *busy = arg;
     weir_pool *pool = NULL;
     atomic_int ran = 0;
-    EXPECT(weir_task_state(&busy->idle) == WEIR_DONE);
+    EXPECT(weir_task_state(&busy->idle) == WEIR_TASK_DONE);
     EXPECT(weir_pool_new(&pool, WEIR_POOL_OPTIONS(.workers = 1)) == 0);
     EXPECT(weir_pool_submit_task(pool, &busy->idle, count_itself, &ran, NULL) == 0);
     EXPECT(weir_task_wait(&busy->idle) == 0);

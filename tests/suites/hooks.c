@@ -443,7 +443,7 @@ START_TEST(a_shutdown_calls_it_and_it_may_call_into_a_pool)
     ck_assert_int_eq(weir_pool_submit_task(pool, &task, gate_task, &busy, NULL), 0);
     ck_assert_int_eq(weir_context_on_done(ctx, &hook, cancel_the_task, &task), 0);
     weir_context_cancel(ctx, 0);
-    ck_assert_int_eq(weir_task_state(&task), WEIR_CANCELLED);
+    ck_assert_int_eq(weir_task_state(&task), WEIR_TASK_CANCELLED);
     gate_open(&busy);
     finish_pool(pool);
     weir_context_unref(ctx);

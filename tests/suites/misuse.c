@@ -51,7 +51,7 @@ START_TEST(every_call_on_a_pool_takes_null)
     ck_assert_uint_eq(weir_pool_workers(NULL), 0u);
     ck_assert_uint_eq(weir_pool_capacity(NULL), 0u);
     ck_assert_uint_eq(weir_pool_queued(NULL), 0u);
-    ck_assert_int_eq(weir_task_state(&task), WEIR_IDLE);
+    ck_assert_int_eq(weir_task_state(&task), WEIR_TASK_IDLE);
 }
 END_TEST
 
@@ -62,7 +62,7 @@ START_TEST(every_call_on_a_task_takes_null)
     ck_assert_int_eq(weir_task_try_wait(NULL), -EINVAL);
     ck_assert_int_eq(weir_task_wait_until(NULL, NULL, 0), -EINVAL);
     ck_assert_int_eq(weir_task_cancel(NULL), -EINVAL);
-    ck_assert_int_eq(weir_task_state(NULL), WEIR_IDLE);
+    ck_assert_int_eq(weir_task_state(NULL), WEIR_TASK_IDLE);
     ck_assert_int_eq(weir_task_status(NULL), -EINVAL);
 }
 END_TEST

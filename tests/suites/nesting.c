@@ -520,7 +520,7 @@ START_TEST(a_waiting_worker_does_not_run_strangers_while_it_sleeps)
     ck_assert_int_eq(weir_pool_submit_task(pool, &both.two, gate_task, &hold, NULL), 0);
     gate_await(&hold, 1);
     ck_assert_int_eq(weir_pool_submit_task(pool, &both.one, wait_for_two, &both, NULL), 0);
-    while (weir_task_state(&both.one) != WEIR_RUNNING)
+    while (weir_task_state(&both.one) != WEIR_TASK_RUNNING)
         (void)sched_yield();
     for (int i = 0; i < 3; i++)
         ck_assert_int_eq(weir_pool_submit(pool, counter_task, &strangers), 0);
@@ -704,7 +704,7 @@ static int wait_bounded(weir_context *ctx, void *arg)
     weir_task queued = WEIR_TASK_INIT;
     if ((err = weir_pool_submit_task(self->pool, &queued, return_0, NULL, NULL)) == 0) {
         self->by_over_context = weir_task_wait_until(&queued, self->ctx, WEIR_FOREVER);
-        self->stayed_queued = weir_task_state(&queued) == WEIR_QUEUED;
+        self->stayed_queued = weir_task_state(&queued) == WEIR_TASK_QUEUED;
         err = weir_task_wait(&queued);
     }
     gate_open(self->hold);
@@ -824,7 +824,7 @@ START_TEST(outside_waiters_only_sleep_where_it_does_not)
     caller waiter;
     caller_start(&waiter, wait_for_task, &task);
     ck_assert(caller_await_asleep(&waiter));
-    ck_assert_int_eq(weir_task_state(&task), WEIR_QUEUED);
+    ck_assert_int_eq(weir_task_state(&task), WEIR_TASK_QUEUED);
     gate_open(&hold);
     ck_assert_int_eq(caller_join(&waiter), 0);
     ck_assert_ptr_eq(seen.pool, pool);

@@ -107,7 +107,7 @@ START_TEST(a_reject_pool_refuses_when_it_is_full)
     ck_assert_int_eq(weir_pool_submit_task(pool, &task, counter_task, &ran, NULL), -EAGAIN);
     ck_assert_int_eq(weir_waitgroup_go(&wg, pool, counter_task, &ran), -EAGAIN);
     ck_assert_int_eq(weir_waitgroup_try_wait(&wg), 0);
-    ck_assert_int_eq(weir_task_state(&task), WEIR_IDLE);
+    ck_assert_int_eq(weir_task_state(&task), WEIR_TASK_IDLE);
     ck_assert_uint_eq(counts_of(pool).rejected, before + 6);
     gate_open(&hold);
     ck_assert_int_eq(weir_pool_drain(pool), 0);
@@ -191,7 +191,7 @@ START_TEST(caller_runs_ends_a_handle_before_the_submit_returns)
     weir_task task = WEIR_TASK_INIT;
     struct witness witness = {.result = 7};
     ck_assert_int_eq(weir_pool_submit_task(pool, &task, note_thread, &witness, NULL), 0);
-    ck_assert_int_eq(weir_task_state(&task), WEIR_FAILED);
+    ck_assert_int_eq(weir_task_state(&task), WEIR_TASK_FAILED);
     ck_assert_int_eq(weir_task_status(&task), 7);
     ck_assert_int_eq(weir_task_wait(&task), 0);
     weir_waitgroup wg = WEIR_WAITGROUP_INIT;
@@ -291,11 +291,11 @@ START_TEST(caller_runs_loses_nothing_under_load)
 }
 END_TEST
 
-START_TEST(drop_oldest_abandons_the_oldest_and_keeps_the_order_of_the_rest)
+START_TEST(drop_oldest_drops_the_oldest_and_keeps_the_order_of_the_rest)
 {
     enum { PLACES = 3, DROPPED = 5 };
     gate hold = GATE_INIT;
-    struct logs logs = LOGS_INIT(WEIR_ABANDONED);
+    struct logs logs = LOGS_INIT(WEIR_TASK_DROPPED);
     struct numbered tasks[NUMBERED];
     number_them(tasks, &logs);
     weir_pool *pool = new_overflow_pool(1, PLACES, WEIR_OVERFLOW_DROP_OLDEST, &logs);
@@ -306,7 +306,7 @@ START_TEST(drop_oldest_abandons_the_oldest_and_keeps_the_order_of_the_rest)
         if (i >= PLACES)
             ck_assert_int_eq(weir_pool_try_submit(pool, run_numbered, &tasks[i]), -EAGAIN);
         ck_assert_int_eq(weir_pool_submit(pool, run_numbered, &tasks[i]), 0);
-        ck_assert_uint_eq(counts_of(pool).abandoned, i < PLACES ? 0u : (unsigned)dropped + 1);
+        ck_assert_uint_eq(counts_of(pool).dropped, i < PLACES ? 0u : (unsigned)dropped + 1);
     }
     ck_assert_uint_eq(weir_pool_queued(pool), (unsigned)PLACES);
     gate_open(&hold);
@@ -324,7 +324,7 @@ START_TEST(drop_oldest_takes_a_whole_batch_and_keeps_the_last)
 {
     enum { PLACES = 4 };
     gate hold = GATE_INIT;
-    struct logs logs = LOGS_INIT(WEIR_ABANDONED);
+    struct logs logs = LOGS_INIT(WEIR_TASK_DROPPED);
     struct numbered tasks[NUMBERED];
     weir_job jobs[NUMBERED];
     number_them(tasks, &logs);
@@ -371,7 +371,7 @@ static int call_wait(void *arg)
 START_TEST(drop_oldest_tells_a_handle_and_wakes_its_waiter)
 {
     gate hold = GATE_INIT;
-    struct logs logs = LOGS_INIT(WEIR_ABANDONED);
+    struct logs logs = LOGS_INIT(WEIR_TASK_DROPPED);
     counter ran = COUNTER_INIT;
     struct end end = {.told = 0};
     weir_task task = WEIR_TASK_INIT;
@@ -385,11 +385,11 @@ START_TEST(drop_oldest_tells_a_handle_and_wakes_its_waiter)
     ck_assert(caller_await_asleep(&waiter));
     ck_assert_int_eq(weir_pool_submit(pool, counter_task, &ran), 0);
     ck_assert_int_eq(caller_join(&waiter), 0);
-    ck_assert_int_eq(weir_task_state(&task), WEIR_ABANDONED);
+    ck_assert_int_eq(weir_task_state(&task), WEIR_TASK_DROPPED);
     ck_assert_int_eq(weir_task_status(&task), -EPIPE);
     ck_assert_int_eq(weir_task_cancel(&task), -EALREADY);
     ck_assert_int_eq(atomic_load(&end.told), 1);
-    ck_assert_int_eq(end.state, WEIR_ABANDONED);
+    ck_assert_int_eq(end.state, WEIR_TASK_DROPPED);
     ck_assert_int_eq(end.status, -EPIPE);
     gate_open(&hold);
     finish_pool(pool);
@@ -404,7 +404,7 @@ END_TEST
 START_TEST(drop_oldest_counts_down_the_waitgroup_of_what_it_drops)
 {
     gate hold = GATE_INIT;
-    struct logs logs = LOGS_INIT(WEIR_ABANDONED);
+    struct logs logs = LOGS_INIT(WEIR_TASK_DROPPED);
     struct numbered tasks[NUMBERED];
     weir_waitgroup wg = WEIR_WAITGROUP_INIT;
     number_them(tasks, &logs);
@@ -434,7 +434,7 @@ START_TEST(drop_oldest_loses_nothing_under_load)
     ck_assert_int_eq(weir_pool_drain_until(pool, NULL, patience()), 0);
     weir_pool_counts counts = counts_of(pool);
     ck_assert_uint_eq(counts.submitted, (unsigned)(CALLERS * EACH));
-    ck_assert_uint_eq(counts.done + counts.abandoned, (unsigned)(CALLERS * EACH));
+    ck_assert_uint_eq(counts.done + counts.dropped, (unsigned)(CALLERS * EACH));
     ck_assert_uint_eq(counts.done, (unsigned)atomic_load(&ran));
     finish_pool(pool);
 }
@@ -458,7 +458,7 @@ static void assert_all_places_are_free(weir_pool *pool, gate *hold)
     ck_assert_int_eq(weir_pool_try_submit(pool, note_thread, &witness), -EAGAIN);
     ck_assert_uint_eq(weir_pool_queued(pool), (unsigned)PLACES);
     ck_assert_uint_eq(counts_of(pool).done, 0u);
-    ck_assert_uint_eq(counts_of(pool).abandoned, 0u);
+    ck_assert_uint_eq(counts_of(pool).dropped, 0u);
     gate_open(hold);
     ck_assert_int_eq(weir_pool_drain(pool), 0);
     ck_assert_int_eq(witness.runs, PLACES);
@@ -486,7 +486,7 @@ START_TEST(a_full_pool_is_cleared_of_cancelled_tasks_at_its_head)
     assert_all_places_are_free(pool, &hold);
     for (int i = 0; i < PLACES; i++) {
         ck_assert_int_eq(atomic_load(&ends[i].told), 1);
-        ck_assert_int_eq(ends[i].state, WEIR_CANCELLED);
+        ck_assert_int_eq(ends[i].state, WEIR_TASK_CANCELLED);
     }
     finish_pool(pool);
 }
@@ -495,7 +495,7 @@ END_TEST
 START_TEST(a_full_pool_is_cleared_of_tasks_whose_context_is_cancelled)
 {
     gate hold = GATE_INIT;
-    struct logs logs = LOGS_INIT(WEIR_CANCELLED);
+    struct logs logs = LOGS_INIT(WEIR_TASK_CANCELLED);
     struct numbered tasks[NUMBERED];
     number_them(tasks, &logs);
     weir_pool *pool = new_overflow_pool(1, PLACES, policies[_i], &logs);
@@ -519,7 +519,7 @@ END_TEST
 START_TEST(a_full_pool_is_cleared_of_tasks_that_have_expired)
 {
     gate hold = GATE_INIT;
-    struct logs logs = LOGS_INIT(WEIR_EXPIRED);
+    struct logs logs = LOGS_INIT(WEIR_TASK_EXPIRED);
     struct numbered tasks[NUMBERED];
     struct end ends[PLACES] = {{.told = 0}};
     weir_task handles[PLACES] = {WEIR_TASK_INIT};
@@ -549,7 +549,7 @@ START_TEST(a_full_pool_is_cleared_of_tasks_that_have_expired)
     ck_assert_int_eq(weir_sleep_until(NULL, latest), 0);
     assert_all_places_are_free(pool, &hold);
     for (int i = 1; i < PLACES; i += 2) {
-        ck_assert_int_eq(weir_task_state(&handles[i]), WEIR_EXPIRED);
+        ck_assert_int_eq(weir_task_state(&handles[i]), WEIR_TASK_EXPIRED);
         ck_assert_int_eq(atomic_load(&ends[i].told), 1);
         ck_assert_int_eq(ends[i].status, -ETIMEDOUT);
     }
@@ -602,7 +602,7 @@ END_TEST
 START_TEST(drop_oldest_evicts_nobody_while_the_head_can_be_cleared)
 {
     gate hold = GATE_INIT;
-    struct logs logs = LOGS_INIT(WEIR_ABANDONED);
+    struct logs logs = LOGS_INIT(WEIR_TASK_DROPPED);
     struct numbered tasks[NUMBERED];
     number_them(tasks, &logs);
     weir_task task = WEIR_TASK_INIT;
@@ -637,7 +637,7 @@ Suite *weir_suite(void)
     tcase_add_test(caller_runs, caller_runs_loses_nothing_under_load);
 
     TCase *drop_oldest = add_group(suite, "drop oldest");
-    tcase_add_test(drop_oldest, drop_oldest_abandons_the_oldest_and_keeps_the_order_of_the_rest);
+    tcase_add_test(drop_oldest, drop_oldest_drops_the_oldest_and_keeps_the_order_of_the_rest);
     tcase_add_test(drop_oldest, drop_oldest_takes_a_whole_batch_and_keeps_the_last);
     tcase_add_test(drop_oldest, drop_oldest_tells_a_handle_and_wakes_its_waiter);
     tcase_add_test(drop_oldest, drop_oldest_counts_down_the_waitgroup_of_what_it_drops);

@@ -70,7 +70,7 @@ static void assert_quiet(weir_pool *pool)
     ck_assert_uint_eq(counts.queued, 0);
     ck_assert_uint_eq(counts.running, 0);
     ck_assert_uint_eq(counts.submitted, counts.done + counts.failed + counts.cancelled +
-                                            counts.expired + counts.abandoned);
+                                            counts.expired + counts.dropped);
 }
 
 START_TEST(every_index_is_done_once_in_chunks_of_at_most_the_grain)
@@ -251,7 +251,7 @@ START_TEST(a_helper_whose_place_is_taken_is_not_told_to_on_drop)
     ck_assert_int_eq(atomic_load(&drops), 0);
     weir_pool_counts counts;
     weir_pool_read_counts(dropping.pool, &counts);
-    ck_assert_uint_eq(counts.abandoned, 1);
+    ck_assert_uint_eq(counts.dropped, 1);
     gate_open(&busy);
     assert_quiet(dropping.pool);
     weir_pool_free(dropping.pool);

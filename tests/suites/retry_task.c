@@ -29,7 +29,7 @@ static void finish_counted(weir_pool *pool)
     ck_assert_int_eq(weir_pool_shutdown(pool, patience(), WEIR_FOREVER, NULL), 0);
     weir_pool_counts counts = counts_of(pool);
     ck_assert_uint_eq(counts.submitted, counts.done + counts.failed + counts.cancelled +
-                                            counts.expired + counts.abandoned);
+                                            counts.expired + counts.dropped);
     ck_assert_uint_eq(counts.delayed + counts.queued + counts.running, 0u);
     weir_pool_free(pool);
 }
@@ -104,7 +104,7 @@ START_TEST(a_task_is_retried_until_it_succeeds)
         struct flaky flaky = {.failures = failures, .code = -100};
         submit(pool, &task, &flaky, WEIR_RETRY_OPTIONS(QUICKLY, .max_attempts = 5));
         assert_waited(&task);
-        assert_end(&task, WEIR_DONE, 0, failures != 0 ? -100 - failures : 0);
+        assert_end(&task, WEIR_TASK_DONE, 0, failures != 0 ? -100 - failures : 0);
         ck_assert_int_eq(atomic_load(&flaky.calls), failures + 1);
         ck_assert_int_eq(atomic_load(&flaky.overlaps), 0);
         ck_assert_int_eq(atomic_load(&flaky.ends), 1);
@@ -125,9 +125,9 @@ START_TEST(a_task_ends_with_the_code_of_its_last_attempt)
         int attempts = most != 0 ? (int)most : 3;
         submit(pool, &task, &flaky, WEIR_RETRY_OPTIONS(QUICKLY, .max_attempts = most));
         assert_waited(&task);
-        assert_end(&task, WEIR_FAILED, -200 - attempts, -200 - attempts);
+        assert_end(&task, WEIR_TASK_FAILED, -200 - attempts, -200 - attempts);
         ck_assert_int_eq(atomic_load(&flaky.calls), attempts);
-        ck_assert_int_eq(atomic_load(&flaky.end), WEIR_FAILED);
+        ck_assert_int_eq(atomic_load(&flaky.end), WEIR_TASK_FAILED);
     }
     ck_assert_uint_eq(counts_of(pool).failed, 4u);
     finish_counted(pool);
@@ -149,7 +149,7 @@ START_TEST(what_is_not_retryable_ends_the_task)
     submit(pool, &task, &flaky,
            WEIR_RETRY_OPTIONS(QUICKLY, .max_attempts = 9, .retryable = only_code, .user = &asked));
     assert_waited(&task);
-    assert_end(&task, WEIR_FAILED, -302, -302);
+    assert_end(&task, WEIR_TASK_FAILED, -302, -302);
     ck_assert_int_eq(atomic_load(&asked), 2);
     finish_counted(pool);
 }
@@ -166,7 +166,7 @@ START_TEST(the_options_are_copied)
     memset(&options, 0xff, sizeof options);
     gate_open(&hold);
     assert_waited(&task);
-    assert_end(&task, WEIR_DONE, 0, -2);
+    assert_end(&task, WEIR_TASK_DONE, 0, -2);
     finish_counted(pool);
 }
 END_TEST
@@ -180,14 +180,14 @@ START_TEST(a_task_that_cannot_be_retried_in_time_ends)
            WEIR_RETRY_OPTIONS(.initial_interval = hour, .max_interval = hour,
                               .max_elapsed = hour / 4));
     assert_waited(&task);
-    assert_end(&task, WEIR_FAILED, -11, -11);
+    assert_end(&task, WEIR_TASK_FAILED, -11, -11);
     ck_assert_int_eq(
         weir_pool_submit_retry(pool, &task, fail_first, &flaky,
                                WEIR_TASK_OPTIONS(.start_by = weir_after(hour / 4)),
                                WEIR_RETRY_OPTIONS(.initial_interval = hour, .max_interval = hour)),
         0);
     assert_waited(&task);
-    assert_end(&task, WEIR_FAILED, -12, -12);
+    assert_end(&task, WEIR_TASK_FAILED, -12, -12);
     finish_counted(pool);
 }
 END_TEST
@@ -203,7 +203,7 @@ START_TEST(a_refused_submit_leaves_the_cause_as_it_was)
     ck_assert_int_ne(cause, 0);
     weir_pool_close(pool);
     ck_assert_int_eq(weir_pool_submit_retry(pool, &task, fail_first, &flaky, NULL, NULL), -EPIPE);
-    assert_end(&task, WEIR_FAILED, cause, cause);
+    assert_end(&task, WEIR_TASK_FAILED, cause, cause);
     finish_counted(pool);
 }
 END_TEST
@@ -216,14 +216,14 @@ START_TEST(a_task_in_a_pause_holds_no_worker_and_can_be_cancelled_at_once)
     struct flaky flaky = {.failures = INT_MAX, .code = -20};
     submit(pool, &task, &flaky, WEIR_RETRY_OPTIONS(.initial_interval = hour, .max_interval = hour));
     await_pause(pool, 1);
-    ck_assert_int_eq(weir_task_state(&task), WEIR_QUEUED);
+    ck_assert_int_eq(weir_task_state(&task), WEIR_TASK_QUEUED);
     ck_assert_int_eq(weir_task_status(&task), -EINPROGRESS);
     ck_assert_int_eq(weir_task_cause(&task), -21);
     ck_assert_int_eq(weir_pool_submit(pool, counter_task, &ran), 0);
     counter_await(&ran, 1);
     ck_assert_int_eq(weir_pool_drain_until(pool, NULL, patience()), 0);
     ck_assert_int_eq(weir_task_cancel(&task), 0);
-    assert_end(&task, WEIR_CANCELLED, -ECANCELED, -21);
+    assert_end(&task, WEIR_TASK_CANCELLED, -ECANCELED, -21);
     ck_assert_int_eq(atomic_load(&flaky.ends), 1);
     ck_assert_int_eq(weir_task_cancel(&task), -EALREADY);
     finish_counted(pool);
@@ -241,7 +241,7 @@ START_TEST(a_task_that_is_cancelled_during_an_attempt_is_not_retried)
     ck_assert_int_eq(weir_task_cancel(&task), -EINPROGRESS);
     gate_open(&hold);
     assert_waited(&task);
-    assert_end(&task, WEIR_CANCELLED, -ECANCELED, -31);
+    assert_end(&task, WEIR_TASK_CANCELLED, -ECANCELED, -31);
     ck_assert_int_eq(atomic_load(&flaky.calls), 1);
     finish_counted(pool);
 }
@@ -262,10 +262,10 @@ START_TEST(a_closed_pool_ends_pauses_and_begins_none)
     submit(pool, &running, &second, slowly);
     gate_await(&hold, 1);
     weir_pool_close(pool);
-    assert_end(&paused, WEIR_CANCELLED, -ECANCELED, -41);
+    assert_end(&paused, WEIR_TASK_CANCELLED, -ECANCELED, -41);
     gate_open(&hold);
     assert_waited(&running);
-    assert_end(&running, WEIR_FAILED, -51, -51);
+    assert_end(&running, WEIR_TASK_FAILED, -51, -51);
     finish_counted(pool);
 }
 END_TEST
@@ -280,7 +280,7 @@ START_TEST(without_a_place_for_its_pause_a_task_ends_with_its_last_code)
         weir_pool_submit_task_at(pool, &delayed, fail_first, &flaky, NULL, weir_after(hour)), 0);
     submit(pool, &task, &flaky, WEIR_RETRY_OPTIONS(QUICKLY));
     assert_waited(&task);
-    assert_end(&task, WEIR_FAILED, -61, -61);
+    assert_end(&task, WEIR_TASK_FAILED, -61, -61);
     ck_assert_int_eq(weir_task_cancel(&delayed), 0);
     finish_counted(pool);
 }
@@ -303,7 +303,7 @@ START_TEST(an_attempt_that_ends_its_thread_has_failed)
         weir_pool_submit_retry(pool, &task, end_thread, &calls, NULL, WEIR_RETRY_OPTIONS(QUICKLY)),
         0);
     assert_waited(&task);
-    assert_end(&task, WEIR_DONE, 0, -ECANCELED);
+    assert_end(&task, WEIR_TASK_DONE, 0, -ECANCELED);
     ck_assert_int_eq(atomic_load(&calls), 3);
     finish_counted(pool);
 }
@@ -326,7 +326,7 @@ START_TEST(a_worker_that_waits_for_a_task_makes_its_attempts)
     submit(pool, &task, &flaky, WEIR_RETRY_OPTIONS(QUICKLY, .max_attempts = 5));
     gate_open(&hold);
     assert_waited(&wait);
-    assert_end(&task, WEIR_DONE, 0, -74);
+    assert_end(&task, WEIR_TASK_DONE, 0, -74);
     ck_assert_int_eq(atomic_load(&flaky.calls), 5);
     finish_counted(pool);
 }
@@ -346,10 +346,10 @@ START_TEST(a_task_may_be_run_in_place_and_be_retried)
     ck_assert_int_eq(weir_pool_submit(pool, counter_task, &ran), 0);
     submit(pool, &task, &flaky, WEIR_RETRY_OPTIONS(QUICKLY));
     ck_assert_int_eq(atomic_load(&flaky.calls), 1);
-    ck_assert_int_eq(weir_task_state(&task), WEIR_QUEUED);
+    ck_assert_int_eq(weir_task_state(&task), WEIR_TASK_QUEUED);
     gate_open(&hold);
     assert_waited(&task);
-    assert_end(&task, WEIR_DONE, 0, -81);
+    assert_end(&task, WEIR_TASK_DONE, 0, -81);
     finish_counted(pool);
 }
 END_TEST
@@ -368,7 +368,7 @@ START_TEST(bad_arguments_are_refused_and_leave_the_task_as_it_was)
     ck_assert_int_eq(weir_pool_submit_retry(pool, &task, fail_first, &flaky,
                                             WEIR_TASK_OPTIONS(.timeout = -1), NULL),
                      -EINVAL);
-    ck_assert_int_eq(weir_task_state(&task), WEIR_IDLE);
+    ck_assert_int_eq(weir_task_state(&task), WEIR_TASK_IDLE);
     ck_assert_int_eq(weir_task_cause(&task), 0);
     ck_assert_int_eq(weir_task_cause(NULL), 0);
     weir_pool_close(pool);
@@ -414,7 +414,7 @@ START_TEST(ten_thousand_tasks_pause_on_two_workers)
     }
     for (unsigned i = 0; i < n; i++) {
         assert_waited(&tasks[i]);
-        assert_end(&tasks[i], WEIR_DONE, 0, -EIO);
+        assert_end(&tasks[i], WEIR_TASK_DONE, 0, -EIO);
         ck_assert_int_eq(atomic_load(&calls[i]), 2);
     }
     finish_counted(pool);

@@ -20,9 +20,9 @@ static void count_drop(weir_task_fn *fn, void *arg, weir_state why, void *user)
     struct drops *drops = user;
     (void)fn;
     (void)arg;
-    if (why == WEIR_CANCELLED)
+    if (why == WEIR_TASK_CANCELLED)
         atomic_fetch_add(&drops->cancelled, 1);
-    else if (why == WEIR_EXPIRED)
+    else if (why == WEIR_TASK_EXPIRED)
         atomic_fetch_add(&drops->expired, 1);
     else
         atomic_fetch_add(&drops->other, 1);
@@ -129,7 +129,7 @@ static void assert_closed(weir_pool *pool)
     ck_assert_int_eq(weir_errgroup_go(group, counter_task, &ran), -EPIPE);
     ck_assert_int_eq(weir_errgroup_wait(group), 0);
     weir_errgroup_free(group);
-    ck_assert_int_eq(weir_task_state(&task), WEIR_IDLE);
+    ck_assert_int_eq(weir_task_state(&task), WEIR_TASK_IDLE);
     ck_assert_uint_eq(counts_of(pool).submitted, before);
     ck_assert_uint_eq(counter_get(&ran), 0u);
 }
@@ -290,7 +290,7 @@ START_TEST(a_hard_shutdown_cancels_the_queued_and_tells_the_running)
     ck_assert_uint_eq(counter_get(&ran), 0u);
     ck_assert_int_eq(atomic_load(&drops.cancelled), 5);
     ck_assert_int_eq(atomic_load(&drops.other), 0);
-    ck_assert_int_eq(weir_task_state(&task), WEIR_CANCELLED);
+    ck_assert_int_eq(weir_task_state(&task), WEIR_TASK_CANCELLED);
     ck_assert_int_eq(weir_task_wait(&task), 0);
     ck_assert_int_eq(atomic_load(&sleeper.err), -ECANCELED);
     weir_pool_counts counts = counts_of(pool);
@@ -525,7 +525,7 @@ START_TEST(free_cancels_what_is_queued_and_waits_for_what_runs)
         ck_assert_int_eq(atomic_load(&drops.cancelled), 5);
         ck_assert_uint_eq(counter_get(&ran), 0u);
         /* The handle outlives its pool. */
-        ck_assert_int_eq(weir_task_state(&task), WEIR_CANCELLED);
+        ck_assert_int_eq(weir_task_state(&task), WEIR_TASK_CANCELLED);
         ck_assert_int_eq(weir_task_status(&task), -ECANCELED);
         ck_assert_int_eq(weir_task_wait(&task), 0);
         ck_assert_int_eq(weir_task_cancel(&task), -EALREADY);
@@ -594,7 +594,7 @@ START_TEST(a_shutdown_wakes_everybody_who_waits_for_the_pool)
     ck_assert_int_eq(caller_join(&drainer), 0);
     ck_assert_int_eq(caller_join(&waiter), 0);
     ck_assert_int_eq(caller_join(&group_waiter), 0);
-    ck_assert_int_eq(weir_task_state(&task), WEIR_CANCELLED);
+    ck_assert_int_eq(weir_task_state(&task), WEIR_TASK_CANCELLED);
     ck_assert_int_eq(atomic_load(&drops.cancelled),
                      1); /* the waitgroup's; the handle has its own */
     ck_assert_uint_eq(counter_get(&ran), 0u);

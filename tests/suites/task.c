@@ -56,7 +56,7 @@ static int submit_record(weir_pool *pool, weir_task *task, struct record *record
         ck_assert_int_eq(atomic_load(&(record)->ends), 1);                                         \
         ck_assert_int_eq((record)->end, (state));                                                  \
         ck_assert_int_eq((record)->status, (code));                                                \
-        ck_assert_int_eq(atomic_load(&(record)->runs), (state) <= WEIR_FAILED ? 1 : 0);            \
+        ck_assert_int_eq(atomic_load(&(record)->runs), (state) <= WEIR_TASK_FAILED ? 1 : 0);       \
     } while (0)
 
 static int call_wait(void *arg)
@@ -89,22 +89,22 @@ START_TEST(a_task_is_idle_then_queued_then_running_then_done)
     gate busy = GATE_INIT, hold = GATE_INIT;
     struct record record = {.hold = &hold};
     weir_pool *pool = new_pool(1, 1);
-    ck_assert_int_eq(weir_task_state(&task), WEIR_IDLE);
+    ck_assert_int_eq(weir_task_state(&task), WEIR_TASK_IDLE);
     ck_assert_int_eq(weir_task_status(&task), -EINVAL);
     saturate(pool, &busy, 1);
     ck_assert_int_eq(submit_record(pool, &task, &record), 0);
-    ck_assert_int_eq(weir_task_state(&task), WEIR_QUEUED);
+    ck_assert_int_eq(weir_task_state(&task), WEIR_TASK_QUEUED);
     ck_assert_int_eq(weir_task_status(&task), -EINPROGRESS);
     gate_open(&busy);
     gate_await(&hold, 1);
-    ck_assert_int_eq(weir_task_state(&task), WEIR_RUNNING);
+    ck_assert_int_eq(weir_task_state(&task), WEIR_TASK_RUNNING);
     ck_assert_int_eq(weir_task_status(&task), -EINPROGRESS);
     ck_assert_int_eq(atomic_load(&record.ends), 0);
     gate_open(&hold);
     ck_assert_int_eq(weir_task_wait(&task), 0);
-    assert_end(&task, &record, WEIR_DONE, 0);
+    assert_end(&task, &record, WEIR_TASK_DONE, 0);
     finish_pool(pool);
-    assert_end(&task, &record, WEIR_DONE, 0);
+    assert_end(&task, &record, WEIR_TASK_DONE, 0);
 }
 END_TEST
 
@@ -117,7 +117,7 @@ START_TEST(a_task_that_returns_something_else_has_failed_with_it)
         struct record record = {.result = results[i]};
         ck_assert_int_eq(submit_record(pool, &task, &record), 0);
         ck_assert_int_eq(weir_task_wait(&task), 0);
-        assert_end(&task, &record, WEIR_FAILED, results[i]);
+        assert_end(&task, &record, WEIR_TASK_FAILED, results[i]);
     }
     finish_pool(pool);
 }
@@ -131,7 +131,7 @@ START_TEST(all_zero_memory_is_a_valid_task)
     weir_pool *pool = new_pool(1, 1);
     ck_assert_int_eq(weir_pool_submit_task(pool, task, record_run, &record, NULL), 0);
     ck_assert_int_eq(weir_task_wait(task), 0);
-    ck_assert_int_eq(weir_task_state(task), WEIR_DONE);
+    ck_assert_int_eq(weir_task_state(task), WEIR_TASK_DONE);
     ck_assert_int_eq(atomic_load(&record.runs), 1);
     free(task);
     finish_pool(pool);
@@ -146,7 +146,7 @@ START_TEST(a_task_that_is_over_can_be_submitted_again)
         struct record record = {.result = i % 3 == 0 ? 0 : -i};
         ck_assert_int_eq(submit_record(pools[i % 2], &task, &record), 0);
         ck_assert_int_eq(weir_task_wait(&task), 0);
-        assert_end(&task, &record, i % 3 == 0 ? WEIR_DONE : WEIR_FAILED, record.result);
+        assert_end(&task, &record, i % 3 == 0 ? WEIR_TASK_DONE : WEIR_TASK_FAILED, record.result);
     }
     finish_pool(pools[0]);
     finish_pool(pools[1]);
@@ -163,7 +163,7 @@ START_TEST(a_live_task_is_busy)
     ck_assert_int_eq(submit_record(pool, &task, &record), 0);
     ck_assert_int_eq(submit_record(pool, &task, &other), -EBUSY);
     ck_assert_int_eq(submit_record(elsewhere, &task, &other), -EBUSY);
-    ck_assert_int_eq(weir_task_state(&task), WEIR_QUEUED);
+    ck_assert_int_eq(weir_task_state(&task), WEIR_TASK_QUEUED);
     gate_open(&busy);
     gate_await(&hold, 1);
     ck_assert_int_eq(weir_pool_try_submit_task(pool, &task, record_run, &other, &told), -EBUSY);
@@ -172,7 +172,7 @@ START_TEST(a_live_task_is_busy)
         -EBUSY);
     gate_open(&hold);
     ck_assert_int_eq(weir_task_wait(&task), 0);
-    assert_end(&task, &record, WEIR_DONE, 0);
+    assert_end(&task, &record, WEIR_TASK_DONE, 0);
     finish_pool(pool);
     finish_pool(elsewhere);
     ck_assert_int_eq(atomic_load(&other.runs), 0);
@@ -211,10 +211,10 @@ START_TEST(a_refused_task_is_as_it_was)
     ck_assert_int_eq(submit_record(pool, &fresh, &never), -EPIPE);
     ck_assert_int_eq(submit_record(pool, &used, &never), -EPIPE);
 
-    ck_assert_int_eq(weir_task_state(&fresh), WEIR_IDLE);
+    ck_assert_int_eq(weir_task_state(&fresh), WEIR_TASK_IDLE);
     ck_assert_int_eq(weir_task_status(&fresh), -EINVAL);
     ck_assert_int_eq(weir_task_wait(&fresh), -EINVAL);
-    assert_end(&used, &first, WEIR_FAILED, -EIO);
+    assert_end(&used, &first, WEIR_TASK_FAILED, -EIO);
     ck_assert_int_eq(weir_task_wait(&used), 0);
     ck_assert_int_eq(atomic_load(&never.runs), 0);
     ck_assert_int_eq(atomic_load(&never.ends), 0);
@@ -228,8 +228,8 @@ START_TEST(a_refused_task_is_as_it_was)
     ck_assert_int_eq(submit_record(another, &used, &more), 0);
     ck_assert_int_eq(weir_task_wait(&fresh), 0);
     ck_assert_int_eq(weir_task_wait(&used), 0);
-    assert_end(&fresh, &again, WEIR_DONE, 0);
-    assert_end(&used, &more, WEIR_DONE, 0);
+    assert_end(&fresh, &again, WEIR_TASK_DONE, 0);
+    assert_end(&used, &more, WEIR_TASK_DONE, 0);
     finish_pool(another);
 }
 END_TEST
@@ -243,7 +243,7 @@ static void assert_refused(weir_pool *pool, const weir_task_options *options, in
     ck_assert_int_eq(
         weir_pool_submit_task_until(pool, &task, record_run, &never, options, NULL, WEIR_FOREVER),
         code);
-    ck_assert_int_eq(weir_task_state(&task), WEIR_IDLE);
+    ck_assert_int_eq(weir_task_state(&task), WEIR_TASK_IDLE);
     ck_assert_int_eq(weir_pool_drain(pool), 0);
     ck_assert_int_eq(atomic_load(&never.runs), 0);
     ck_assert_int_eq(atomic_load(&never.ends), 0);
@@ -279,7 +279,7 @@ START_TEST(options_that_cannot_be_are_refused)
     struct record record = {.result = 0};
     ck_assert_int_eq(weir_pool_submit_task(pool, &task, record_run, &record, &newer.known), 0);
     ck_assert_int_eq(weir_task_wait(&task), 0);
-    assert_end(&task, &record, WEIR_DONE, 0);
+    assert_end(&task, &record, WEIR_TASK_DONE, 0);
     newer.unknown[0] = 1;
     assert_refused(pool, &newer.known, -E2BIG);
     finish_pool(pool);
@@ -299,7 +299,7 @@ START_TEST(options_are_copied)
     memset(&options, 0x5a, sizeof options);
     gate_open(&busy);
     ck_assert_int_eq(weir_task_wait(&task), 0);
-    assert_end(&task, &record, WEIR_DONE, 0);
+    assert_end(&task, &record, WEIR_TASK_DONE, 0);
     finish_pool(pool);
 }
 END_TEST
@@ -360,13 +360,13 @@ START_TEST(a_wait_for_what_is_not_over_can_be_bounded)
         weir_context_unref(wait.ctx);
     }
     /* None of that touched the tasks. */
-    ck_assert_int_eq(weir_task_state(&running), WEIR_RUNNING);
-    ck_assert_int_eq(weir_task_state(&queued), WEIR_QUEUED);
+    ck_assert_int_eq(weir_task_state(&running), WEIR_TASK_RUNNING);
+    ck_assert_int_eq(weir_task_state(&queued), WEIR_TASK_QUEUED);
     gate_open(&hold);
     ck_assert_int_eq(weir_task_wait_until(&queued, ctx, patience()), 0);
     ck_assert_int_eq(weir_task_wait_until(&running, ctx, patience()), 0);
-    assert_end(&running, &record, WEIR_DONE, 0);
-    assert_end(&queued, &later, WEIR_DONE, 0);
+    assert_end(&running, &record, WEIR_TASK_DONE, 0);
+    assert_end(&queued, &later, WEIR_TASK_DONE, 0);
     ck_assert_int_eq(record.err, 0);
     ck_assert_int_eq(later.err, 0);
     weir_context_unref(ctx);
@@ -391,7 +391,7 @@ START_TEST(every_waiter_wakes_when_the_task_ends)
     gate_open(&hold);
     for (int i = 0; i < WAITERS; i++)
         ck_assert_int_eq(caller_join(&threads[i]), 0);
-    assert_end(&task, &record, WEIR_FAILED, -EIO);
+    assert_end(&task, &record, WEIR_TASK_FAILED, -EIO);
     finish_pool(pool);
 }
 END_TEST
@@ -412,10 +412,10 @@ START_TEST(every_waiter_wakes_when_the_task_is_cancelled)
     ck_assert_int_eq(weir_task_cancel(&task), 0);
     for (int i = 0; i < WAITERS; i++)
         ck_assert_int_eq(caller_join(&threads[i]), 0);
-    assert_end(&task, &record, WEIR_CANCELLED, -ECANCELED);
+    assert_end(&task, &record, WEIR_TASK_CANCELLED, -ECANCELED);
     gate_open(&busy);
     finish_pool(pool);
-    assert_end(&task, &record, WEIR_CANCELLED, -ECANCELED);
+    assert_end(&task, &record, WEIR_TASK_CANCELLED, -ECANCELED);
 }
 END_TEST
 
@@ -484,12 +484,12 @@ START_TEST(a_cancelled_queued_task_never_runs)
     ck_assert_int_eq(submit_record(pool, &task, &record), 0);
     ck_assert_int_eq(weir_task_cancel(&task), 0);
     /* It has been told by now, though the only worker is busy. */
-    assert_end(&task, &record, WEIR_CANCELLED, -ECANCELED);
+    assert_end(&task, &record, WEIR_TASK_CANCELLED, -ECANCELED);
     ck_assert_int_eq(weir_task_cancel(&task), -EALREADY);
     ck_assert_int_eq(weir_task_wait(&task), 0);
     gate_open(&busy);
     finish_pool(pool);
-    assert_end(&task, &record, WEIR_CANCELLED, -ECANCELED);
+    assert_end(&task, &record, WEIR_TASK_CANCELLED, -ECANCELED);
 }
 END_TEST
 
@@ -505,10 +505,10 @@ START_TEST(a_cancelled_running_task_sees_it_and_may_still_succeed)
         gate_await(&hold, 1);
         ck_assert_int_eq(weir_task_cancel(&task), -EINPROGRESS);
         ck_assert_int_eq(weir_task_cancel(&task), -EINPROGRESS);
-        ck_assert_int_eq(weir_task_state(&task), WEIR_RUNNING);
+        ck_assert_int_eq(weir_task_state(&task), WEIR_TASK_RUNNING);
         gate_open(&hold);
         ck_assert_int_eq(weir_task_wait(&task), 0);
-        assert_end(&task, &record, results[i] == 0 ? WEIR_DONE : WEIR_FAILED, results[i]);
+        assert_end(&task, &record, results[i] == 0 ? WEIR_TASK_DONE : WEIR_TASK_FAILED, results[i]);
         ck_assert_int_eq(record.err, -ECANCELED);
         ck_assert_int_eq(weir_task_cancel(&task), -EALREADY);
         /* The next use of the handle starts with a clean context. */
@@ -546,7 +546,7 @@ START_TEST(cancel_wakes_a_task_that_is_blocked_on_its_context)
         counter_await(&sleeper.entered, 1);
         ck_assert_int_eq(weir_task_cancel(&task), -EINPROGRESS);
         ck_assert_int_eq(weir_task_wait_until(&task, NULL, patience()), 0);
-        ck_assert_int_eq(weir_task_state(&task), WEIR_FAILED);
+        ck_assert_int_eq(weir_task_state(&task), WEIR_TASK_FAILED);
         ck_assert_int_eq(weir_task_status(&task), -ECANCELED);
         ck_assert_int_eq(sleeper.woken, 0);
         ck_assert_int_eq(sleeper.cause, -ECANCELED);
@@ -590,7 +590,7 @@ START_TEST(exactly_one_canceller_wins)
             won += result == 0;
         }
         ck_assert_int_eq(won, 1);
-        assert_end(&race.task, &record, WEIR_CANCELLED, -ECANCELED);
+        assert_end(&race.task, &record, WEIR_TASK_CANCELLED, -ECANCELED);
     }
     gate_open(&busy);
     finish_pool(pool);
@@ -611,11 +611,11 @@ START_TEST(a_task_either_runs_or_is_cancelled)
         ck_assert_int_eq(weir_task_wait(&task), 0);
         switch (result) {
         case 0:
-            assert_end(&task, &record, WEIR_CANCELLED, -ECANCELED);
+            assert_end(&task, &record, WEIR_TASK_CANCELLED, -ECANCELED);
             break;
         case -EINPROGRESS:
         case -EALREADY:
-            assert_end(&task, &record, WEIR_DONE, 0);
+            assert_end(&task, &record, WEIR_TASK_DONE, 0);
             break;
         default:
             ck_abort_msg("cancel returned %d", result);
@@ -638,7 +638,7 @@ START_TEST(what_was_never_submitted_can_be_neither_awaited_nor_cancelled)
     ck_assert_int_eq(weir_task_wait_until(&task, NULL, 0), -EINVAL);
     ck_assert_int_eq(weir_task_cancel(&task), -EINVAL);
     ck_assert_int_eq(weir_task_status(&task), -EINVAL);
-    ck_assert_int_eq(weir_task_state(&task), WEIR_IDLE);
+    ck_assert_int_eq(weir_task_state(&task), WEIR_TASK_IDLE);
 }
 END_TEST
 
@@ -655,7 +655,7 @@ START_TEST(a_queued_task_whose_context_is_cancelled_never_runs)
     weir_context_cancel(ctx, -EIO);
     gate_open(&busy);
     ck_assert_int_eq(weir_task_wait(&task), 0);
-    assert_end(&task, &record, WEIR_CANCELLED, -ECANCELED);
+    assert_end(&task, &record, WEIR_TASK_CANCELLED, -ECANCELED);
     weir_context_unref(ctx);
     finish_pool(pool);
 }
@@ -684,7 +684,7 @@ START_TEST(a_queued_task_whose_context_has_timed_out_never_runs)
     ck_assert_int_eq(weir_sleep_until(NULL, deadline), 0);
     gate_open(&busy);
     ck_assert_int_eq(weir_task_wait(&task), 0);
-    assert_end(&task, &record, WEIR_EXPIRED, -ETIMEDOUT);
+    assert_end(&task, &record, WEIR_TASK_EXPIRED, -ETIMEDOUT);
     finish_pool(pool);
 }
 END_TEST
@@ -701,7 +701,7 @@ START_TEST(a_running_task_sees_that_its_context_is_cancelled)
     counter_await(&sleeper.entered, 1);
     weir_context_cancel(ctx, -EIO);
     ck_assert_int_eq(weir_task_wait(&task), 0);
-    ck_assert_int_eq(weir_task_state(&task), WEIR_FAILED);
+    ck_assert_int_eq(weir_task_state(&task), WEIR_TASK_FAILED);
     ck_assert_int_eq(weir_task_status(&task), -ECANCELED);
     ck_assert_int_eq(sleeper.woken, 0);
     ck_assert_int_eq(sleeper.cause, -EIO);
@@ -751,11 +751,11 @@ START_TEST(a_waiter_ends_a_task_whose_start_by_passes_while_every_worker_is_busy
     else
         ck_assert_int_eq(weir_task_wait_until(&task, NULL, patience()), 0);
     ck_assert_int_ge(weir_now(), start_by);
-    assert_end(&task, &record, WEIR_EXPIRED, -ETIMEDOUT);
+    assert_end(&task, &record, WEIR_TASK_EXPIRED, -ETIMEDOUT);
     ck_assert_int_eq(weir_task_cancel(&task), -EALREADY);
     gate_open(&busy);
     finish_pool(pool);
-    assert_end(&task, &record, WEIR_EXPIRED, -ETIMEDOUT);
+    assert_end(&task, &record, WEIR_TASK_EXPIRED, -ETIMEDOUT);
 }
 END_TEST
 
@@ -772,7 +772,7 @@ START_TEST(every_waiter_wakes_at_the_start_by)
         caller_start(&threads[i], call_wait, &task);
     for (int i = 0; i < WAITERS; i++)
         ck_assert_int_eq(caller_join(&threads[i]), 0);
-    assert_end(&task, &record, WEIR_EXPIRED, -ETIMEDOUT);
+    assert_end(&task, &record, WEIR_TASK_EXPIRED, -ETIMEDOUT);
     gate_open(&busy);
     finish_pool(pool);
 }
@@ -789,7 +789,7 @@ START_TEST(a_worker_ends_a_task_whose_start_by_has_passed)
     ck_assert_int_eq(weir_sleep_until(NULL, start_by), 0);
     gate_open(&busy);
     ck_assert_int_eq(weir_pool_drain(pool), 0);
-    assert_end(&task, &record, WEIR_EXPIRED, -ETIMEDOUT);
+    assert_end(&task, &record, WEIR_TASK_EXPIRED, -ETIMEDOUT);
     finish_pool(pool);
 }
 END_TEST
@@ -806,17 +806,17 @@ START_TEST(a_start_by_does_not_end_a_task_that_has_started)
         int err = weir_pool_submit_task(pool, &task, record_run, &record,
                                         WEIR_TASK_OPTIONS(.start_by = start_by));
         ck_assert(err == 0 || err == -ETIMEDOUT);
-        while (err == 0 && weir_task_state(&task) == WEIR_QUEUED)
+        while (err == 0 && weir_task_state(&task) == WEIR_TASK_QUEUED)
             err = weir_task_wait_until(&task, NULL, weir_after(WEIR_US(100))) == 0 ? -ETIMEDOUT : 0;
-        if (err == 0 && weir_task_state(&task) == WEIR_RUNNING)
+        if (err == 0 && weir_task_state(&task) == WEIR_TASK_RUNNING)
             break;
     }
     ck_assert_int_eq(weir_sleep_until(NULL, start_by), 0);
     ck_assert_int_eq(weir_task_wait_until(&task, NULL, weir_after(WEIR_MS(5))), -ETIMEDOUT);
-    ck_assert_int_eq(weir_task_state(&task), WEIR_RUNNING);
+    ck_assert_int_eq(weir_task_state(&task), WEIR_TASK_RUNNING);
     gate_open(&hold);
     ck_assert_int_eq(weir_task_wait(&task), 0);
-    ck_assert_int_eq(weir_task_state(&task), WEIR_DONE);
+    ck_assert_int_eq(weir_task_state(&task), WEIR_TASK_DONE);
     ck_assert_int_eq(record.err, 0);
     finish_pool(pool);
 }
@@ -834,10 +834,10 @@ START_TEST(a_wait_may_end_before_the_start_by)
                                                              .on_done = record_end)),
                      0);
     ck_assert_int_eq(weir_task_wait_until(&task, NULL, weir_after(WEIR_MS(5))), -ETIMEDOUT);
-    ck_assert_int_eq(weir_task_state(&task), WEIR_QUEUED);
+    ck_assert_int_eq(weir_task_state(&task), WEIR_TASK_QUEUED);
     gate_open(&busy);
     ck_assert_int_eq(weir_task_wait(&task), 0);
-    assert_end(&task, &record, WEIR_DONE, 0);
+    assert_end(&task, &record, WEIR_TASK_DONE, 0);
     finish_pool(pool);
 }
 END_TEST
@@ -853,7 +853,7 @@ START_TEST(a_timeout_ends_the_context_of_the_running_task)
                      0);
     ck_assert_int_eq(weir_task_wait(&task), 0);
     ck_assert_int_ge(weir_now(), before + WEIR_MS(20));
-    ck_assert_int_eq(weir_task_state(&task), WEIR_FAILED);
+    ck_assert_int_eq(weir_task_state(&task), WEIR_TASK_FAILED);
     ck_assert_int_eq(weir_task_status(&task), -ETIMEDOUT);
     ck_assert_int_eq(sleeper.woken, 0);
     ck_assert_int_eq(sleeper.cause, -ETIMEDOUT);
@@ -947,10 +947,10 @@ START_TEST(on_done_is_told_before_the_waiters_wake)
     caller_start(&waiter, call_wait, &task);
     ck_assert(caller_await_asleep(&waiter));
     ck_assert_int_eq(weir_task_try_wait(&task), -EAGAIN);
-    ck_assert_int_lt(weir_task_state(&task), WEIR_DONE);
+    ck_assert_int_lt(weir_task_state(&task), WEIR_TASK_DONE);
     gate_open(&telling);
     ck_assert_int_eq(caller_join(&waiter), 0);
-    ck_assert_int_eq(weir_task_state(&task), WEIR_DONE);
+    ck_assert_int_eq(weir_task_state(&task), WEIR_TASK_DONE);
     finish_pool(pool);
 }
 END_TEST
@@ -985,7 +985,7 @@ static void await_end(weir_task *task, enum way way)
             ;
         break;
     case POLL_STATE:
-        while (weir_task_state(task) < WEIR_DONE)
+        while (weir_task_state(task) < WEIR_TASK_DONE)
             ;
         break;
     case CANCEL:
@@ -1163,15 +1163,15 @@ START_TEST(a_cancelled_task_may_be_submitted_again_while_its_ticket_is_queued)
     for (int i = 0; i < TRIES; i++) {
         ck_assert_int_eq(submit_record(pool, &task, &cancelled[i]), 0);
         ck_assert_int_eq(weir_task_cancel(&task), 0);
-        assert_end(&task, &cancelled[i], WEIR_CANCELLED, -ECANCELED);
+        assert_end(&task, &cancelled[i], WEIR_TASK_CANCELLED, -ECANCELED);
     }
     ck_assert_int_eq(submit_record(pool, &task, &last), 0);
-    ck_assert_int_eq(weir_task_state(&task), WEIR_QUEUED);
+    ck_assert_int_eq(weir_task_state(&task), WEIR_TASK_QUEUED);
     gate_open(&busy);
     ck_assert_int_eq(weir_task_wait(&task), 0);
-    assert_end(&task, &last, WEIR_FAILED, 4);
+    assert_end(&task, &last, WEIR_TASK_FAILED, 4);
     finish_pool(pool);
-    assert_end(&task, &last, WEIR_FAILED, 4);
+    assert_end(&task, &last, WEIR_TASK_FAILED, 4);
     for (int i = 0; i < TRIES; i++)
         ck_assert_int_eq(atomic_load(&cancelled[i].runs), 0);
 }

@@ -43,7 +43,7 @@ static void finish_counted(weir_pool *pool)
     ck_assert_int_eq(weir_pool_shutdown(pool, patience(), WEIR_FOREVER, NULL), 0);
     weir_pool_counts counts = counts_of(pool);
     ck_assert_uint_eq(counts.submitted, counts.done + counts.failed + counts.cancelled +
-                                            counts.expired + counts.abandoned);
+                                            counts.expired + counts.dropped);
     ck_assert_uint_eq(counts.delayed, 0u);
     ck_assert_uint_eq(counts.queued, 0u);
     ck_assert_uint_eq(counts.running, 0u);
@@ -99,7 +99,7 @@ START_TEST(a_delayed_task_starts_when_its_time_has_come_and_not_before)
         int64_t at = weir_after(WEIR_MS(5 * i)), started = 0;
         ck_assert_int_eq(weir_pool_submit_task_at(pool, &task, note_time, &started, NULL, at), 0);
         assert_waited(&task);
-        assert_end(&task, WEIR_DONE, 0);
+        assert_end(&task, WEIR_TASK_DONE, 0);
         ck_assert_int_ge(started, at);
     }
     finish_counted(pool);
@@ -114,7 +114,7 @@ START_TEST(a_time_that_has_passed_means_at_once)
         weir_task task = WEIR_TASK_INIT;
         ck_assert_int_eq(weir_pool_submit_task_at(pool, &task, ignore, NULL, NULL, past[i]), 0);
         assert_waited(&task);
-        assert_end(&task, WEIR_DONE, 0);
+        assert_end(&task, WEIR_TASK_DONE, 0);
     }
     finish_counted(pool);
 }
@@ -187,7 +187,7 @@ START_TEST(a_task_that_waits_for_its_time_is_queued_but_takes_no_room_in_the_que
     ck_assert_uint_eq(counts.queued, 0u);
     ck_assert_uint_eq(counts.running, 1u);
     ck_assert_uint_eq(weir_pool_queued(pool), 0u);
-    ck_assert_int_eq(weir_task_state(&tasks[0]), WEIR_QUEUED);
+    ck_assert_int_eq(weir_task_state(&tasks[0]), WEIR_TASK_QUEUED);
     ck_assert_int_eq(weir_task_status(&tasks[0]), -EINPROGRESS);
     ck_assert_int_eq(weir_task_try_wait(&tasks[0]), -EAGAIN);
     ck_assert_int_eq(weir_task_wait_until(&tasks[0], NULL, weir_after(WEIR_MS(1))), -ETIMEDOUT);
@@ -195,7 +195,7 @@ START_TEST(a_task_that_waits_for_its_time_is_queued_but_takes_no_room_in_the_que
     ck_assert_int_eq(weir_pool_try_submit(pool, ignore, NULL), -EAGAIN);
     for (int i = 0; i < 3; i++) {
         ck_assert_int_eq(weir_task_cancel(&tasks[i]), 0);
-        assert_end(&tasks[i], WEIR_CANCELLED, -ECANCELED);
+        assert_end(&tasks[i], WEIR_TASK_CANCELLED, -ECANCELED);
     }
     ck_assert_uint_eq(counts_of(pool).delayed, 0u);
     gate_open(&hold);
@@ -219,7 +219,7 @@ START_TEST(a_pool_has_as_many_places_as_its_option_says_and_a_cancel_gives_one_b
         for (int lap = 0; lap < 3; lap++) {
             ck_assert_int_eq(
                 weir_pool_submit_task_at(pool, &tasks[places], ignore, &told, options, 0), -EAGAIN);
-            ck_assert_int_eq(weir_task_state(&tasks[places]), WEIR_IDLE);
+            ck_assert_int_eq(weir_task_state(&tasks[places]), WEIR_TASK_IDLE);
             ck_assert_int_eq(weir_task_cancel(&tasks[0]), 0);
             ck_assert_int_eq(atomic_load(&told.ends), lap + 1);
             ck_assert_int_eq(
@@ -257,7 +257,7 @@ START_TEST(arguments_that_can_never_be_valid_are_refused)
     weir_task_options_init(&options);
     options.size = 1;
     ck_assert_int_eq(weir_pool_submit_task_at(pool, &task, ignore, NULL, &options, 0), -EINVAL);
-    ck_assert_int_eq(weir_task_state(&task), WEIR_IDLE);
+    ck_assert_int_eq(weir_task_state(&task), WEIR_TASK_IDLE);
     ck_assert_uint_eq(counts_of(pool).submitted, 0u);
     finish_counted(pool);
 }
@@ -335,7 +335,7 @@ static void release_crowd(struct crowd *crowd)
 {
     gate_open(&crowd->hold);
     assert_waited(&crowd->queued);
-    assert_end(&crowd->queued, WEIR_DONE, 0);
+    assert_end(&crowd->queued, WEIR_TASK_DONE, 0);
 }
 
 static pid_t timer_thread(void);
@@ -355,12 +355,12 @@ START_TEST(a_due_task_waits_for_room_whatever_the_overflow_policy)
         ck_assert_int_eq(
             weir_pool_submit_task_at(crowd.pool, &task, counter_task, &crowd.ran, NULL, 0), 0);
         await_no_room();
-        ck_assert_int_eq(weir_task_state(&task), WEIR_QUEUED);
+        ck_assert_int_eq(weir_task_state(&task), WEIR_TASK_QUEUED);
         ck_assert_uint_eq(counts_of(crowd.pool).delayed, 1u);
         ck_assert_uint_eq(weir_pool_queued(crowd.pool), 1u);
         release_crowd(&crowd);
         assert_waited(&task);
-        assert_end(&task, WEIR_DONE, 0);
+        assert_end(&task, WEIR_TASK_DONE, 0);
         ck_assert_uint_eq(counter_get(&crowd.ran), 2u);
         finish_counted(crowd.pool);
     }
@@ -380,12 +380,12 @@ START_TEST(a_task_that_is_due_and_waits_for_room_can_be_cancelled_at_once)
     await_no_room();
     for (int i = 0; i < 2; i++) {
         ck_assert_int_eq(weir_task_cancel(&tasks[i]), 0);
-        assert_end(&tasks[i], WEIR_CANCELLED, -ECANCELED);
+        assert_end(&tasks[i], WEIR_TASK_CANCELLED, -ECANCELED);
         ck_assert_int_eq(atomic_load(&told.ends), i + 1);
     }
     release_crowd(&crowd);
     assert_waited(&tasks[2]);
-    assert_end(&tasks[2], WEIR_DONE, 0);
+    assert_end(&tasks[2], WEIR_TASK_DONE, 0);
     finish_counted(crowd.pool);
 }
 END_TEST
@@ -403,10 +403,10 @@ START_TEST(a_task_that_is_due_and_waits_for_room_expires_at_its_start_by)
             WEIR_TASK_OPTIONS(.on_done = tell, .start_by = weir_after(lead)), 0);
     ck_assert_int_eq(err, 0);
     /* Nobody waits for it: the clock's thread ends it. */
-    while (weir_task_state(&task) == WEIR_QUEUED)
+    while (weir_task_state(&task) == WEIR_TASK_QUEUED)
         ck_assert_int_eq(weir_sleep_until(NULL, weir_after(WEIR_MS(1))), 0);
     assert_waited(&task);
-    assert_end(&task, WEIR_EXPIRED, -ETIMEDOUT);
+    assert_end(&task, WEIR_TASK_EXPIRED, -ETIMEDOUT);
     ck_assert_int_eq(atomic_load(&told.ends), 1);
     release_crowd(&crowd);
     finish_counted(crowd.pool);
@@ -474,8 +474,8 @@ START_TEST(workers_that_all_wait_for_delayed_tasks_run_them_when_they_are_due)
         }
         for (unsigned i = 0; i < workers; i++) {
             assert_waited(&waits[i]);
-            assert_end(&waits[i], WEIR_DONE, 0);
-            assert_end(&tasks[i], WEIR_DONE, 0);
+            assert_end(&waits[i], WEIR_TASK_DONE, 0);
+            assert_end(&tasks[i], WEIR_TASK_DONE, 0);
             ck_assert_int_ge(started[i], at);
         }
         finish_counted(pool);
@@ -536,7 +536,7 @@ START_TEST(a_worker_may_give_up_waiting_for_a_delayed_task)
     ck_assert_int_eq(weir_pool_submit_task(pool, &wait, wait_shortly, &task, NULL), 0);
     assert_waited(&wait);
     ck_assert_int_eq(weir_task_status(&wait), -ETIMEDOUT);
-    ck_assert_int_eq(weir_task_state(&task), WEIR_QUEUED);
+    ck_assert_int_eq(weir_task_state(&task), WEIR_TASK_QUEUED);
     ck_assert_int_eq(weir_task_cancel(&task), 0);
     finish_counted(pool);
 }
@@ -586,7 +586,7 @@ START_TEST(a_periodic_task_runs_once_in_a_period_and_never_beside_itself)
     ck_assert_int_eq(
         weir_pool_submit_every(pool, &task, tick, &ticker, NULL, ticker.first, ticker.period), 0);
     assert_waited(&task);
-    assert_end(&task, WEIR_FAILED, -EIO);
+    assert_end(&task, WEIR_TASK_FAILED, -EIO);
     ck_assert_int_eq(atomic_load(&ticker.runs), 30);
     ck_assert_int_eq(atomic_load(&ticker.overlaps), 0);
     ck_assert_int_eq(atomic_load(&ticker.repeated), 0);
@@ -610,12 +610,12 @@ START_TEST(times_that_pass_during_a_run_are_left_out)
     gate_await(&hold, 1);
     ck_assert_int_eq(weir_sleep_until(NULL, weir_after(WEIR_MS(10))), 0);
     ck_assert_int_eq(atomic_load(&ticker.runs), 3);
-    ck_assert_int_eq(weir_task_state(&task), WEIR_RUNNING);
+    ck_assert_int_eq(weir_task_state(&task), WEIR_TASK_RUNNING);
     atomic_store(&ticker.last_run, 6);
     atomic_store(&ticker.result, 7);
     gate_open(&hold);
     assert_waited(&task);
-    assert_end(&task, WEIR_FAILED, 7);
+    assert_end(&task, WEIR_TASK_FAILED, 7);
     ck_assert_int_eq(atomic_load(&ticker.repeated), 0);
     ck_assert_int_eq(atomic_load(&ticker.overlaps), 0);
     finish_counted(pool);
@@ -638,7 +638,7 @@ START_TEST(a_period_of_any_length_is_fine)
             int err = weir_task_cancel(&task);
             ck_assert(err == 0 || err == -EINPROGRESS);
             assert_waited(&task);
-            assert_end(&task, WEIR_CANCELLED, -ECANCELED);
+            assert_end(&task, WEIR_TASK_CANCELLED, -ECANCELED);
             ck_assert_uint_ge(counter_get(&ran), j < 2 ? 5u : 1u);
         }
     }
@@ -655,12 +655,12 @@ START_TEST(a_periodic_task_is_queued_between_two_runs_and_a_cancel_ends_it_there
                                             WEIR_TASK_OPTIONS(.on_done = tell), 0, hour),
                      0);
     ck_assert_int_eq(weir_pool_drain_until(pool, NULL, patience()), 0);
-    while (weir_task_state(&task) != WEIR_QUEUED || counts_of(pool).delayed != 1)
+    while (weir_task_state(&task) != WEIR_TASK_QUEUED || counts_of(pool).delayed != 1)
         ck_assert_int_eq(weir_sleep_until(NULL, weir_after(WEIR_MS(1))), 0);
     ck_assert_int_eq(weir_task_cancel(&task), 0);
-    assert_end(&task, WEIR_CANCELLED, -ECANCELED);
+    assert_end(&task, WEIR_TASK_CANCELLED, -ECANCELED);
     ck_assert_int_eq(atomic_load(&told.ends), 1);
-    ck_assert_int_eq(atomic_load(&told.end), WEIR_CANCELLED);
+    ck_assert_int_eq(atomic_load(&told.end), WEIR_TASK_CANCELLED);
     ck_assert_uint_eq(counts_of(pool).submitted, 1u);
     finish_counted(pool);
 }
@@ -692,7 +692,7 @@ START_TEST(a_periodic_task_that_is_cancelled_during_a_run_does_not_run_again)
     ck_assert_int_eq(weir_task_cancel(&task), -EINPROGRESS);
     gate_open(&hold);
     assert_waited(&task);
-    assert_end(&task, WEIR_CANCELLED, -ECANCELED);
+    assert_end(&task, WEIR_TASK_CANCELLED, -ECANCELED);
     ck_assert_int_eq(weir_task_cancel(&task), -EALREADY);
     ck_assert_int_eq(atomic_load(&held.runs), 1);
     ck_assert_int_eq(atomic_load(&held.err), -ECANCELED);
@@ -722,7 +722,7 @@ START_TEST(a_periodic_task_keeps_its_place_while_it_runs)
     struct occupied occupied = {.pool = pool, .other = &other};
     ck_assert_int_eq(weir_pool_submit_every(pool, &task, try_another, &occupied, NULL, 0, 1), 0);
     assert_waited(&task);
-    assert_end(&task, WEIR_FAILED, 1);
+    assert_end(&task, WEIR_TASK_FAILED, 1);
     ck_assert_int_eq(atomic_load(&occupied.err), -EAGAIN);
     ck_assert_int_eq(weir_pool_submit_task_at(pool, &other, ignore, NULL, NULL, 0), 0);
     assert_waited(&other);
@@ -745,14 +745,14 @@ START_TEST(a_periodic_task_that_ends_its_thread_is_over)
     for (int i = 0; i < 3; i++) {
         ck_assert_int_eq(weir_pool_submit_every(pool, &task, end_thread, &ran, NULL, 0, 1), 0);
         assert_waited(&task);
-        assert_end(&task, WEIR_FAILED, -ECANCELED);
+        assert_end(&task, WEIR_TASK_FAILED, -ECANCELED);
     }
     ck_assert_uint_eq(counter_get(&ran), 3u);
     finish_counted(pool);
 }
 END_TEST
 
-START_TEST(a_periodic_task_that_is_evicted_from_the_queue_is_abandoned)
+START_TEST(a_periodic_task_that_is_evicted_from_the_queue_is_dropped)
 {
     weir_pool *pool = new_timing_pool(1, 1, 1, WEIR_OVERFLOW_DROP_OLDEST);
     gate hold = GATE_INIT;
@@ -763,7 +763,7 @@ START_TEST(a_periodic_task_that_is_evicted_from_the_queue_is_abandoned)
         ck_assert_int_eq(weir_sleep_until(NULL, weir_after(WEIR_MS(1))), 0);
     ck_assert_int_eq(weir_pool_submit(pool, ignore, NULL), 0);
     assert_waited(&task);
-    assert_end(&task, WEIR_ABANDONED, -EPIPE);
+    assert_end(&task, WEIR_TASK_DROPPED, -EPIPE);
     ck_assert_int_eq(weir_pool_submit_task_at(pool, &task, ignore, NULL, NULL, 0), 0);
     gate_open(&hold);
     assert_waited(&task);
@@ -786,8 +786,8 @@ START_TEST(a_worker_that_waits_for_a_periodic_task_runs_it_each_time)
                      0);
     ck_assert_int_eq(weir_pool_submit_task(pool, &wait, wait_for_task, &task, NULL), 0);
     assert_waited(&wait);
-    assert_end(&wait, WEIR_DONE, 0);
-    assert_end(&task, WEIR_FAILED, -EIO);
+    assert_end(&wait, WEIR_TASK_DONE, 0);
+    assert_end(&task, WEIR_TASK_FAILED, -EIO);
     ck_assert_int_eq(atomic_load(&runs), 3);
     finish_counted(pool);
 }
@@ -813,12 +813,12 @@ START_TEST(a_worker_that_waits_runs_what_another_one_ran_before)
         weir_pool_submit_every(pool, &task, run_held_then_fail, &held, NULL, 0, WEIR_MS(1)), 0);
     gate_await(&first, 1);
     ck_assert_int_eq(weir_pool_submit_task(pool, &wait, wait_for_task, &task, NULL), 0);
-    while (weir_task_state(&wait) != WEIR_RUNNING)
+    while (weir_task_state(&wait) != WEIR_TASK_RUNNING)
         ck_assert_int_eq(weir_sleep_until(NULL, weir_after(WEIR_US(100))), 0);
     ck_assert_int_eq(weir_pool_submit(pool, gate_task, &second), 0);
     gate_open(&first); /* its worker goes to the second gate or runs it again; the other waits */
     assert_waited(&wait);
-    assert_end(&task, WEIR_FAILED, -EIO);
+    assert_end(&task, WEIR_TASK_FAILED, -EIO);
     gate_open(&second);
     finish_counted(pool);
 }
@@ -835,7 +835,7 @@ START_TEST(the_start_by_of_a_periodic_task_is_about_its_first_run_only)
     ck_assert(err == 0 || err == -ETIMEDOUT); /* the latter on a machine that stands still */
     if (err == 0) {
         assert_waited(&task);
-        ck_assert(weir_task_state(&task) == WEIR_FAILED || atomic_load(&runs) == 0);
+        ck_assert(weir_task_state(&task) == WEIR_TASK_FAILED || atomic_load(&runs) == 0);
     }
     finish_counted(pool);
 }
@@ -855,9 +855,9 @@ START_TEST(drain_waits_for_what_is_due_and_not_for_what_waits_for_its_time)
     await_no_room();
     gate_open(&crowd.hold);
     ck_assert_int_eq(weir_pool_drain_until(crowd.pool, NULL, patience()), 0);
-    assert_end(&due, WEIR_DONE, 0);
+    assert_end(&due, WEIR_TASK_DONE, 0);
     ck_assert_uint_eq(counter_get(&crowd.ran), 2u);
-    ck_assert_int_eq(weir_task_state(&later), WEIR_QUEUED);
+    ck_assert_int_eq(weir_task_state(&later), WEIR_TASK_QUEUED);
     ck_assert_int_eq(weir_task_cancel(&later), 0);
     finish_counted(crowd.pool);
 }
@@ -886,18 +886,18 @@ START_TEST(a_closed_pool_ends_what_waits_for_its_time_and_runs_what_is_due)
     ck_assert_int_eq(weir_pool_submit_task_at(crowd.pool, &due, counter_task, &crowd.ran, NULL, 0),
                      0);
     weir_pool_close(crowd.pool);
-    assert_end(&later, WEIR_CANCELLED, -ECANCELED);
-    assert_end(&every, WEIR_CANCELLED, -ECANCELED);
+    assert_end(&later, WEIR_TASK_CANCELLED, -ECANCELED);
+    assert_end(&every, WEIR_TASK_CANCELLED, -ECANCELED);
     ck_assert_int_eq(atomic_load(&told.ends), 1);
     ck_assert_int_eq(atomic_load(&ticks.ends), 1);
-    ck_assert_int_eq(weir_task_state(&due), WEIR_QUEUED);
+    ck_assert_int_eq(weir_task_state(&due), WEIR_TASK_QUEUED);
     ck_assert_int_eq(weir_pool_submit_task_at(crowd.pool, &more, ignore, NULL, NULL, 0), -EPIPE);
     ck_assert_int_eq(weir_pool_submit_every(crowd.pool, &more, ignore, NULL, NULL, 0, 1), -EPIPE);
     weir_pool_close(crowd.pool);
     gate_open(&crowd.hold);
     weir_shutdown_report report;
     ck_assert_int_eq(weir_pool_shutdown(crowd.pool, patience(), WEIR_FOREVER, &report), 0);
-    assert_end(&due, WEIR_DONE, 0);
+    assert_end(&due, WEIR_TASK_DONE, 0);
     ck_assert_uint_eq(report.drained, 3u);
     ck_assert_uint_eq(report.cancelled, 2u);
     ck_assert_uint_eq(report.running, 0u);
@@ -917,7 +917,7 @@ START_TEST(a_task_of_a_closed_pool_cannot_submit_a_delayed_one)
     gate_open(&hold);
     assert_waited(&task);
     ck_assert_int_eq(atomic_load(&occupied.err), -EPIPE);
-    ck_assert_int_eq(weir_task_state(&other), WEIR_IDLE);
+    ck_assert_int_eq(weir_task_state(&other), WEIR_TASK_IDLE);
     finish_counted(pool);
 }
 END_TEST
@@ -933,7 +933,7 @@ START_TEST(a_periodic_task_ends_after_the_run_during_which_its_pool_is_closed)
     weir_pool_close(pool);
     gate_open(&hold);
     assert_waited(&task);
-    assert_end(&task, WEIR_CANCELLED, -ECANCELED);
+    assert_end(&task, WEIR_TASK_CANCELLED, -ECANCELED);
     ck_assert_int_eq(atomic_load(&held.runs), 1);
     ck_assert_int_eq(atomic_load(&held.err), 0);
     finish_counted(pool);
@@ -951,8 +951,8 @@ START_TEST(a_hard_shutdown_ends_what_is_due_as_well)
     await_no_room();
     weir_shutdown_report report;
     ck_assert_int_eq(weir_pool_shutdown(crowd.pool, 0, 0, &report), -ETIMEDOUT);
-    assert_end(&due, WEIR_CANCELLED, -ECANCELED);
-    assert_end(&later, WEIR_CANCELLED, -ECANCELED);
+    assert_end(&due, WEIR_TASK_CANCELLED, -ECANCELED);
+    assert_end(&later, WEIR_TASK_CANCELLED, -ECANCELED);
     ck_assert_uint_eq(report.cancelled, 3u);
     ck_assert_uint_eq(report.running, 1u);
     gate_open(&crowd.hold);
@@ -973,7 +973,7 @@ START_TEST(freeing_a_pool_ends_everything_that_waits)
                          0);
     weir_pool_free(pool);
     for (int i = 0; i < N; i++)
-        assert_end(&tasks[i], WEIR_CANCELLED, -ECANCELED);
+        assert_end(&tasks[i], WEIR_TASK_CANCELLED, -ECANCELED);
     ck_assert_int_eq(atomic_load(&told.ends), N);
 }
 END_TEST
@@ -993,10 +993,10 @@ START_TEST(the_end_of_the_pools_context_ends_what_waits)
             if (!by_deadline)
                 weir_context_cancel(ctx, -EIO);
             assert_waited(&task);
-            assert_end(&task, WEIR_CANCELLED, -ECANCELED);
+            assert_end(&task, WEIR_TASK_CANCELLED, -ECANCELED);
             assert_waited(&every);
-            ck_assert(weir_task_state(&every) == WEIR_CANCELLED ||
-                      weir_task_state(&every) == WEIR_EXPIRED);
+            ck_assert(weir_task_state(&every) == WEIR_TASK_CANCELLED ||
+                      weir_task_state(&every) == WEIR_TASK_EXPIRED);
             ck_assert_int_eq(weir_pool_submit_task_at(pool, &more, ignore, NULL, NULL, 0), -EPIPE);
         }
         finish_counted(pool);
@@ -1018,10 +1018,10 @@ START_TEST(the_end_of_the_pools_context_is_seen_while_a_due_task_waits_for_room)
     ck_assert_int_eq(weir_pool_submit(pool, ignore, NULL), 0);
     ck_assert_int_eq(weir_pool_submit_task_at(pool, &due, ignore, NULL, NULL, 0), 0);
     await_no_room();
-    ck_assert_int_eq(weir_task_state(&due), WEIR_QUEUED);
+    ck_assert_int_eq(weir_task_state(&due), WEIR_TASK_QUEUED);
     weir_context_cancel(ctx, 0);
     assert_waited(&due);
-    assert_end(&due, WEIR_CANCELLED, -ECANCELED);
+    assert_end(&due, WEIR_TASK_CANCELLED, -ECANCELED);
     ck_assert_int_eq(weir_pool_submit_task_at(pool, &later, ignore, NULL, NULL, 0), -EPIPE);
     gate_open(&hold);
     finish_counted(pool);
@@ -1342,7 +1342,7 @@ Suite *weir_suite(void)
     tcase_add_test(periodic, a_periodic_task_that_is_cancelled_during_a_run_does_not_run_again);
     tcase_add_test(periodic, a_periodic_task_keeps_its_place_while_it_runs);
     tcase_add_test(periodic, a_periodic_task_that_ends_its_thread_is_over);
-    tcase_add_test(periodic, a_periodic_task_that_is_evicted_from_the_queue_is_abandoned);
+    tcase_add_test(periodic, a_periodic_task_that_is_evicted_from_the_queue_is_dropped);
     tcase_add_test(periodic, a_worker_that_waits_for_a_periodic_task_runs_it_each_time);
     tcase_add_test(periodic, a_worker_that_waits_runs_what_another_one_ran_before);
     tcase_add_test(periodic, the_start_by_of_a_periodic_task_is_about_its_first_run_only);

@@ -41,7 +41,7 @@ struct any {
 static int call_wait_any(void *arg)
 {
     const struct any *any = arg;
-    return weir_wait_any_until(any->tasks, any->n, any->ctx, WEIR_FOREVER);
+    return weir_task_wait_any_until(any->tasks, any->n, any->ctx, WEIR_FOREVER);
 }
 
 START_TEST(the_first_task_that_is_over_ends_the_wait)
@@ -61,10 +61,10 @@ START_TEST(the_first_task_that_is_over_ends_the_wait)
         ck_assert(caller_await_asleep(&waiter));
         gate_open(&doors[order[i]]);
         ck_assert_int_eq(caller_join(&waiter), order[i]);
-        ck_assert_int_eq(weir_task_state(&tasks[order[i]]), WEIR_DONE);
+        ck_assert_int_eq(weir_task_state(&tasks[order[i]]), WEIR_TASK_DONE);
         all[order[i]] = NULL;
     }
-    ck_assert_int_eq(weir_wait_any(all, 3), -EINVAL);
+    ck_assert_int_eq(weir_task_wait_any(all, 3), -EINVAL);
     finish_pool(pool);
 }
 END_TEST
@@ -80,10 +80,10 @@ START_TEST(a_task_that_is_over_wins_at_once_and_the_lowest_of_several)
         submit_now(pool, &over[i]);
         ck_assert_int_eq(weir_task_wait(&over[i]), 0);
     }
-    ck_assert_int_eq(weir_wait_any(all, 4), 2);
-    ck_assert_int_eq(weir_try_wait_any(all, 4), 2);
-    ck_assert_int_eq(weir_wait_any_until(all, 4, NULL, 0), 2);
-    ck_assert_int_eq(weir_wait_any(all + 3, 1), 0);
+    ck_assert_int_eq(weir_task_wait_any(all, 4), 2);
+    ck_assert_int_eq(weir_task_try_wait_any(all, 4), 2);
+    ck_assert_int_eq(weir_task_wait_any_until(all, 4, NULL, 0), 2);
+    ck_assert_int_eq(weir_task_wait_any(all + 3, 1), 0);
     gate_open(&busy);
     finish_pool(pool);
 }
@@ -97,7 +97,7 @@ START_TEST(every_kind_of_end_counts)
     weir_task *one[] = {&failed}, *other[] = {NULL, &cancelled};
     weir_pool *pool = new_pool(1, 4);
     ck_assert_int_eq(weir_pool_submit_task(pool, &failed, fail_with, &error, NULL), 0);
-    ck_assert_int_eq(weir_wait_any(one, 1), 0);
+    ck_assert_int_eq(weir_task_wait_any(one, 1), 0);
     ck_assert_int_eq(weir_task_status(&failed), -EIO);
     saturate(pool, &busy, 1);
     submit_now(pool, &cancelled);
@@ -118,12 +118,12 @@ START_TEST(bad_arguments_are_invalid)
     weir_pool *pool = new_pool(1, 1);
     submit_now(pool, &over);
     ck_assert_int_eq(weir_task_wait(&over), 0);
-    ck_assert_int_eq(weir_wait_any(NULL, 3), -EINVAL);
-    ck_assert_int_eq(weir_wait_any(idle, 0), -EINVAL);
-    ck_assert_int_eq(weir_wait_any(none, 2), -EINVAL);
-    ck_assert_int_eq(weir_wait_any(idle, 2), -EINVAL);
-    ck_assert_int_eq(weir_try_wait_any(idle, 2), -EINVAL);
-    ck_assert_int_eq(weir_wait_any(idle, (size_t)INT_MAX + 1), -EINVAL);
+    ck_assert_int_eq(weir_task_wait_any(NULL, 3), -EINVAL);
+    ck_assert_int_eq(weir_task_wait_any(idle, 0), -EINVAL);
+    ck_assert_int_eq(weir_task_wait_any(none, 2), -EINVAL);
+    ck_assert_int_eq(weir_task_wait_any(idle, 2), -EINVAL);
+    ck_assert_int_eq(weir_task_try_wait_any(idle, 2), -EINVAL);
+    ck_assert_int_eq(weir_task_wait_any(idle, (size_t)INT_MAX + 1), -EINVAL);
     finish_pool(pool);
 }
 END_TEST
@@ -136,11 +136,11 @@ START_TEST(the_try_form_and_a_deadline_end_without_a_task)
     weir_pool *pool = new_pool(1, 2);
     submit_gate(pool, &tasks[0], &busy);
     submit_gate(pool, &tasks[1], &busy);
-    ck_assert_int_eq(weir_try_wait_any(all, 2), -EAGAIN);
-    ck_assert_int_eq(weir_wait_any_until(all, 2, NULL, 0), -ETIMEDOUT);
-    ck_assert_int_eq(weir_wait_any_until(all, 2, NULL, weir_after(WEIR_MS(5))), -ETIMEDOUT);
+    ck_assert_int_eq(weir_task_try_wait_any(all, 2), -EAGAIN);
+    ck_assert_int_eq(weir_task_wait_any_until(all, 2, NULL, 0), -ETIMEDOUT);
+    ck_assert_int_eq(weir_task_wait_any_until(all, 2, NULL, weir_after(WEIR_MS(5))), -ETIMEDOUT);
     gate_open(&busy);
-    ck_assert_int_ge(weir_wait_any(all, 2), 0);
+    ck_assert_int_ge(weir_task_wait_any(all, 2), 0);
     finish_pool(pool);
 }
 END_TEST
@@ -161,7 +161,7 @@ START_TEST(a_cancelled_context_ends_the_wait_and_fails_the_next)
     ck_assert_int_eq(caller_join(&waiter), -ECANCELED);
     gate_open(&busy);
     ck_assert_int_eq(weir_task_wait(&task), 0);
-    ck_assert_int_eq(weir_wait_any_until(all, 1, ctx, WEIR_FOREVER), -ECANCELED);
+    ck_assert_int_eq(weir_task_wait_any_until(all, 1, ctx, WEIR_FOREVER), -ECANCELED);
     weir_context_unref(ctx);
     finish_pool(pool);
 }
@@ -183,9 +183,9 @@ START_TEST(a_queued_task_that_expires_ends_the_wait)
         err = weir_pool_submit_task(pool, &tasks[2], gate_task, &busy,
                                     WEIR_TASK_OPTIONS(.start_by = weir_after(lead)));
     ck_assert_int_eq(err, 0);
-    ck_assert_int_eq(weir_wait_any(all, 3), 2);
-    ck_assert_int_eq(weir_task_state(&tasks[2]), WEIR_EXPIRED);
-    ck_assert_int_eq(weir_task_state(&tasks[1]), WEIR_QUEUED);
+    ck_assert_int_eq(weir_task_wait_any(all, 3), 2);
+    ck_assert_int_eq(weir_task_state(&tasks[2]), WEIR_TASK_EXPIRED);
+    ck_assert_int_eq(weir_task_state(&tasks[1]), WEIR_TASK_QUEUED);
     gate_open(&busy);
     finish_pool(pool);
 }
@@ -214,7 +214,7 @@ static int wait_for_each_of_many(weir_context *ctx, void *arg)
         all[i] = &nest->tasks[i];
     }
     int index, seen = 0;
-    while ((index = weir_wait_any(all, MANY)) >= 0) {
+    while ((index = weir_task_wait_any(all, MANY)) >= 0) {
         if (weir_task_status(all[index]) != index)
             return -EIO;
         all[index] = NULL;
@@ -243,10 +243,10 @@ static int wait_for_itself(weir_context *ctx, void *arg)
     static int zero;
     weir_task *only[] = {NULL, &nest->self}, *both[] = {&nest->self, &nest->tasks[0]};
     (void)ctx;
-    nest->own = weir_wait_any(only, 2);
-    nest->own_try = weir_try_wait_any(only, 2);
+    nest->own = weir_task_wait_any(only, 2);
+    nest->own_try = weir_task_try_wait_any(only, 2);
     int err = weir_pool_submit_task(weir_pool_current(), &nest->tasks[0], fail_with, &zero, NULL);
-    nest->mixed = err != 0 ? err : weir_wait_any(both, 2);
+    nest->mixed = err != 0 ? err : weir_task_wait_any(both, 2);
     return 0;
 }
 
@@ -277,7 +277,7 @@ START_TEST(an_outside_waiter_that_helps_runs_one_of_them)
     submit_gate(pool, &tasks[0], &busy);
     gate_await(&busy, 1);
     submit_now(pool, &tasks[1]);
-    ck_assert_int_eq(weir_wait_any(all, 2), 1);
+    ck_assert_int_eq(weir_task_wait_any(all, 2), 1);
     gate_open(&busy);
     finish_pool(pool);
 }
@@ -311,9 +311,9 @@ static int wait_for_delayed(weir_context *ctx, void *arg)
             return err;
         all[i] = &delayed->tasks[i];
     }
-    delayed->first = weir_wait_any(all, 3);
+    delayed->first = weir_task_wait_any(all, 3);
     all[2] = NULL;
-    delayed->second = weir_wait_any(all, 3);
+    delayed->second = weir_task_wait_any(all, 3);
     return weir_task_cancel(all[0]);
 }
 
@@ -375,8 +375,8 @@ static int wait_laps(void *arg)
         for (int k = 0; k < 8; k++)
             all[k] = &lap->tasks[k];
         for (int k = 0; k < 8; k++) {
-            int index = weir_wait_any(all, 8);
-            if (index < 0 || weir_task_state(all[index]) != WEIR_DONE) {
+            int index = weir_task_wait_any(all, 8);
+            if (index < 0 || weir_task_state(all[index]) != WEIR_TASK_DONE) {
                 atomic_fetch_add(&lap->wrong, 1);
                 break;
             }
@@ -419,7 +419,7 @@ START_TEST(a_child_process_gets_stale_for_live_tasks_and_the_index_of_one_that_i
     pid_t child = fork();
     ck_assert_int_ge(child, 0);
     if (child == 0)
-        _exit(weir_wait_any(one, 1) == -ESTALE && weir_wait_any(both, 2) == 1 ? 0 : 1);
+        _exit(weir_task_wait_any(one, 1) == -ESTALE && weir_task_wait_any(both, 2) == 1 ? 0 : 1);
     int status = 0;
     ck_assert_int_eq(waitpid(child, &status, 0), child);
     ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);

@@ -497,7 +497,7 @@ START_TEST(dropped_tasks_are_told_and_then_counted_down)
     ck_assert_int_eq(caller_join(&waiter), DROPPED);
     ck_assert(!caller_is_over(&closer));
     for (size_t i = 0; i < DROPPED; i++)
-        ck_assert_int_eq(recorder_at(&drops.log, i), WEIR_CANCELLED);
+        ck_assert_int_eq(recorder_at(&drops.log, i), WEIR_TASK_CANCELLED);
     gate_open(&hold);
     ck_assert_int_eq(caller_join(&closer), 0);
     weir_pool_free(pool);
@@ -553,8 +553,8 @@ START_TEST(evicted_tasks_are_told_and_then_counted_down)
     ck_assert_int_eq(weir_pool_submit(pool, return_0, NULL), 0);
     ck_assert_int_eq(weir_waitgroup_wait_until(&wg, NULL, patience()), 0);
     ck_assert_uint_eq(recorder_count(&drops.log), 2);
-    ck_assert_int_eq(recorder_at(&drops.log, 0), WEIR_ABANDONED);
-    ck_assert_int_eq(recorder_at(&drops.log, 1), WEIR_ABANDONED);
+    ck_assert_int_eq(recorder_at(&drops.log, 0), WEIR_TASK_DROPPED);
+    ck_assert_int_eq(recorder_at(&drops.log, 1), WEIR_TASK_DROPPED);
     gate_open(&hold);
     finish_pool(pool);
 }

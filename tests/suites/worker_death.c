@@ -143,10 +143,10 @@ START_TEST(a_task_that_ends_its_thread_has_failed)
     let_die(&victim, way);
     ck_assert_int_eq(caller_join(&waiter), 0);
     ck_assert_int_eq(caller_join(&drainer), 0);
-    ck_assert_int_eq(weir_task_state(&task), WEIR_FAILED);
+    ck_assert_int_eq(weir_task_state(&task), WEIR_TASK_FAILED);
     ck_assert_int_eq(weir_task_status(&task), -ECANCELED);
     ck_assert_int_eq(atomic_load(&victim.ends), 1);
-    ck_assert_int_eq(victim.end, WEIR_FAILED);
+    ck_assert_int_eq(victim.end, WEIR_TASK_FAILED);
     ck_assert_int_eq(victim.status, -ECANCELED);
     ck_assert_int_eq(atomic_load(&victim.cleanups), 1);
     assert_all_workers(pool, WORKERS);
@@ -223,7 +223,7 @@ START_TEST(a_pool_may_be_freed_right_after_a_death)
         else if (round % 3 == 1)
             ck_assert_int_eq(weir_task_wait(&task), 0);
         weir_pool_free(pool);
-        ck_assert_int_ge(weir_task_state(&task), WEIR_FAILED);
+        ck_assert_int_ge(weir_task_state(&task), WEIR_TASK_FAILED);
         ck_assert_int_eq(weir_task_status(&task), -ECANCELED);
     }
 }
@@ -397,7 +397,7 @@ static void assert_nest_dies(enum way way, void (*run_victim)(struct nest *nest)
     ck_assert_int_eq(caller_join(&waiter), 0);
     ck_assert_int_eq(weir_pool_drain_until(nest.pool, NULL, patience()), 0);
     /* Both ran on the thread that died, so both have failed, and each was unwound. */
-    ck_assert_int_eq(weir_task_state(&task), WEIR_FAILED);
+    ck_assert_int_eq(weir_task_state(&task), WEIR_TASK_FAILED);
     ck_assert_int_eq(weir_task_status(&task), -ECANCELED);
     ck_assert_int_eq(atomic_load(&nest.returned), 0);
     ck_assert_int_eq(atomic_load(&nest.cleanups), 1);
@@ -405,7 +405,7 @@ static void assert_nest_dies(enum way way, void (*run_victim)(struct nest *nest)
     ck_assert_int_eq(weir_waitgroup_try_wait(&nest.wg), 0);
     assert_all_workers(nest.pool, 1);
     assert_failed(nest.pool, 2);
-    if (weir_task_state(&nest.inner) == WEIR_FAILED) {
+    if (weir_task_state(&nest.inner) == WEIR_TASK_FAILED) {
         ck_assert_int_eq(weir_task_status(&nest.inner), -ECANCELED);
         ck_assert_int_eq(atomic_load(&victim.ends), 1);
         ck_assert_int_eq(victim.status, -ECANCELED);
@@ -594,7 +594,7 @@ START_TEST(a_thread_that_runs_a_task_for_the_pool_may_die_in_it)
     ck_assert_int_eq(pthread_create(&thread, NULL, run_for_the_pool, &nest), 0);
     ck_assert_int_eq(pthread_join(thread, NULL), 0);
     ck_assert_int_eq(atomic_load(&nest.returned), 0);
-    ck_assert_int_eq(weir_task_state(&nest.inner), WEIR_FAILED);
+    ck_assert_int_eq(weir_task_state(&nest.inner), WEIR_TASK_FAILED);
     ck_assert_int_eq(weir_task_status(&nest.inner), -ECANCELED);
     ck_assert_int_eq(atomic_load(&victim.ends), 1);
     ck_assert_int_eq(atomic_load(&victim.cleanups), 1);

@@ -41,7 +41,7 @@ static void reap_some(struct loop *loop, size_t most)
     for (size_t i = 0; i < n; i++) {
         int which = over[i] == loop->tasks[0] ? 0 : 1;
         check(over[i] == loop->tasks[which] && loop->runs[which] == 1);
-        check(weir_task_state(over[i]) == WEIR_DONE);
+        check(weir_task_state(over[i]) == WEIR_TASK_DONE);
         drop(over[i]);
         loop->tasks[which] = NULL;
     }

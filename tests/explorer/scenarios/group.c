@@ -350,7 +350,7 @@ static void count_drop(weir_task_fn *fn, void *arg, weir_state why, void *user)
 {
     (void)fn;
     (void)user;
-    *(unsigned *)arg += why == WEIR_CANCELLED ? 100 : 200;
+    *(unsigned *)arg += why == WEIR_TASK_CANCELLED ? 100 : 200;
 }
 
 static void error_against_go_and_wait(unsigned limit, unsigned capacity)

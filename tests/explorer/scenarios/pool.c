@@ -329,7 +329,7 @@ static void note_drop(weir_task_fn *fn, void *arg, weir_state why, void *user)
 {
     (void)fn;
     (void)user;
-    *(unsigned *)arg += why == WEIR_ABANDONED ? DROPPED : 2 * DROPPED;
+    *(unsigned *)arg += why == WEIR_TASK_DROPPED ? DROPPED : 2 * DROPPED;
 }
 
 static void submit_three(struct eviction *eviction, unsigned who)

@@ -215,7 +215,7 @@ static void shutdown_against_a_task_that_submits(int64_t soft_deadline, unsigned
     err = weir_pool_shutdown(work->pool, soft_deadline, WEIR_FOREVER, NULL);
     check(err == 0);
     explore_end();
-    check(weir_task_state(&task) >= WEIR_DONE);
+    check(weir_task_state(&task) >= WEIR_TASK_DONE);
     check(soft_deadline == 0 || work->accepted == TASKS);
     unsigned ended = 0;
     for (int i = 0; i < TASKS; i++)

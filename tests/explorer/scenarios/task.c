@@ -68,7 +68,7 @@ static void task_is_freed_after_wait(void)
     for (int lap = 0; lap < 4; lap++) {
         submit(work);
         wait(work);
-        check(weir_task_state(work->task) == WEIR_DONE);
+        check(weir_task_state(work->task) == WEIR_TASK_DONE);
         drop(work->task);
         if (lap < 3)
             work->task = make(sizeof *work->task);
@@ -102,8 +102,8 @@ static void cancel_against_start_and_wait(void)
     check(work->ends == 1);
     finish(canceller);
     explore_end();
-    check(work->runs == (state == WEIR_DONE ? 1 : 0));
-    check(state == (work->cancelled == 0 ? WEIR_CANCELLED : WEIR_DONE));
+    check(work->runs == (state == WEIR_TASK_DONE ? 1 : 0));
+    check(state == (work->cancelled == 0 ? WEIR_TASK_CANCELLED : WEIR_TASK_DONE));
     drop(work->task);
     end_work(work);
 }
@@ -206,7 +206,7 @@ static void wait_for_any_against_two_ends(void)
         check(err == 0);
     }
     for (int i = 0; i < 2; i++) {
-        int index = weir_wait_any(tasks, 2);
+        int index = weir_task_wait_any(tasks, 2);
         check(index >= 0 && runs[index] == 1);
         drop(tasks[index]);
         tasks[index] = NULL;
@@ -268,10 +268,10 @@ static void cancel_against_a_slot_that_is_used_again(void)
     check(err == 0 || err == -EALREADY || err == -EINPROGRESS);
     err = weir_pool_submit_task(work->pool, other, count_run, &runs, NULL); /* the gate is shut */
     check(err == 0);
-    check(weir_task_state(other) == WEIR_QUEUED);
+    check(weir_task_state(other) == WEIR_TASK_QUEUED);
     finish(canceller);
-    check(weir_task_state(other) == WEIR_QUEUED);
-    check(weir_task_state(work->task) == WEIR_CANCELLED && work->ends == 1);
+    check(weir_task_state(other) == WEIR_TASK_QUEUED);
+    check(weir_task_state(work->task) == WEIR_TASK_CANCELLED && work->ends == 1);
     explore_end();
     weir_waitgroup_done(gate);
     err = weir_task_wait(other);
@@ -286,7 +286,7 @@ static void cancel_against_a_slot_that_is_used_again(void)
 
 static bool over_by_state(struct work *work)
 {
-    return weir_task_state(work->task) == WEIR_DONE;
+    return weir_task_state(work->task) == WEIR_TASK_DONE;
 }
 
 static bool over_by_status(struct work *work)
@@ -506,7 +506,7 @@ static void expiry_against_the_next_submit(void)
     submit(work);
     weir_waitgroup_done(gate);
     wait(work);
-    check(weir_task_state(work->task) == WEIR_DONE && work->runs == 1 && work->ends == 2);
+    check(weir_task_state(work->task) == WEIR_TASK_DONE && work->runs == 1 && work->ends == 2);
     finish(waiter);
     explore_end();
     drop(work->task);

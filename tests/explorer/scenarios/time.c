@@ -126,7 +126,7 @@ static void context_cancel_against_start(void)
     struct vthread *canceller = start(cancel_context, work);
     err = weir_task_wait(work->task);
     check(err == 0);
-    check(work->runs[0] == (weir_task_state(work->task) == WEIR_DONE ? 1 : 0));
+    check(work->runs[0] == (weir_task_state(work->task) == WEIR_TASK_DONE ? 1 : 0));
     drop(work->task);
     finish(canceller);
     weir_context_unref(work->ctx); /* the library has given its reference back by now, or will */
@@ -245,7 +245,7 @@ static void expiry_at_the_head_against_a_blocked_submitter(void)
     instant(SOON);
     err = weir_pool_submit(work->pool, count_run, &work->runs[1]); /* the gate is shut */
     check(err == 0);
-    check(weir_task_state(work->task) == WEIR_EXPIRED);
+    check(weir_task_state(work->task) == WEIR_TASK_EXPIRED);
     drop(work->task);
     explore_end();
     open_gate(work);
@@ -327,7 +327,7 @@ static void submit_against_cancel_of_a_head_with_a_context(void)
     finish(canceller);
     explore_end();
     open_gate(work);
-    check(weir_task_state(work->task) == WEIR_CANCELLED);
+    check(weir_task_state(work->task) == WEIR_TASK_CANCELLED);
     drop(work->task);
     end_work(work);
 }
@@ -376,7 +376,7 @@ static void wait_against_start_by(void)
     err = weir_task_wait(work->task);
     check(err == 0);
     weir_state state = weir_task_state(work->task);
-    check(state == (work->runs[0] == 1 ? WEIR_DONE : WEIR_EXPIRED));
+    check(state == (work->runs[0] == 1 ? WEIR_TASK_DONE : WEIR_TASK_EXPIRED));
     drop(work->task);
     finish(opener);
     explore_end();

@@ -80,8 +80,8 @@ static void cancel_against_due_and_run(void)
     check(work->ends == 1 && work->end == state);
     finish(canceller);
     explore_end();
-    check(state == (work->cancelled == 0 ? WEIR_CANCELLED : WEIR_DONE));
-    check(work->runs == (state == WEIR_DONE ? 1 : 0));
+    check(state == (work->cancelled == 0 ? WEIR_TASK_CANCELLED : WEIR_TASK_DONE));
+    check(work->runs == (state == WEIR_TASK_DONE ? 1 : 0));
     end_work(work);
 }
 
@@ -94,7 +94,7 @@ static void cancel_gives_the_place_back(void)
     for (int lap = 0; lap < 3; lap++) {
         submit_at(work, SOON);
         finish(start(cancel, work));
-        check(work->cancelled != 0 || weir_task_state(work->task) == WEIR_CANCELLED);
+        check(work->cancelled != 0 || weir_task_state(work->task) == WEIR_TASK_CANCELLED);
         wait(work);
         drop(work->task);
         work->task = make(sizeof *work->task);
@@ -218,7 +218,7 @@ static void close_against_due(void)
     check(work->ends == 1);
     finish(closer);
     explore_end();
-    check(work->end == (work->runs == 1 ? WEIR_DONE : WEIR_CANCELLED));
+    check(work->end == (work->runs == 1 ? WEIR_TASK_DONE : WEIR_TASK_CANCELLED));
     end_work(work);
 }
 
@@ -235,7 +235,7 @@ static void hard_shutdown_against_due(void)
     check(err == 0 && report.running == 0);
     check(work->ends == 1);
     explore_end();
-    check(work->end == (work->runs == 1 ? WEIR_DONE : WEIR_CANCELLED));
+    check(work->end == (work->runs == 1 ? WEIR_TASK_DONE : WEIR_TASK_CANCELLED));
     end_work(work);
 }
 
@@ -293,7 +293,7 @@ static void every_against_cancel(void)
     struct vthread *canceller = start(cancel, work);
     wait(work);
     unsigned runs = work->runs;
-    check(work->ends == 1 && work->end == WEIR_CANCELLED);
+    check(work->ends == 1 && work->end == WEIR_TASK_CANCELLED);
     finish(canceller);
     check(work->cancelled == 0 || work->cancelled == -EINPROGRESS);
     submit_at(work, 0); /* the place is free */
@@ -315,7 +315,7 @@ static void every_of_endless_period_against_cancel(void)
     wait(work);
     finish(canceller);
     explore_end();
-    check(work->ends == 1 && work->end == WEIR_CANCELLED && work->runs <= 1);
+    check(work->ends == 1 && work->end == WEIR_TASK_CANCELLED && work->runs <= 1);
     end_work(work);
 }
 
@@ -338,7 +338,7 @@ static void every_cancelled_from_inside(void)
     wait(work);
     finish(other);
     explore_end();
-    check(work->runs == 1 && work->end == WEIR_CANCELLED);
+    check(work->runs == 1 && work->end == WEIR_TASK_CANCELLED);
     end_work(work);
 }
 
@@ -349,7 +349,7 @@ static void every_against_close(void)
     submit_every(work, run);
     int err = weir_pool_shutdown(work->pool, WEIR_FOREVER, WEIR_FOREVER, NULL);
     check(err == 0);
-    check(work->ends == 1 && work->end == WEIR_CANCELLED);
+    check(work->ends == 1 && work->end == WEIR_TASK_CANCELLED);
     explore_end();
     end_work(work);
 }
@@ -420,7 +420,7 @@ static void expiry_against_due(void)
         wait(work);
     explore_end();
     check(work->ends == (err == 0 ? 1 : 0));
-    check(err != 0 || work->end == (work->runs == 1 ? WEIR_DONE : WEIR_EXPIRED));
+    check(err != 0 || work->end == (work->runs == 1 ? WEIR_TASK_DONE : WEIR_TASK_EXPIRED));
     end_work(work);
 }
 
@@ -449,7 +449,7 @@ static void retry_on_a_worker_that_waits(void)
     submit_retry(work);
     wait_on_a_worker(work);
     explore_end();
-    check(work->runs == 3 && work->ends == 1 && work->end == WEIR_DONE);
+    check(work->runs == 3 && work->ends == 1 && work->end == WEIR_TASK_DONE);
     end_work(work);
 }
 
@@ -462,8 +462,8 @@ static void retry_against_cancel(void)
     wait(work);
     unsigned runs = work->runs;
     check(work->ends == 1);
-    check(work->end == WEIR_CANCELLED || (work->end == WEIR_DONE && runs == 3));
-    check(runs == 0 || work->end != WEIR_CANCELLED || weir_task_cause(work->task) == -EIO);
+    check(work->end == WEIR_TASK_CANCELLED || (work->end == WEIR_TASK_DONE && runs == 3));
+    check(runs == 0 || work->end != WEIR_TASK_CANCELLED || weir_task_cause(work->task) == -EIO);
     finish(canceller);
     submit_at(work, 0); /* the place is free */
     wait(work);
@@ -499,7 +499,7 @@ static void retry_of_a_task_that_a_waiter_runs(void)
     int err = weir_pool_submit(work->pool, pass_gate, gate);
     check(err == 0);
     wait(work);
-    check(work->runs == 3 && work->ends == 1 && work->end == WEIR_DONE);
+    check(work->runs == 3 && work->ends == 1 && work->end == WEIR_TASK_DONE);
     weir_waitgroup_done(gate);
     err = weir_pool_drain(work->pool);
     check(err == 0);
@@ -552,7 +552,7 @@ static void pool_context_against_due(void)
     wait(work);
     finish(canceller);
     explore_end();
-    check(work->ends == 1 && work->end == WEIR_CANCELLED);
+    check(work->ends == 1 && work->end == WEIR_TASK_CANCELLED);
     weir_context_unref(ctx);
     end_work(work);
 }
