@@ -5,8 +5,8 @@
  * Locks (M. M. Michael and M. L. Scott, 1996, the two-lock queue): the send side's guards the place
  * and the count of what was sent, the recv side's those of what was received. Both together guard
  * everything, and the list fields of the arms entered here. A channel that keeps fewer elements
- * than SPLIT has the send side's lock alone, which counts as both. Order: send, then recv; a select
- * holds those of several channels, by address. No other lock is taken under them.
+ * than CHANNEL_TWO_LOCKS has the send side's lock alone, which counts as both. Order: send, then
+ * recv; a select holds those of several channels, by address. No other lock is taken under them.
  *
  * A send goes on under its own lock if nobody but it is concerned: the channel is open, no receiver
  * has an arm here (`attention` tells), and the ring is not full. So does a recv if no sender has
@@ -41,10 +41,12 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/pace.h"
+#include "base/sizes.h"
 #include "os/alloc.h"
 #include "os/fork.h"
 #include "os/thread.h"
-#include "sync/context.h"
+#include "wait/wait.h"
 
 /* Of those who send, or of those who receive. */
 struct side {
@@ -95,7 +97,7 @@ static COLD void drop_arms_of_the_parent(weir_channel *channel)
 /* Small rings are full or empty all the time: a second lock would only be one more to take. */
 static inline bool is_split(const weir_channel *channel)
 {
-    return channel->capacity >= SPLIT;
+    return channel->capacity >= CHANNEL_TWO_LOCKS;
 }
 
 /* Takes both locks. */
@@ -255,7 +257,7 @@ static bool call_done(void *arg)
 
 int weir__channel_wait(struct call *call, weir_context *ctx, int64_t deadline)
 {
-    int64_t end = weir_now() + YIELD_NS;
+    int64_t end = weir_now() + CHANNEL_YIELD_NS;
     if (end > deadline)
         end = deadline;
     while (weir_now() < end) {
@@ -378,7 +380,7 @@ static inline bool is_stream(struct side *side)
         return false;
     uint16_t count = (uint16_t)load_rlx(&side->count), since = (uint16_t)(count - side->found);
     side->found = count;
-    return since >= STREAM;
+    return since >= CHANNEL_STREAM;
 }
 
 static inline int run(weir_channel *channel, bool sends, void *element, bool waits,
@@ -404,7 +406,7 @@ static inline int run(weir_channel *channel, bool sends, void *element, bool wai
         mutex_unlock(&side->lock);
         if (!again)
             break;
-        cpu_relax(STREAM_PAUSES);
+        cpu_relax(CHANNEL_STREAM_PAUSES);
     }
     return run_slowly(channel, sends, element, waits, ctx, deadline);
 }

@@ -24,17 +24,6 @@
 #include "base/list.h"
 #include "sync/mutex.h"
 
-/* How long a call gives its core away before it sleeps: as long as a sleep and a wake would take,
- * in which a peer has mostly come. By the clock, since one yield may last a whole time slice. */
-enum { YIELD_NS = 20000 };
-
-/* From this capacity on a channel has two locks. */
-enum { SPLIT = 16 };
-
-/* Who did so many elements since the ring was last full, or empty, gives the other side so many
- * pauses (some microseconds), once, before it waits. */
-enum { STREAM = 16, STREAM_PAUSES = 128 };
-
 enum { CALL_WAITING, CALL_TAKEN, CALL_DONE, CALL_GONE };
 
 struct arm {

@@ -11,7 +11,7 @@
 
 #include "base/options.h"
 #include "base/unwind.h"
-#include "sync/context.h"
+#include "wait/wait.h"
 
 void weir_retry_options_init(weir_retry_options *options)
 {

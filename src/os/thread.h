@@ -44,4 +44,10 @@ size_t weir__stack_minimum(void);
 /* Gives the core to another runnable thread, if there is one. */
 void weir__thread_yield(void);
 
+/* The same where nothing waits for it: it makes things faster, and may do nothing. */
+static inline void thread_yield_hint(void)
+{
+    weir__thread_yield();
+}
+
 #endif

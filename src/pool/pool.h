@@ -34,14 +34,14 @@
 #include "os/thread.h"
 #include "pool/slab.h"
 #include "pool/timers.h"
-#include "sync/context.h"
+#include "wait/wait.h"
 #include "wait/eventcount.h"
 
 enum pool_state { POOL_OPEN, POOL_CLOSED, POOL_CANCELLED, POOL_STOPPING, POOL_STOPPED };
 
 enum { ENDS = WEIR_TASK_DROPPED - WEIR_TASK_DONE + 1 };
 
-enum { NAP_FROM = 32 }; /* the least capacity with which submitters nap */
+enum { NAP_FROM = TIMED_FROM };
 
 /* A worker's own are written by that thread alone, the pool's by everybody else. */
 struct counters {
@@ -163,12 +163,6 @@ int weir__submit(weir_pool *pool, const struct job *job, enum submit_mode mode, 
                  int64_t deadline);
 /* Is this pool closed to the calling thread? 0 or -EPIPE. */
 int weir__refusal(weir_pool *pool);
-/* Lets another thread have this core, if there is one that wants it. Only a kindness: nothing waits
- * for it, and it may do nothing. */
-static inline void weir__give_way(void)
-{
-    weir__thread_yield();
-}
 /* Queues the task of a slot that is filled, and wakes a worker. False: full. */
 bool weir__push(weir_pool *pool, uint32_t index);
 /* Takes tickets off the head whose tasks have been taken, or are over. True: there was one. If not,

@@ -23,6 +23,8 @@
 
 #include "weir/pool.h"
 
+#include "base/pace.h"
+#include "base/sizes.h"
 #include "ring/index_ring.h"
 #include "ring/index_stack.h"
 
@@ -60,10 +62,9 @@ struct slot {
 };
 
 enum {
-    ROUNDS = 64,   /* free slots in a full magazine */
-    STRIPES = 8,   /* places where threads outside take free slots */
-    MARGIN = 2048, /* slots for threads that are inside a submit or a pop */
-    AHEAD = 4,     /* slots fetched before they are taken, out of the slab or out of the queue */
+    ROUNDS = MAGAZINE_ROUNDS,
+    MARGIN = SLOT_MARGIN,
+    AHEAD = FETCH_AHEAD,
 };
 
 /* Free slots change hands by the magazine (J. Bonwick and J. Adams, "Magazines and Vmem", 2001):

@@ -122,7 +122,7 @@ static int enqueue(weir_pool *pool, const struct job *job, enum submit_mode mode
         weir__task_queued(task, claim);
     /* The winner of a lost push is likely to push more, and goes undisturbed if this thread makes
      * room for another one, a worker perhaps. try_ stays no longer than it must. */
-    void (*lost)(void) = mode == SUBMIT_TRY ? ring_back_off : weir__give_way;
+    void (*lost)(void) = mode == SUBMIT_TRY ? ring_back_off : thread_yield_hint;
     uint64_t position;
     if (unlikely(!push(pool, link - 1, &position, lost))) {
         bool ours = slot_claim(slot, claim);

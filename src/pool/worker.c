@@ -36,7 +36,7 @@ enum { POLL_PAUSES = 256 };
  * side gets on. So after each LEAD tasks in a row a worker looks whether as many are queued; if
  * not, it gives the submitters a start of two or three microseconds, unless its own tasks submit. A
  * SHORT queue would be full by then. */
-enum { LEAD = 32, LEAD_PAUSES = 128, SHORT = 8 * LEAD };
+enum { SHORT = LEAD_FROM };
 
 /* Wakes that follow each other so soon (ns) cost more than the tasks they are for. */
 enum { SHORT_GAP = 5000 };
@@ -100,7 +100,7 @@ static bool linger(struct patience *left)
     } else {
         return false;
     }
-    weir__give_way();
+    thread_yield_hint();
     return true;
 }
 

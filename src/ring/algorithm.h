@@ -41,17 +41,13 @@
 
 #include "base/assert.h"
 #include "base/atomic.h"
+#include "base/pace.h"
 
-/* After a lost CAS somebody else is at the same word: let its line settle. */
-enum { RING_BACKOFF = 16 };
-
+/* After a lost CAS: lets the word's line settle. */
 static inline void ring_back_off(void)
 {
     cpu_relax(RING_BACKOFF);
 }
-
-/* How often ring_pop_from stores `head`. */
-enum { RING_TELL = 8 };
 
 struct ring {
     _Alignas(CACHE_LINE) atomic(uint64_t) tail; /* hint, written by pushers */

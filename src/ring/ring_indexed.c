@@ -2,9 +2,9 @@
 /* ring_indexed.c - the ring of pointers where the CPU has no 128-bit CAS that we can use: a ring of
  * indices into an array of items, and a stack of free indices.
  *
- * A thread inside a call may hold one index, so there are SPARE more than the capacity; full and
- * empty are decided by the ring alone. With more than SPARE threads stopped inside push or pop at
- * once, a push tries again until one of them goes on.
+ * A thread inside a call may hold one index, so there are SPARE_INDICES more than the capacity; a
+ * full and an empty ring are told by the ring alone. With more than SPARE_INDICES threads stopped
+ * inside push or pop at once, a push tries again until one of them goes on.
  * Edges: an item travels with its index, R2 -> A2 in the ring, R4 -> A4 in the stack.
  */
 #include "ring/index_ring.h"
@@ -12,7 +12,7 @@
 
 #include <stdlib.h>
 
-enum { SPARE = 1024 };
+#include "base/sizes.h"
 
 typedef struct weir_ring weir_ring;
 
@@ -64,15 +64,15 @@ static weir_ring *make(size_t capacity)
     weir_ring *ring = aligned_alloc(CACHE_LINE, (bytes + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
     if (ring == NULL)
         return NULL;
-    ring->links = calloc(capacity + SPARE, sizeof *ring->links);
-    ring->items = calloc(capacity + SPARE, sizeof *ring->items);
+    ring->links = calloc(capacity + SPARE_INDICES, sizeof *ring->links);
+    ring->items = calloc(capacity + SPARE_INDICES, sizeof *ring->items);
     if (ring->links == NULL || ring->items == NULL) {
         unmake(ring);
         return NULL;
     }
     ring_init(&ring->core, ring->words, capacity, 0);
     store_rlx(&ring->free, LINK_NONE);
-    for (uint32_t link = (uint32_t)(capacity + SPARE); link > 0; link--)
+    for (uint32_t link = (uint32_t)(capacity + SPARE_INDICES); link > 0; link--)
         stack_push(&ring->free, ring->links, link);
     return ring;
 }

@@ -19,7 +19,7 @@
 #include "base/heap.h"
 #include "os/lock.h"
 #include "os/thread.h"
-#include "sync/context.h"
+#include "wait/wait.h"
 
 struct alarm {
     struct heap_node node; /* under the clock's lock; so is set_in */

@@ -29,13 +29,14 @@
  *
  * Recursion: over `also` only, as in context.c.
  */
-#include "sync/hook.h"
+#include "weir/context.h"
 
 #include <errno.h>
 
 #include "base/assert.h"
 #include "os/fork.h"
 #include "sync/alarm.h"
+#include "wait/wait.h"
 
 enum state { UNSET, SETTING, SET, BEGUN };
 
@@ -75,8 +76,11 @@ static void reset_after_fork(void)
     weir__alarm_clock_init(&deadlines, "weir", true);
 }
 
-__attribute__((constructor)) static void watch_forks(void)
+static void run_hooks(void);
+
+__attribute__((constructor)) static void register_here(void)
 {
+    weir__hooks_run = run_hooks;
     (void)weir__at_fork_child(reset_after_fork); /* fails only if memory ends while loading */
 }
 
@@ -153,7 +157,7 @@ static bool run_next(struct list *due)
     return any;
 }
 
-void weir__hooks_run(void)
+static void run_hooks(void)
 {
     struct list due, *next;
     list_init(&due);

@@ -5,8 +5,9 @@
  * An unlock wakes one of them; it may find that somebody else was faster, and sets WANTED again. */
 #include "sync/mutex.h"
 
+#include "base/pace.h"
 #include "os/thread.h"
-#include "sync/context.h"
+#include "wait/wait.h"
 
 static bool take(void *arg)
 {
@@ -17,9 +18,9 @@ static bool take(void *arg)
 
 COLD void weir__mutex_lock_slowly(struct mutex *mutex)
 {
-    for (int round = 0; round < SPIN_ROUNDS; round++) {
-        cpu_relax(SPIN_PAUSES);
-        for (int look = 0; look < SPIN_LOOKS; look++) {
+    for (int round = 0; round < MUTEX_ROUNDS; round++) {
+        cpu_relax(MUTEX_PAUSES);
+        for (int look = 0; look < MUTEX_LOOKS; look++) {
             if (load_rlx(&mutex->state) == MUTEX_FREE && mutex_try_lock(mutex)) /* a hint */
                 return;
             cpu_relax(1);

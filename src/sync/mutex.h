@@ -16,9 +16,6 @@
 #include "base/assert.h"
 #include "base/atomic.h"
 
-/* Before a sleep: so many rounds, each of so many pauses (some microseconds) and then looks. */
-enum { SPIN_ROUNDS = 4, SPIN_PAUSES = 128, SPIN_LOOKS = 20 };
-
 enum { MUTEX_FREE, MUTEX_HELD, MUTEX_WANTED };
 
 struct mutex {

@@ -31,7 +31,7 @@
 
 #include "base/assert.h"
 #include "os/thread.h"
-#include "sync/context.h"
+#include "wait/wait.h"
 
 #define WAITED_FOR (UINT64_C(1) << 32)
 

@@ -16,8 +16,8 @@
  * to come, and its W2 sees whatever they pushed before they read the epoch. The mark is
  *   - set only after the system call, so a thread stopped before it holds nobody's wake back;
  *   - tied to the epoch, so a late one is void;
- *   - good for RELY changes only, so that a woken thread which does not get a core does not keep
- *     the other sleepers from what is queued meanwhile.
+ *   - good for WAKE_RELY changes only, so that a woken thread which does not get a core does not
+ *     keep the other sleepers from what is queued meanwhile.
  *
  * In vain: N4 may find nobody asleep, because those who are counted were woken and have not run
  * yet, or have only prepared. The former will come to W2; the latter will not sleep at S4, since S1
@@ -37,7 +37,7 @@
 
 #include "weir/clock.h"
 
-enum { RELY = 8 };
+#include "base/pace.h"
 
 void weir__eventcount_init(struct eventcount *ec)
 {
@@ -96,7 +96,7 @@ COLD void weir__eventcount_wake(struct eventcount *ec, uint64_t position)
     uint64_t prepares = load_seqcst(&ec->sleepers) >> 32;
     uint32_t epoch = load_seqcst(&ec->park.word);
     uint64_t mark = load_rlx(&ec->in_flight); /* the epoch alone decides whether it counts */
-    if (mark >> 32 == epoch && (uint32_t)position - (uint32_t)mark < RELY)
+    if (mark >> 32 == epoch && (uint32_t)position - (uint32_t)mark < WAKE_RELY)
         return;
     if (load_rlx(&ec->in_vain) == ((uint64_t)epoch << 32 | prepares)) /* likewise */
         return;

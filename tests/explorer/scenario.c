@@ -7,9 +7,8 @@
 #include "os/alloc.h"
 #include "pool/pool.h"
 
-/* See small/pool/meson.build. */
-_Static_assert(ROUNDS == 2 && MARGIN == 4 && AHEAD == 1 && NAP_FROM == 2,
-               "the slab is made small when it is built for the explorer");
+_Static_assert(MAGAZINE_ROUNDS == 2 && SLOT_MARGIN == 4 && FETCH_AHEAD == 1 && TIMED_FROM == 2,
+               "shadow/base/pace.h and sizes.h are in force");
 
 struct starter {
     void (*run)(void *);

@@ -31,13 +31,9 @@ static unsigned record_count;
 /* "pool/submit.c" of the path that the compiler was given; NULL: not of the library. */
 static const char *library_file(const char *path)
 {
-    static const char *const folders[] = {"src/", "small/"};
-    for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
-        const char *found = strstr(path, folders[i]);
-        if (found != NULL)
-            return found + strlen(folders[i]);
-    }
-    return NULL;
+    static const char folder[] = "src/";
+    const char *found = strstr(path, folder);
+    return found != NULL ? found + strlen(folder) : NULL;
 }
 
 /* By file, function and operation; within these by compiled file and place. */

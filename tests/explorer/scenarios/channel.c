@@ -3,12 +3,13 @@
  * the end of the channel. Elements are small numbers, and none may be lost or doubled. */
 #include "scenario.h"
 
+#include "base/pace.h"
+#include "base/sizes.h"
 #include "flow/channel.h"
 
-/* See small/flow and small/sync. */
-_Static_assert(YIELD_NS == 0 && SPIN_ROUNDS == 0,
+_Static_assert(CHANNEL_YIELD_NS == 0 && MUTEX_ROUNDS == 0,
                "calls sleep at once when built for the explorer");
-_Static_assert(SPLIT == 1, "and each side has its lock, but in a rendezvous");
+_Static_assert(CHANNEL_TWO_LOCKS == 1, "and each side has its lock, but in a rendezvous");
 
 enum { SOON = 2000 };
 

@@ -25,7 +25,7 @@
  *
  * Edges: R7 cause CAS -> A7 its loads: what came before the cancellation. R8 twin CAS -> A8.
  */
-#include "sync/context.h"
+#include "wait/context.h"
 
 #include <errno.h>
 
@@ -33,8 +33,6 @@
 #include "base/deadline.h"
 #include "os/alloc.h"
 #include "os/fork.h"
-#include "os/thread.h"
-#include "sync/hook.h"
 
 #define CAUSE_SET (UINT64_C(1) << 32)
 #define NEVER INT64_MAX
@@ -48,6 +46,8 @@ struct twin {
 
 /* Everybody who waits for a context is entered under this address. */
 static const char every_context;
+
+void (*weir__hooks_run)(void);
 
 /* When this context itself was cancelled, or NEVER. */
 static int64_t own_cancellation(const weir_context *ctx, int *ret_cause)
@@ -192,7 +192,8 @@ void weir__context_task_cancelled(const atomic(uint32_t) *task_flag)
 {
     weir__wake_matching(&every_context, is_twin, (const void *)task_flag);
     weir__wake_matching(&every_context, is_over, NULL);
-    weir__hooks_run(); /* the twin, which may have some, may be gone */
+    if (weir__hooks_run != NULL) /* the twin, which may have some, may be gone */
+        weir__hooks_run();
 }
 
 /* Making and freeing. */
@@ -343,89 +344,8 @@ int weir_context_with_value(weir_context **ret, weir_context *parent, const void
     return 0;
 }
 
-/* Waiting. */
-
 void weir__context_watch(struct waiter *waiter)
 {
     waiter->key = &every_context;
     weir__waiter_add(waiter);
-}
-
-int weir__wait_until(const void *key, bool (*ready)(void *arg), void *arg, weir_context *ctx,
-                     const weir_context *const also[2], int64_t deadline)
-{
-    int err = weir_context_err(ctx);
-    if (err != 0)
-        return err;
-    if (ready(arg))
-        return 0;
-    if (deadline != WEIR_FOREVER && deadline <= weir_now())
-        return -ETIMEDOUT;
-    int64_t until = earlier(deadline, weir_context_deadline(ctx));
-    struct park *park = &this_thread()->park;
-    struct waiter object = {.key = key, .wake = weir__wake_thread, .park = park, .arg = arg};
-    struct waiter watch = {.wake = weir__wake_thread, .park = park};
-    if (key != NULL)
-        weir__waiter_add(&object);
-    bool watching = ctx != NULL || also != NULL;
-    watch.contexts[0] = ctx;
-    for (size_t i = 0; also != NULL && i < 2; i++)
-        watch.contexts[1 + i] = also[i];
-    if (watching)
-        weir__context_watch(&watch);
-    for (int slept = 0;;) {
-        uint32_t seen = load_acq(&park->word); /* before the looks: a later wake changes it */
-        if (ready(arg)) {
-            err = 0;
-            break;
-        }
-        if ((err = weir_context_err(ctx)) != 0)
-            break;
-        if (slept == -ETIMEDOUT) {
-            err = -ETIMEDOUT;
-            break;
-        }
-        /* Woken for something that is not (yet) what we wait for: enter again, then look again. */
-        bool again = false;
-        if (key != NULL && waiter_woken(&object)) {
-            weir__waiter_add(&object);
-            again = true;
-        }
-        if (watching && waiter_woken(&watch)) {
-            weir__waiter_add(&watch);
-            again = true;
-        }
-        if (!again)
-            slept = weir__park_wait(park, seen, until);
-    }
-    if (key != NULL)
-        weir__waiter_remove(&object);
-    if (watching)
-        weir__waiter_remove(&watch);
-    return err;
-}
-
-static bool never(void *unused)
-{
-    (void)unused;
-    return false;
-}
-
-static bool context_over(void *ctx)
-{
-    return weir_context_err(ctx) != 0;
-}
-
-int weir_sleep_until(weir_context *ctx, int64_t deadline)
-{
-    int err = weir__wait_until(NULL, never, NULL, ctx, NULL, deadline);
-    return err == -ETIMEDOUT && weir_context_err(ctx) == 0 ? 0 : err;
-}
-
-int weir_context_wait_until(weir_context *ctx, int64_t deadline)
-{
-    if (context_over(ctx))
-        return 0;
-    int err = weir__wait_until(NULL, context_over, ctx, ctx, NULL, deadline);
-    return context_over(ctx) ? 0 : err;
 }

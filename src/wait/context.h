@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* context.h - contexts inside weir, and waiting that a context can end. */
-#ifndef WEIR_SYNC_CONTEXT_H
-#define WEIR_SYNC_CONTEXT_H
+/* context.h - contexts inside weir: what ends a wait before its time. */
+#ifndef WEIR_WAIT_CONTEXT_H
+#define WEIR_WAIT_CONTEXT_H
 
 #include "weir/context.h"
 
@@ -63,15 +63,9 @@ void weir__context_task_cancelled(const atomic(uint32_t) *task_flag);
  * the caller's. */
 void weir__context_watch(struct waiter *waiter);
 
-/* Blocks until ready(arg), which is asked again after each weir__wake of `key`. Returns 0: ready;
- * else ctx's err, or -ETIMEDOUT. A context that is over fails first; then ready() is asked even if
- * the deadline has passed. ready() looks in a sequentially consistent way; it may also take what it
- * finds, for once it has said yes it is not asked again. It is asked also when a context in
- * `also` (may be NULL, and so may its elements) is cancelled, which in itself ends nothing. A NULL
- * key: nobody wakes by address; whoever makes it ready, if anybody, wakes this thread's park.
- * weir__wake_matching finds `arg` in the waiter, so what it points to must stay meanwhile. */
-int weir__wait_until(const void *key, bool (*ready)(void *arg), void *arg, weir_context *ctx,
-                     const weir_context *const also[2], int64_t deadline);
+/* Runs the hooks of contexts that are over by now. Set before main() by sync/hook.c, the only file
+ * that sets hooks; NULL in a program that uses none. The caller holds no lock. */
+extern void (*weir__hooks_run)(void);
 
 /* Has everybody who is blocked with a context look again, whatever the context. */
 void weir__context_wake_everybody(void);

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* sizes.h - how many of what there are, where few would do.
+ *
+ * The explorer has a copy of this file with small numbers, so that a few operations fill, empty and
+ * go round everything.
+ */
+#ifndef WEIR_BASE_SIZES_H
+#define WEIR_BASE_SIZES_H
+
+enum {
+    MAGAZINE_ROUNDS = 64,  /* free slots in a full magazine */
+    STRIPES = 8,           /* places where threads outside take free slots */
+    SLOT_MARGIN = 2048,    /* slots for threads that are inside a submit or a pop */
+    SPARE_INDICES = 1024,  /* likewise, for threads inside a call on a ring of pointers */
+    CHANNEL_TWO_LOCKS = 16 /* from this capacity on a channel has a lock for each side */
+};
+
+#endif

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/* wait.c - the loop of every wait by address: enter, look, enter again, sleep.
+ *
+ * A wake takes a waiter out of the table. A thread that was woken for something that is not (yet)
+ * what it waits for enters again and then looks again, before it sleeps: what changed before it was
+ * entered is seen by the look, what changes later finds it entered.
+ *
+ * The park's word is read before the look. A wake that comes after that changes the word, and the
+ * sleep ends at once.
+ */
+#include "wait/wait.h"
+
+#include <errno.h>
+
+#include "base/deadline.h"
+#include "os/thread.h"
+
+void weir__watch_begin(struct watch *watch, const weir_context *const contexts[3],
+                       struct park *park, void (*wake)(struct waiter *waiter))
+{
+    watch->on = contexts[0] != NULL || contexts[1] != NULL || contexts[2] != NULL;
+    if (!watch->on)
+        return;
+    watch->waiter = (struct waiter){
+        .wake = wake, .park = park, .contexts = {contexts[0], contexts[1], contexts[2]}};
+    weir__context_watch(&watch->waiter);
+}
+
+bool weir__watch_again(struct watch *watch)
+{
+    if (!watch->on || !waiter_woken(&watch->waiter))
+        return false;
+    weir__waiter_add(&watch->waiter);
+    return true;
+}
+
+void weir__watch_end(struct watch *watch)
+{
+    if (watch->on)
+        weir__waiter_remove(&watch->waiter);
+}
+
+int weir__wait_until(const void *key, bool (*ready)(void *arg), void *arg, weir_context *ctx,
+                     const weir_context *const also[2], int64_t deadline)
+{
+    int err = weir_context_err(ctx);
+    if (err != 0)
+        return err;
+    if (ready(arg))
+        return 0;
+    if (deadline != WEIR_FOREVER && deadline <= weir_now())
+        return -ETIMEDOUT;
+    int64_t until = earlier(deadline, weir_context_deadline(ctx));
+    struct park *park = &this_thread()->park;
+    struct waiter object = {.key = key, .wake = weir__wake_thread, .park = park, .arg = arg};
+    const weir_context *contexts[3] = {ctx, also != NULL ? also[0] : NULL,
+                                       also != NULL ? also[1] : NULL};
+    struct watch watch;
+    if (key != NULL)
+        weir__waiter_add(&object);
+    weir__watch_begin(&watch, contexts, park, weir__wake_thread);
+    for (int slept = 0;;) {
+        uint32_t seen = load_acq(&park->word); /* before the looks: pairs with weir__wake_thread */
+        if (ready(arg)) {
+            err = 0;
+            break;
+        }
+        if ((err = weir_context_err(ctx)) != 0)
+            break;
+        if (slept == -ETIMEDOUT) {
+            err = -ETIMEDOUT;
+            break;
+        }
+        bool again = weir__watch_again(&watch);
+        if (key != NULL && waiter_woken(&object)) {
+            weir__waiter_add(&object);
+            again = true;
+        }
+        if (!again)
+            slept = weir__park_wait(park, seen, until);
+    }
+    if (key != NULL)
+        weir__waiter_remove(&object);
+    weir__watch_end(&watch);
+    return err;
+}
+
+static bool never(void *unused)
+{
+    (void)unused;
+    return false;
+}
+
+static bool context_over(void *ctx)
+{
+    return weir_context_err(ctx) != 0;
+}
+
+int weir_sleep_until(weir_context *ctx, int64_t deadline)
+{
+    int err = weir__wait_until(NULL, never, NULL, ctx, NULL, deadline);
+    return err == -ETIMEDOUT && weir_context_err(ctx) == 0 ? 0 : err;
+}
+
+int weir_context_wait_until(weir_context *ctx, int64_t deadline)
+{
+    if (context_over(ctx))
+        return 0;
+    int err = weir__wait_until(NULL, context_over, ctx, ctx, NULL, deadline);
+    return context_over(ctx) ? 0 : err;
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/* wait.h - how anything in weir blocks: the page to read before writing a new blocking object.
+ *
+ * A thread blocks in weir__wait_until, or on an event count (eventcount.h: idle workers, and
+ * submitters that wait for room). There is no third way. Both can be ended by a context and by a
+ * deadline, and leave nothing behind.
+ *
+ * The object holds only its state; it has no list of waiters, no lock and no condition variable.
+ * Waiters are found in a table by the object's address (waiter.h). So the change of state can be
+ * the last access to the object: its memory may be freed by the thread that this change releases.
+ *
+ * A new blocking object takes three functions. This one is a latch: closed at first, opened once.
+ *
+ *     struct latch {
+ *         atomic(uint32_t) open;
+ *     };
+ *
+ *     static bool latch_is_open(void *arg)
+ *     {
+ *         struct latch *latch = arg;
+ *         return load_seqcst(&latch->open) != 0; // pairs with latch_open
+ *     }
+ *
+ *     static int latch_wait_until(struct latch *latch, weir_context *ctx, int64_t deadline)
+ *     {
+ *         return weir__wait_until(latch, latch_is_open, latch, ctx, NULL, deadline);
+ *     }
+ *
+ *     static void latch_open(struct latch *latch)
+ *     {
+ *         (void)xchg_seqcst(&latch->open, 1); // pairs with latch_is_open; the last access
+ *         weir__wake_all(latch);              // uses the address only
+ *     }
+ *
+ * Why no wake-up is lost. The waiter enters the table and then looks (latch_is_open); the waker
+ * changes the state and then looks whether somebody is in the table (weir__wake_all). All four are
+ * sequentially consistent: one of the two sees the other. So
+ *   - the look must be a seq_cst load, or a seq_cst read-modify-write;
+ *   - the change must be a seq_cst read-modify-write, not a plain store;
+ *   - change first, wake second.
+ *
+ * Why nothing is used after it was freed. After the change the waiter may return and free the
+ * object. So the change comes last; whatever else the waker has to do with the object comes before.
+ * weir__wake_all reads the address, not what is there. If the memory has become another object by
+ * then, a thread that waits for that one looks once more, for nothing.
+ *
+ * What ready() may do. It may take what it finds (a permit, a place), by a CAS: once it has
+ * returned true it is not asked again. It is asked at any time, also for no reason, with no lock
+ * held. It must not block.
+ *
+ * Who is woken. weir__wake_all when every waiter can go on, as here. weir__wake_one when the change
+ * lets one go on: then a thread that was woken and gives up, by its deadline or its context, has
+ * swallowed the wake, and has to wake the next one. An object that serves in the order of arrival
+ * hands over under the table's lock instead: see semaphore.c, weir__waiters_lock.
+ *
+ * A wait inside a task keeps its worker. If what is waited for are tasks, use pool/help.h, which
+ * runs those that have not started.
+ *
+ * To do for a new object: the code above in one file; public calls in the three forms of base.h;
+ * scenarios in tests/explorer/scenarios (wait against change, against a cancel, against a time-out,
+ * freed by the waiter), after the example of latch.c there, which explores this very code; a suite
+ * in tests/suites; a row in the reference.
+ */
+#ifndef WEIR_WAIT_WAIT_H
+#define WEIR_WAIT_WAIT_H
+
+#include "wait/context.h"
+#include "wait/waiter.h"
+
+/* Blocks until ready(arg), which is asked again after each weir__wake_* of `key`. Returns 0: ready;
+ * else ctx's err, or -ETIMEDOUT. A context that is over fails first; then ready() is asked even if
+ * the deadline has passed. It is asked also when a context in `also` (may be NULL, and so may its
+ * elements) is cancelled, which in itself ends nothing. A NULL key: nobody wakes by address; the
+ * thread that makes it ready, if any, wakes this thread's park. weir__wake_matching finds `arg` in
+ * the waiter, so what it points to must stay meanwhile. */
+int weir__wait_until(const void *key, bool (*ready)(void *arg), void *arg, weir_context *ctx,
+                     const weir_context *const also[2], int64_t deadline);
+
+/* A waiter that is woken when one of its contexts is cancelled, for a thread that sleeps on
+ * `park`; for loops that sleep elsewhere than in weir__wait_until. Does nothing if all contexts are
+ * NULL. */
+struct watch {
+    struct waiter waiter;
+    bool on;
+};
+
+void weir__watch_begin(struct watch *watch, const weir_context *const contexts[3],
+                       struct park *park, void (*wake)(struct waiter *waiter));
+/* Was it woken? Then it is entered again, and the caller has to look again before it sleeps. */
+bool weir__watch_again(struct watch *watch);
+void weir__watch_end(struct watch *watch);
+
+#endif
