@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Installs the Debian packages that a group of commands needs, if any are missing.
 #
-# Usage: tools/install-packages.sh GROUP...       groups: see the file `packages`
+# Usage: tools/install-packages.sh GROUP...       groups: see tools/packages
 #
 # Calls apt-get as root or through sudo. Where neither is possible it names the packages to install
 # and exits with 1. When nothing is missing it calls nothing and prints nothing.
@@ -17,7 +17,7 @@ fi
 
 members() {
     awk -v group="$1" '!/^#/ { for (i = 2; i <= NF; i++) if ($i == group) print $1 }' \
-        "$root/packages"
+        "$root/tools/packages"
 }
 
 needed=$(members all)

@@ -117,7 +117,7 @@ def processor():
 
 def package_versions():
     names = []
-    for line in (ROOT / "packages").read_text(encoding="utf-8").splitlines():
+    for line in (ROOT / "tools/packages").read_text(encoding="utf-8").splitlines():
         words = line.split()
         if words and not line.startswith("#") and "bench" in words[1:]:
             names.append(words[0])
