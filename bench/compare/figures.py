@@ -1,115 +1,201 @@
 # SPDX-License-Identifier: MIT
-"""The pictures, drawn by gnuplot."""
+"""The pictures, as SVG: little text, so that a change of one can be read as a diff."""
 
-import subprocess
+import math
+from html import escape
 
 from programs import PEERS
 from report import number
 from workloads import CAPACITIES, SIDES
 
-OWN = 0x1F6FB4
-OTHERS = 0xB0B7BD
-LINES = (0x1F6FB4, 0xD1495B, 0x66A182, 0xEDAE49, 0x7A5195, 0x8D6E63, 0x2E4057, 0x999999)
+WIDTH = 760
+ROW = 22
+BAR = 15
+TOP = 56  # below the title and the line under it
+LABELS = 275  # where bars begin
+VALUES = 60  # room for a number to the right of the longest bar
+
+OWN = "#1f6fb4"
+OTHERS = "#b0b7bd"
+LINES = (
+    OWN, "#d1495b", "#3a7d44", "#b07d10", "#7a5195", "#8d6e63", "#2e4057", "#808080",
+)  # fmt: skip
+
+STYLE = (
+    "text{font:13px sans-serif;fill:#222}.t{font-weight:bold;font-size:15px}.s{fill:#666}"
+    ".e{text-anchor:end}.m{text-anchor:middle}.g{stroke:#ddd}"
+    "polyline{fill:none;stroke-linecap:round}"
+)
 
 
-def quote(text):
-    return '"' + text.replace('"', "'") + '"'
+def svg(height, title, subtitle, body):
+    return [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}">',
+        f"<title>{escape(title)}</title>",
+        f"<style>{STYLE}</style>",
+        f'<path fill="#fff" d="M0 0h{WIDTH}v{height}H0z"/>',
+        f'<text x="12" y="22" class="t">{escape(title)}</text>',
+        f'<text x="12" y="42" class="s">{escape(subtitle)}</text>',
+        *body,
+        "</svg>",
+    ]
+
+
+def text(x, y, words, kind="", more=""):
+    kind = f' class="{kind}"' if kind else ""
+    return f'<text x="{x:.0f}" y="{y:.0f}"{kind}{more}>{escape(words)}</text>'
+
+
+def is_own(peer):
+    return peer.startswith(("weir", "ring-weir"))
+
+
+def rectangles(color, boxes):
+    """One path for all of them."""
+    drawn = "".join(f"M{x:.0f} {y:.0f}h{w:.0f}v{BAR}h-{w:.0f}z" for x, y, w in boxes if w > 0)
+    return [f'<path fill="{color}" d="{drawn}"/>'] if drawn else []
+
+
+def column(rows, left, right, logarithmic=False):
+    """Bars with their numbers: `rows` are pairs of a value, or None, and whether it is weir's."""
+    values = [value for value, _ in rows if value is not None]
+    low, high = min(values), max(values)
+    boxes, numbers = {OWN: [], OTHERS: []}, []
+    for i, (value, own) in enumerate(rows):
+        y = TOP + i * ROW
+        if value is None:
+            numbers.append(text(left + 4, y + 12, "-", "s"))
+            continue
+        share = value / high
+        if logarithmic:
+            share = math.log(2 * value / low) / math.log(2 * high / low)
+        length = share * (right - VALUES - left)
+        boxes[OWN if own else OTHERS].append((left, y, length))
+        numbers.append(text(left + length + 5, y + 12, number(value)))
+    return [*rectangles(OTHERS, boxes[OTHERS]), *rectangles(OWN, boxes[OWN]), *numbers]
+
+
+def labels(peers):
+    return [
+        text(LABELS - 8, TOP + i * ROW + 12, PEERS[peer].label, "e") for i, peer in enumerate(peers)
+    ]
 
 
 def bars(results, workload):
-    """A gnuplot script: one bar a peer, the best one on top; "" if there is nothing to show."""
+    """One bar a peer, the best one on top; nothing if there is nothing to show."""
     metric = workload.metrics[0]
     medians = [(results.median(workload.key, p, metric.name), p) for p in workload.peers]
     medians = [(m * metric.scale, p) for m, p in medians if m is not None and m > 0]
     if len(medians) < 2:
-        return ""
-    medians.sort(reverse=not metric.more_is_better)
-    low = min(m for m, _ in medians)
-    high = max(m for m, _ in medians)
-    logarithmic = high > 20 * low
-    left = low / 2 if logarithmic else 0
-    lines = [
-        f"set terminal svg size 800,{110 + 26 * len(medians)} font 'sans-serif,13' noenhanced",
-        "set output",
-        f"set title {quote(workload.title)}",
-        f"set xlabel {quote(metric.heading + (', logarithmic' if logarithmic else ''))}",
-        "set logscale x" if logarithmic else "unset logscale",
-        f"set xrange [{left:.6g}:{high * (5 if logarithmic else 1.2):.6g}]",
-        f"set yrange [-0.7:{len(medians) - 0.3}]",
-        "set grid xtics",
-        "set style fill solid 1 noborder",
-        "set tics nomirror",
-        "unset key",
-        "$data << EOD",
-    ]
-    for value, peer in medians:
-        color = OWN if peer.startswith(("weir", "ring-weir")) else OTHERS
-        label = quote(PEERS[peer].label)
-        lines.append(f"{label} {value:.6g} {color} {quote(' ' + number(value))}")
-    lines += [
-        "EOD",
-        f"plot $data using 2:0:({left:.6g}):2:($0-0.38):($0+0.38):3:ytic(1) "
-        "with boxxyerror linecolor rgb variable, \\",
-        "  $data using 2:0:4 with labels left",
-    ]
-    return "\n".join(lines) + "\n"
+        return []
+    medians.sort(reverse=metric.more_is_better)
+    logarithmic = max(medians)[0] > 20 * min(medians)[0]
+    better = "more" if metric.more_is_better else "less"
+    subtitle = f"{metric.heading}; {better} is better"
+    if logarithmic:
+        subtitle += "; the lengths are logarithms"
+    rows = [(value, is_own(peer)) for value, peer in medians]
+    body = labels([peer for _, peer in medians]) + column(rows, LABELS, WIDTH, logarithmic)
+    return svg(TOP + ROW * len(medians) + 6, workload.title, subtitle, body)
+
+
+def throughput(results, workloads):
+    """The picture of the front page: tasks a second, from one producer and from four."""
+    pair = [workload for workload in workloads if workload.key in ("w1", "w2")]
+    if len(pair) != 2:
+        return []
+
+    def rate(workload, peer):
+        ns = results.median(workload.key, peer, "ns_per_task")
+        return 1e3 / ns if ns else None
+
+    rows = [(rate(pair[0], peer), rate(pair[1], peer), peer) for peer in pair[0].peers]
+    rows = sorted((row for row in rows if row[0] is not None), key=lambda row: -row[0])
+    if len(rows) < 2 or all(row[1] is None for row in rows):
+        return []
+    middle = LABELS + (WIDTH - LABELS) // 2
+    body = [text(LABELS, TOP - 14, "one producer", "s")]
+    body += [text(middle, TOP - 14, "four producers", "s")]
+    body += labels([peer for _, _, peer in rows])
+    for i, left, right in ((0, LABELS, middle), (1, middle, WIDTH)):
+        body += column([(row[i], is_own(row[2])) for row in rows], left, right)
+    title = "Million empty tasks a second through two workers"
+    return svg(TOP + ROW * len(rows) + 6, title, "more is better", body)
+
+
+class Axis:
+    """A logarithmic one."""
+
+    def __init__(self, low, high, start, end):
+        self.low, self.start = low, start
+        self.scale = (end - start) / math.log(high / low)
+
+    def __call__(self, value):
+        return self.start + math.log(value / self.low) * self.scale
+
+
+def spread(wanted, least):
+    """Places in the same order, near the wanted ones, at least so far apart."""
+    placed = []
+    for place in wanted:
+        placed.append(max(place, placed[-1] + least) if placed else place)
+    return placed
 
 
 def ring_lines(results, workloads, capacity):
-    """A gnuplot script: a line a queue over the number of threads."""
+    """A line a queue over the number of threads, with its name where it ends."""
+    height, bottom, left, right = 400, 360, 60, WIDTH - 190
     keys = {workload.key for workload in workloads}
-    peers = workloads[0].peers
-    blocks, plots = [], []
-    for i, peer in enumerate(peers):
+    lines = []
+    for peer in workloads[0].peers:
         points = []
         for side in SIDES:
             key = f"ring-{side}x{side}-{capacity}"
             median = results.median(key, peer, "ns_per_item") if key in keys else None
             if median:
-                points.append(f"{2 * side} {median:.6g}")
-        if not points:
-            continue
-        blocks += [f"$peer{i} << EOD", *points, "EOD"]
-        width = 3 if peer == "ring-weir" else 1.5
-        plots.append(
-            f"$peer{i} with linespoints linewidth {width} pointtype 7 pointsize 0.4 "
-            f"linecolor rgb {LINES[i % len(LINES)]} title {quote(PEERS[peer].label)}"
-        )
-    if not plots:
-        return ""
-    ticks = ", ".join(f"'{side}+{side}' {2 * side}" for side in SIDES)
-    return "\n".join(
-        [
-            "set terminal svg size 800,480 font 'sans-serif,13' noenhanced",
-            "set output",
-            f"set title 'Time an item, capacity {capacity}'",
-            "set xlabel 'producers + consumers'",
-            "set ylabel 'ns an item'",
-            "set logscale xy",
-            f"set xtics ({ticks})",
-            "set grid",
-            "set key outside right",
-            *blocks,
-            "plot " + ", ".join(plots),
-        ]
-    ) + "\n"
+                points.append((side, median))
+        if points:
+            lines.append((peer, points))
+    if not lines:
+        return []
+    values = [value for _, points in lines for _, value in points]
+    x = Axis(SIDES[0], SIDES[-1], left, right)
+    y = Axis(min(values) * 0.9, max(values) * 1.1, bottom, TOP)
 
+    ticks = [n * 10**d for d in range(-1, 6) for n in (1, 2, 5)]
+    ticks = [tick for tick in ticks if min(values) * 0.9 <= tick <= max(values) * 1.1]
+    grid = "".join(f"M{left} {y(tick):.0f}H{right}" for tick in ticks)
+    grid += "".join(f"M{x(side):.0f} {TOP}V{bottom}" for side in SIDES)
+    body = [f'<path class="g" d="{grid}"/>']
+    body += [text(left - 6, y(tick) + 4, f"{tick:g}", "e s") for tick in ticks]
+    body += [text(x(side), bottom + 18, f"{side}+{side}", "m s") for side in SIDES]
 
-def draw(script, path):
-    """Raises OSError if gnuplot cannot do it."""
-    drawn = subprocess.run(["gnuplot"], input=script, capture_output=True, text=True, check=False)
-    if drawn.returncode != 0 or not drawn.stdout:
-        raise OSError("gnuplot: " + (drawn.stderr.strip().splitlines() or ["nothing drawn"])[-1])
-    lines = (line.rstrip().expandtabs(4) for line in drawn.stdout.splitlines())
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    lines.sort(key=lambda line: -line[1][-1][1])
+    places = spread([y(points[-1][1]) + 4 for _, points in lines], 17)
+    for (peer, points), place in zip(lines, places):
+        color = LINES[workloads[0].peers.index(peer) % len(LINES)]
+        path = " ".join(f"{x(side):.0f},{y(value):.0f}" for side, value in points)
+        thick = 3 if peer == "ring-weir" else 1.5
+        name = PEERS[peer].label
+        if points[-1][0] != SIDES[-1]:
+            side = SIDES[SIDES.index(points[-1][0]) + 1]
+            name += f" (stuck at {side}+{side})"
+        if len(points) == 1:
+            path, thick = f"{path} {path}", 6  # of no length: a dot
+        body.append(f'<polyline stroke="{color}" stroke-width="{thick}" points="{path}"/>')
+        body.append(text(right + 8, place, name, more=f' style="fill:{color}"'))
+    title = f"Queues of capacity {capacity}: time per item"
+    subtitle = "ns per item, over producers + consumers, both logarithmic; less is better"
+    return svg(height - 8, title, subtitle, body)
 
 
 def draw_all(results, workloads, folder):
-    scripts = {w.key: bars(results, w) for w in workloads if not w.ring}
+    pictures = {w.key: bars(results, w) for w in workloads if not w.ring}
+    pictures["throughput"] = throughput(results, workloads)
     rings = [workload for workload in workloads if workload.ring]
     if rings:
         for capacity in CAPACITIES:
-            scripts[f"ring-{capacity}"] = ring_lines(results, rings, capacity)
-    for name, script in scripts.items():
-        if script:
-            draw(script, folder / f"{name}.svg")
+            pictures[f"ring-{capacity}"] = ring_lines(results, rings, capacity)
+    for name, lines in pictures.items():
+        if lines:
+            (folder / f"{name}.svg").write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -45,7 +45,8 @@ def parse_arguments():
     parser.add_argument("-r", dest="rounds", type=int, default=0, help="rounds, 5 unless said")
     parser.add_argument("-w", dest="workloads", default="", help="only these, comma-separated")
     parser.add_argument("-p", dest="peers", default="", help="only these and weir")
-    parser.add_argument("-o", dest="output", default="", help="where the results go")
+    parser.add_argument("-d", dest="draw", action="store_true", help="only draw the last run again")
+    parser.add_argument("-o", dest="output", default="", help="where all results go")
     arguments = parser.parse_args()
     if arguments.rounds < 0:
         parser.error("-r: at least 1")
@@ -191,15 +192,39 @@ def print_list():
         print(f"  {name:22} {peer.label}")
 
 
-def write(run, folder, skipped, rounds, instructions, load):
+def folders(arguments):
+    """Where the numbers of each round go, and where the table and the pictures go."""
+    if arguments.output:
+        return Path(arguments.output), Path(arguments.output)
+    if arguments.quick:
+        return programs.BUILD / "quick", programs.BUILD / "quick"
+    return programs.BUILD / "figures", programs.ROOT / "docs/figures"
+
+
+def write(run, numbers, folder, skipped, rounds, instructions, load):
+    numbers.mkdir(parents=True, exist_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
     for name, ring in (("pools", False), ("rings", True)):
         part = [workload for workload in run.chosen if workload.ring == ring]
         if part:
-            run.results.write_csv(folder / f"{name}.csv", part)
+            run.results.write_csv(numbers / f"{name}.csv", part)
     text = report.render(run.results, run.chosen, skipped, rounds, instructions, load)
     (folder / "table").with_suffix(".md").write_text(text, encoding="utf-8")
     return text
+
+
+def draw_again(numbers, folder):
+    results = Results()
+    found = [numbers / f"{name}.csv" for name in ("pools", "rings")]
+    for path in found:
+        if path.is_file():
+            results.read_csv(path)
+    if not results.rows:
+        say(f"No numbers in {numbers}")
+        return 1
+    figures.draw_all(results, workloads.ALL, folder)
+    say(f"Drawn in {folder}")
+    return 0
 
 
 def main():
@@ -208,6 +233,9 @@ def main():
     if arguments.list:
         print_list()
         return 0
+    numbers, folder = folders(arguments)
+    if arguments.draw:
+        return draw_again(numbers, folder)
     chosen = choose(arguments)
     load = os.getloadavg()[0]
     try:
@@ -217,8 +245,6 @@ def main():
         return 1
     if load > QUIET_LOAD and not arguments.quick:
         say(f"The machine is not quiet (load {load:.2f}): the numbers will say little.")
-    default = programs.BUILD / "figures" if arguments.quick else programs.ROOT / "docs/figures"
-    folder = Path(arguments.output) if arguments.output else default
     run = Run(chosen, commands, arguments)
     done = 0
     try:
@@ -226,17 +252,14 @@ def main():
             say(f"Round {round_number} of {arguments.rounds}")
             run.round(round_number)
             done = round_number
-            write(run, folder, skipped, done, [], load)
+            write(run, numbers, folder, skipped, done, [], load)
         instructions = count_instructions(commands) if arguments.instructions else []
     except KeyboardInterrupt:
-        say(f"Interrupted; {done} rounds are written to {folder}")
+        say(f"Interrupted; the numbers of {done} rounds are in {numbers}")
         return 130
-    print(write(run, folder, skipped, done, instructions, load))
-    try:
-        figures.draw_all(run.results, chosen, folder)
-    except OSError as error:
-        say(f"No pictures: {error}")
-    say(f"Written to {folder}")
+    print(write(run, numbers, folder, skipped, done, instructions, load))
+    figures.draw_all(run.results, chosen, folder)
+    say(f"The table and the pictures are in {folder}, the numbers of each round in {numbers}")
     for problem in run.wrong:
         say(problem)
     return 1 if run.wrong else 0

@@ -82,7 +82,7 @@ def ring_table(results, workloads):
             vyukov = results.geometric_mean(keys, "ring-vyukov", "ns_per_item")
             row.append(number(own / vyukov) if own and vyukov else "-")
         rows.append(row)
-    title = "### Rings: time an item relative to Vyukov's queue, geometric means over capacities"
+    title = "### Rings: time per item relative to Vyukov's queue, geometric means over capacities"
     return f"{title}\n\n" + table(["", *(name for name, _ in groups)], rows) + "\n"
 
 

@@ -50,3 +50,13 @@ class Results:
             for (workload, peer), reason in sorted(self.failures.items()):
                 if workload in keys:
                     writer.writerow((workload, peer, "", "failure", reason))
+
+    def read_csv(self, path):
+        """Adds what write_csv has written."""
+        with open(path, newline="", encoding="ascii") as file:
+            for row in csv.DictReader(file):
+                if row["metric"] == "failure":
+                    self.fail(row["workload"], row["peer"], row["value"])
+                else:
+                    value = {row["metric"]: float(row["value"])}
+                    self.add(row["workload"], row["peer"], int(row["round"]), value)

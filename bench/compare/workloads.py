@@ -21,16 +21,16 @@ class Metric:
     more_is_better: bool = False
 
 
-NS_TASK = Metric("ns_per_task", "ns a task")
-SWITCHES = Metric("switches_per_task", "switches a task")
+NS_TASK = Metric("ns_per_task", "ns per task")
+SWITCHES = Metric("switches_per_task", "switches per task")
 GROWTH = Metric("growth_kb", "memory grown, MB", 1 / 1024)
-WAKES = Metric("wakes_per_task", "wakes a task")
+WAKES = Metric("wakes_per_task", "wakes per task")
 EFFICIENCY = Metric("efficiency", "efficiency", more_is_better=True)
 P50 = Metric("p50_us", "p50 us")
 P99 = Metric("p99_us", "p99 us")
 P999 = Metric("p999_us", "p99.9 us")
-CPU_US = Metric("cpu_ns_per_task", "CPU us a task", 1e-3)
-NS_ITEM = Metric("ns_per_item", "ns an item")
+CPU_US = Metric("cpu_ns_per_task", "CPU us per task", 1e-3)
+NS_ITEM = Metric("ns_per_item", "ns per item")
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ POOL_WORKLOADS = (
              (NS_TASK, SWITCHES)),
     Workload("w4", "fib", "W4: recursive fork and join, fib 27 without a cut-off", 27, 17,
              pools_and("weir-errgroup", "weir-waitgroup", "go-goroutines"),
-             (Metric("ns_per_call", "ns a call"), SWITCHES)),
+             (Metric("ns_per_call", "ns per call"), SWITCHES)),
     Workload("w5-1us", "work1us", "W5: tasks of 1 us", 1000000, 10000, POOLS,
              (EFFICIENCY, SWITCHES)),
     Workload("w5-10us", "work10us", "W5: tasks of 10 us", 200000, 2000, POOLS,
@@ -73,8 +73,8 @@ POOL_WORKLOADS = (
     Workload("w6", "paced", "W6: a task every 200 us, from submit to start", 5000, 250, POOLS,
              (P50, P99, P999, CPU_US)),
     Workload("w6-idle", "idle", "W6: an idle pool, after traffic", 2000, 200, POOLS,
-             (Metric("cpu_us_per_s", "CPU us a second"),
-              Metric("switches_per_s", "switches a second"))),
+             (Metric("cpu_us_per_s", "CPU us per second"),
+              Metric("switches_per_s", "switches per second"))),
     Workload("w7", "crowd", "W7: 8 producers and 16 workers, empty tasks", 1000000, 10000, POOLS,
              (NS_TASK, P50, P99, P999)),
     Workload("w8-outside", "trip_outside", "W8: submit one task and wait, from outside", 20000, 500,
