@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Checks README.md: its example is the file, and prints what is said; its table of guarantees names
-every public call, and nothing else; the build options and the files that it names exist.
+"""Checks the front pages. README.md: it is short, its example is the file and prints what is said,
+and every header has its row. docs/reference.md: its tables name every public call and nothing
+else. docs/build.md: its table names every build option. What they link exists.
 
 Usage: check.py ROOT
 """
@@ -10,11 +11,17 @@ import re
 import sys
 from pathlib import Path
 
+README = "README.md"
+REFERENCE = "docs/reference.md"
+BUILD = "docs/build.md"
+
 EXAMPLE = "examples/readme.c"
 OUTPUT = "examples/expected/readme.txt"
-OUTPUTS_IN_FULL = ["examples/expected/backpressure.txt"]
+# Output that a page must show from the first line to the last; pages.py finds parts good enough.
+OUTPUTS_IN_FULL = {"docs/cookbook/queue-full.md": "examples/expected/backpressure.txt"}
 COMMANDS = ["examples/run", "tests/run"]
 FIRST_SCREEN = 40  # lines
+LENGTH = 150  # lines
 
 
 def code_blocks(text, language):
@@ -26,17 +33,22 @@ def without_header(source):
     return re.sub(r"\A(?:/\*.*?\*/\s*)+", "", source, flags=re.S)
 
 
+def headers(root):
+    return sorted((root / "include" / "weir").glob("*.h"))
+
+
 def public_calls(root):
     calls = set()
-    for header in sorted((root / "include" / "weir").glob("*.h")):
+    for header in headers(root):
         text = re.sub(r"/\*.*?\*/", "", header.read_text(), flags=re.S)
         calls.update(re.findall(r"\bWEIR_API\b[^;(]*?\b(weir_\w+)\(", text))
     return calls
 
 
-def table_rows(text):
-    section = text.split("\n## Guarantees\n", 1)[-1].split("\n## ", 1)[0]
-    return [line.strip("|").split("|") for line in section.splitlines() if line.startswith("|")]
+def table_rows(text, section):
+    """Of all tables in the section, subsections included."""
+    part = text.split(f"\n## {section}\n", 1)[-1].split("\n## ", 1)[0]
+    return [line.strip("|").split("|") for line in part.splitlines() if line.startswith("|")]
 
 
 def table_calls(rows):
@@ -54,53 +66,64 @@ def table_calls(rows):
     return calls
 
 
-def check(root):
-    text = (root / "README.md").read_text()
+def check_readme(root, text):
     lines = text.splitlines()
-
-    shown = code_blocks(text, "c")
-    source = without_header((root / EXAMPLE).read_text())
-    if source not in shown:
+    if len(lines) > LENGTH:
+        yield f"{len(lines)} lines, more than {LENGTH}"
+    if without_header((root / EXAMPLE).read_text()) not in code_blocks(text, "c"):
         yield f"no block of C is {EXAMPLE} without its header"
     if (root / OUTPUT).read_text().strip() not in text:
         yield f"the output of {EXAMPLE} is not shown"
-
-    for path in OUTPUTS_IN_FULL:
-        if f"```\n{(root / path).read_text()}```\n" not in text:
-            yield f"no block is {path}"
-
     top = "\n".join(lines[:FIRST_SCREEN])
     for command in COMMANDS:
         if command not in top:
             yield f"{command} is not named in the first {FIRST_SCREEN} lines"
+    named = "".join(row[0] for row in table_rows(text, "Which header"))
+    for header in headers(root):
+        if f"(include/weir/{header.name})" not in named:
+            yield f"the table of headers has no weir/{header.name}"
 
-    rows = table_rows(text)
+
+def check_reference(root, text):
+    rows = table_rows(text, "Calls")
     named = table_calls(rows)
     calls = public_calls(root)
     for name in sorted(calls - set(named)):
-        yield f"the table of guarantees has no {name}"
+        yield f"no table has {name}"
     for name in sorted(set(named) - calls):
-        yield f"the table of guarantees has {name}, which no header declares"
+        yield f"a table has {name}, which no header declares"
     for name in sorted({name for name in named if named.count(name) > 1}):
-        yield f"the table of guarantees has {name} more than once"
+        yield f"{name} has more than one row"
     for row in rows:
         if len(row) != len(rows[0]) or not all(cell.strip() for cell in row):
             yield f"a row with empty or missing cells: {row[0]}"
 
+
+def check_build(root, text):
     options = re.findall(r"option\('(\w+)'", (root / "meson_options.txt").read_text())
     described = re.findall(r"^\| `-D(\w+)=\w+` \|", text, re.M)
     if sorted(options) != sorted(described):
         yield f"options described: {sorted(described)}; options there are: {sorted(options)}"
 
-    for path in re.findall(r"\]\(([\w./-]+)\)", text):
-        if not (root / path).exists():
-            yield f"{path} does not exist"
+
+def check_page(root, path, more):
+    text = (root / path).read_text()
+    yield from more(root, text)
+    for link in re.findall(r"\]\(([\w./-]+)(?:#[\w-]*)?\)", text):
+        if not ((root / path).parent / link).exists():
+            yield f"{link} does not exist"
 
 
 def main():
-    problems = list(check(Path(sys.argv[1])))
-    for problem in problems:
-        print(f"README.md: {problem}")
+    root = Path(sys.argv[1])
+    checks = {README: check_readme, REFERENCE: check_reference, BUILD: check_build}
+    problems = []
+    for path, more in checks.items():
+        problems += [f"{path}: {problem}" for problem in check_page(root, path, more)]
+    for path, output in OUTPUTS_IN_FULL.items():
+        if f"```text\n{(root / output).read_text()}```\n" not in (root / path).read_text():
+            problems.append(f"{path}: no block is {output}")
+    print(*problems, sep="\n", end="\n" if problems else "")
     return 1 if problems else 0
 
 
