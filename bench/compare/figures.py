@@ -177,9 +177,9 @@ def ring_lines(results, workloads, capacity):
         path = " ".join(f"{x(side):.0f},{y(value):.0f}" for side, value in points)
         thick = 3 if peer == "ring-weir" else 1.5
         name = PEERS[peer].label
-        if points[-1][0] != SIDES[-1]:
-            side = SIDES[SIDES.index(points[-1][0]) + 1]
-            name += f" (stuck at {side}+{side})"
+        stuck = [s for s in SIDES if (f"ring-{s}x{s}-{capacity}", peer) in results.failures]
+        if stuck:
+            name += f" (stuck at {stuck[0]}+{stuck[0]})"
         if len(points) == 1:
             path, thick = f"{path} {path}", 6  # of no length: a dot
         body.append(f'<polyline stroke="{color}" stroke-width="{thick}" points="{path}"/>')
