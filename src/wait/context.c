@@ -2,28 +2,33 @@
 /* context.c - cancellation and deadline.
  *
  * States of a context: live -> over, never back. Nothing is propagated: a cancellation is written
- * in the context that was cancelled, and whoever checks a descendant walks up to it. When a context
- * was over, and why, follows from times alone: the earliest `cancelled_at` of it and its ancestors
- * against its deadline. So every observer gets the same answer, and for ever.
+ * in the context that was cancelled, and a check of a descendant walks up to it. Since when a
+ * context is over, and why, follows from times alone: the earliest `cancelled_at` of it and its
+ * ancestors against its deadline. So every observer gets the same answer, and for ever.
  *
  * Invariants:
  *   I1  cause is set once, by CAS. It is set before the clock is read for cancelled_at; so a check
  *       that ran after the deadline and saw no cancellation stays right: the time will be later.
- *   I2  Who sees a cause without a time fills in the time first; the first time stays.
+ *   I2  A thread that sees a cause without a time fills in the time first; the first time stays.
  *   I3  `deadline` is at most the parents'.
  *
  * Blocked threads are entered under one key for all contexts; a cancellation wakes those whose
- * context is over by then. That walk is proportional to the number of threads blocked with a
- * context, which is small beside the cost of waking one.
+ * context is over by then. It walks over all threads that are blocked with a context, which costs
+ * little beside waking one.
  *
  * A task's own context lives on the stack of the thread that runs it, with `refs` 0. A reference to
- * it, or a child of it, takes a twin on the heap that has the same parents; the twin is entered as
- * a waiter, so that a cancellation of the task reaches it while the task runs. What a task calls
- * may put a context of its own on the stack, under the task's: then both get a twin.
+ * it, or a child of it, makes a copy on the heap that has the same parents. The heap copy is
+ * entered as a waiter, so that a cancellation of the task reaches it while the task runs. What a
+ * task calls may put a context of its own on the stack, under the task's: then both get a heap
+ * copy.
  *
  * Recursion: over `also`, as deep as pools are nested in each other; over contexts on one stack.
  *
- * Edges: R7 cause CAS -> A7 its loads: what came before the cancellation. R8 twin CAS -> A8.
+ * Orders. write_cancellation publishes what came before the cancellation to own_cancellation. Both
+ * are seq_cst, for a waiter looks at its context as it does at its object (wait.h). So are a heap
+ * copy's entry in its context and weir_context_cancel's look at it: weir_context_cancel writes the
+ * cause and then looks for a heap copy, hold_heap_copy enters one and then looks at the cause
+ * (pass_on). One of the two sees the other. Hooks: see sync/hook.c.
  */
 #include "wait/context.h"
 
@@ -37,14 +42,14 @@
 #define CAUSE_SET (UINT64_C(1) << 32)
 #define NEVER INT64_MAX
 
-struct twin {
+struct heap_copy {
     weir_context context;
     struct waiter task;                /* while the task runs: entered under every_context */
     const atomic(uint32_t) *task_flag; /* compared only */
     uint32_t fork; /* fork_count() when it was entered: a child's table does not have it */
 };
 
-/* Everybody who waits for a context is entered under this address. */
+/* Every thread that waits with a context is entered under this address. */
 static const char every_context;
 
 void (*weir__hooks_run)(void);
@@ -52,14 +57,15 @@ void (*weir__hooks_run)(void);
 /* When this context itself was cancelled, or NEVER. */
 static int64_t own_cancellation(const weir_context *ctx, int *ret_cause)
 {
-    uint64_t cause = load_seqcst(&ctx->cause); /* A7; seq_cst: a waiter's look */
+    uint64_t cause = load_seqcst(&ctx->cause); /* pairs with write_cancellation */
     if (likely(cause == 0)) {
-        if (ctx->task_flag == NULL || load_seqcst(ctx->task_flag) == 0) /* A7 */
+        /* pairs with weir_task_cancel in pool/task.c */
+        if (ctx->task_flag == NULL || load_seqcst(ctx->task_flag) == 0)
             return NEVER;
         cause = CAUSE_SET | (uint32_t)-ECANCELED;
     }
     atomic(int64_t) *at = (atomic(int64_t) *)&ctx->cancelled_at;
-    int64_t time = load_rlx(at); /* one value, set once: it orders nothing */
+    int64_t time = load_rlx(at); /* set once, and orders nothing */
     if (time == 0) {             /* I2 */
         int64_t now = weir_now();
         if (cas_rlx(at, &time, now))
@@ -94,8 +100,8 @@ static int end_of(const weir_context *ctx, int *ret_cause)
     if (cancellation(ctx, ret_cause) == NEVER &&
         (ctx->deadline == WEIR_FOREVER || ctx->deadline > weir_now()))
         return 0;
-    /* It is over. An earlier end than the one that was seen may have come where that walk had been
-     * already: it is there now, and what is not will be later (I1). */
+    /* It is over. An earlier end than the one that was seen may have been written behind the first
+     * walk: the second one finds it. What that one does not find will be later (I1). */
     return cancellation(ctx, ret_cause) < ctx->deadline ? -ECANCELED : -ETIMEDOUT;
 }
 
@@ -131,7 +137,7 @@ void *weir_context_value(const weir_context *ctx, const void *key)
 
 /* Cancelling. */
 
-/* After a cancellation was written: wakes whom it ended. */
+/* After a cancellation was written: finds the waiters that it ended. */
 static bool is_over(const struct waiter *waiter, const void *unused)
 {
     (void)unused;
@@ -144,7 +150,7 @@ static bool is_over(const struct waiter *waiter, const void *unused)
 static void write_cancellation(weir_context *ctx, uint64_t set)
 {
     uint64_t none = 0;
-    (void)cas_seqcst(&ctx->cause, &none, set); /* R7, I1; seq_cst against a waiter's look */
+    (void)cas_seqcst(&ctx->cause, &none, set); /* I1; pairs with own_cancellation, context_err */
     int ignored;
     (void)own_cancellation(ctx, &ignored); /* I2 */
 }
@@ -155,26 +161,26 @@ void weir_context_cancel(weir_context *ctx, int cause)
         return;
     uint64_t set = CAUSE_SET | (uint32_t)(cause != 0 ? cause : -ECANCELED);
     write_cancellation(ctx, set);
-    struct twin *twin = load_seqcst(&ctx->twin); /* A8; seq_cst: hold_twin looks at cause */
-    if (twin != NULL)                            /* what it was cancelled with, by whomever */
-        write_cancellation(&twin->context, load_rlx(&ctx->cause)); /* set by now, and once */
-    bool hooked = load_seqcst(&ctx->hooks) != 0 ||                 /* H4 in hook.c; H3 is R7 */
-                  (twin != NULL && load_seqcst(&twin->context.hooks) != 0);
+    struct heap_copy *copy = load_seqcst(&ctx->heap_copy); /* pairs with hold_heap_copy */
+    if (copy != NULL) /* it gets the cause that won, which is set by now, and once */
+        write_cancellation(&copy->context, load_rlx(&ctx->cause));
+    bool hooked = load_seqcst(&ctx->hooks) != 0 || /* pairs with count in sync/hook.c */
+                  (copy != NULL && load_seqcst(&copy->context.hooks) != 0);
     weir__wake_matching(&every_context, is_over, NULL);
     if (hooked)
         weir__hooks_run();
 }
 
-static void cancel_twin(struct waiter *waiter)
+static void cancel_heap_copy(struct waiter *waiter)
 {
-    write_cancellation(&container_of(waiter, struct twin, task)->context,
+    write_cancellation(&container_of(waiter, struct heap_copy, task)->context,
                        CAUSE_SET | (uint32_t)-ECANCELED);
 }
 
 static bool is_blocked(const struct waiter *waiter, const void *unused)
 {
     (void)unused;
-    return waiter->wake != cancel_twin;
+    return waiter->wake != cancel_heap_copy;
 }
 
 void weir__context_wake_everybody(void)
@@ -182,17 +188,17 @@ void weir__context_wake_everybody(void)
     weir__wake_matching(&every_context, is_blocked, NULL);
 }
 
-static bool is_twin(const struct waiter *waiter, const void *task_flag)
+static bool is_heap_copy(const struct waiter *waiter, const void *task_flag)
 {
-    return waiter->wake == cancel_twin &&
-           container_of(waiter, const struct twin, task)->task_flag == task_flag;
+    return waiter->wake == cancel_heap_copy &&
+           container_of(waiter, const struct heap_copy, task)->task_flag == task_flag;
 }
 
 void weir__context_task_cancelled(const atomic(uint32_t) *task_flag)
 {
-    weir__wake_matching(&every_context, is_twin, (const void *)task_flag);
+    weir__wake_matching(&every_context, is_heap_copy, (const void *)task_flag);
     weir__wake_matching(&every_context, is_over, NULL);
-    if (weir__hooks_run != NULL) /* the twin, which may have some, may be gone */
+    if (weir__hooks_run != NULL) /* the heap copy, which may have some, may be gone */
         weir__hooks_run();
 }
 
@@ -212,7 +218,7 @@ static void init(weir_context *ctx, weir_context *parent, weir_context *also, in
     ctx->task_flag = NULL;
     store_rlx(&ctx->cause, 0); /* nobody else knows the context yet */
     store_rlx(&ctx->cancelled_at, 0);
-    store_rlx(&ctx->twin, NULL);
+    store_rlx(&ctx->heap_copy, NULL);
     store_rlx(&ctx->refs, 0);
     store_rlx(&ctx->hooks, 0);
 }
@@ -233,59 +239,60 @@ void weir__context_begin(weir_context *ctx, weir_context *parent, weir_context *
 static weir_context *hold(weir_context *ctx)
 {
     if (ctx != NULL)
-        add_rlx(&ctx->refs, 1); /* the caller has one, so it cannot go away meanwhile */
+        add_rlx(&ctx->refs, 1); /* the caller has one, so the context stays meanwhile */
     return ctx;
 }
 
-/* What cancelled the task's own context when the twin could not be reached yet. */
-static void pass_on(const weir_context *ctx, struct twin *twin)
+/* Passes on what cancelled the task's own context while the heap copy could not be reached yet. */
+static void pass_on(const weir_context *ctx, struct heap_copy *copy)
 {
     int cause = 0;
     if (own_cancellation(ctx, &cause) != NEVER)
-        weir_context_cancel(&twin->context, cause);
+        weir_context_cancel(&copy->context, cause);
 }
 
-/* The twin of a task's own context, made now if need be; a reference for the caller, or NULL. */
-static weir_context *hold_twin(weir_context *ctx)
+/* The heap copy of a task's own context, made now if need be; a reference for the caller, or NULL.
+ */
+static weir_context *hold_heap_copy(weir_context *ctx)
 {
-    struct twin *twin = load_acq(&ctx->twin); /* A8 */
-    if (twin == NULL) {
-        struct twin *made = weir__alloc_unaligned(sizeof *made);
+    struct heap_copy *copy = load_acq(&ctx->heap_copy); /* pairs with hold_heap_copy */
+    if (copy == NULL) {
+        struct heap_copy *made = weir__alloc_unaligned(sizeof *made);
         weir_context *parent = made != NULL ? weir_context_ref(ctx->parent) : NULL;
         if (made == NULL || (parent == NULL && ctx->parent != NULL)) {
             weir__free(made);
             return NULL;
         }
         init(&made->context, parent, hold(ctx->also), ctx->deadline);
-        store_rlx(&made->context.refs, 1); /* the task's; given back by weir__context_end_twin */
+        store_rlx(&made->context.refs, 1); /* the task's, until weir__context_end_heap_copy */
         made->task_flag = ctx->task_flag;
-        made->task = (struct waiter){.key = &every_context, .wake = cancel_twin};
+        made->task = (struct waiter){.key = &every_context, .wake = cancel_heap_copy};
         made->fork = fork_count();
         weir__waiter_add(&made->task);
-        if (cas_seqcst(&ctx->twin, &twin,
-                       made)) { /* R8; seq_cst: weir_context_cancel looks at it */
-            twin = made;
-            pass_on(ctx, twin);
+        /* pairs with hold_heap_copy, weir_context_cancel */
+        if (cas_seqcst(&ctx->heap_copy, &copy, made)) {
+            copy = made;
+            pass_on(ctx, copy);
         } else {
             weir__waiter_remove(&made->task);
             weir_context_unref(&made->context);
         }
     }
-    return hold(&twin->context);
+    return hold(&copy->context);
 }
 
-void weir__context_end_twin(weir_context *ctx)
+void weir__context_end_heap_copy(weir_context *ctx)
 {
-    struct twin *twin = load_rlx(&ctx->twin); /* as in weir__context_end */
-    if (twin->fork == fork_count())
-        weir__waiter_remove(&twin->task);
-    pass_on(ctx, twin);
-    weir_context_unref(&twin->context);
+    struct heap_copy *copy = load_rlx(&ctx->heap_copy); /* as in weir__context_end */
+    if (copy->fork == fork_count())
+        weir__waiter_remove(&copy->task);
+    pass_on(ctx, copy);
+    weir_context_unref(&copy->context);
 }
 
 weir_context *weir_context_ref(weir_context *ctx)
 {
-    return ctx == NULL || !on_stack(ctx) ? hold(ctx) : hold_twin(ctx);
+    return ctx == NULL || !on_stack(ctx) ? hold(ctx) : hold_heap_copy(ctx);
 }
 
 void weir_context_unref(weir_context *ctx)
@@ -294,6 +301,7 @@ void weir_context_unref(weir_context *ctx)
         if (on_stack(ctx))
             weir__misuse("weir_context_unref",
                          "the context that a task was given is not the task's to give back.");
+        /* pairs with weir_context_unref, context_shared: the last one sees what all others did */
         if (sub_acqrel(&ctx->refs, 1) != 1)
             return;
         weir_context *parent = ctx->parent;

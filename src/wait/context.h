@@ -16,47 +16,47 @@ struct weir_context {
     void *value;
     atomic(uint32_t) *task_flag; /* a task's own: non-zero once the task was cancelled; else NULL */
     atomic(uint64_t) cause;      /* 0, or CAUSE_SET | the cause */
-    atomic(int64_t) cancelled_at; /* 0, or the time of the first cancellation */
-    atomic(struct twin *) twin;   /* a task's own: what outlives it, if somebody asked; else NULL */
-    atomic(uint32_t) refs;        /* 0: a task's own, which lives on a stack */
-    atomic(uint32_t) hooks;       /* set on it or on its descendants */
+    atomic(int64_t) cancelled_at;         /* 0, or the time of the first cancellation */
+    atomic(struct heap_copy *) heap_copy; /* a task's own: what outlives it, or NULL */
+    atomic(uint32_t) refs;                /* 0: a task's own, which lives on a stack */
+    atomic(uint32_t) hooks;               /* set on it or on its descendants */
 };
 
 /* The context of a task that is about to run: `parent` (may be NULL) and `pool` must outlive it.
  * weir__context_end must be called before it goes away. */
 void weir__context_begin(weir_context *ctx, weir_context *parent, weir_context *pool,
                          int64_t deadline, atomic(uint32_t) *task_flag);
-void weir__context_end_twin(weir_context *ctx);
+void weir__context_end_heap_copy(weir_context *ctx);
 
 /* weir_context_new in memory of weir__alloc (NULL: -ENOMEM), of which it is the first member: all
  * of it goes with the last reference, or at once after an error. */
 int weir__context_new_at(weir_context *memory, weir_context *parent, int64_t deadline);
 
-/* weir_context_err, quickly for one that nothing but a cancellation of its own can end. */
+/* weir_context_err, quickly for a context that only a cancellation of its own can end. */
 static inline int context_err(const weir_context *ctx)
 {
+    /* pairs with write_cancellation; relaxed would do, but this is own_cancellation's look */
     if (ctx == NULL || likely(ctx->parent == NULL && ctx->also == NULL && ctx->task_flag == NULL &&
-                              ctx->deadline == WEIR_FOREVER &&
-                              load_seqcst(&ctx->cause) == 0)) /* A7; seq_cst: a waiter's look */
+                              ctx->deadline == WEIR_FOREVER && load_seqcst(&ctx->cause) == 0))
         return 0;
     return weir_context_err(ctx);
 }
 
 static inline void weir__context_end(weir_context *ctx)
 {
-    /* Relaxed: whoever uses it on another thread is through with it, and the task knows. */
-    if (load_rlx(&ctx->twin) != NULL)
-        weir__context_end_twin(ctx);
+    /* Relaxed: the task knows that no other thread uses the context any more. */
+    if (load_rlx(&ctx->heap_copy) != NULL)
+        weir__context_end_heap_copy(ctx);
 }
 
-/* Does anybody but the caller have a reference, and so can tell whether it was cancelled? */
+/* Does anybody but the caller have a reference, and so can see whether it was cancelled? */
 static inline bool context_shared(const weir_context *ctx)
 {
-    return load_acq(&ctx->refs) != 1; /* after what was done with those given back */
+    return load_acq(&ctx->refs) != 1; /* pairs with weir_context_unref */
 }
 
-/* The task whose own context has `task_flag` was cancelled (the flag is set): wakes who is blocked
- * on it, and cancels what outlives it. */
+/* The task whose own context has `task_flag` was cancelled (the flag is set): wakes the threads
+ * that are blocked with it, and cancels what outlives it. */
 void weir__context_task_cancelled(const atomic(uint32_t) *task_flag);
 
 /* Enters a waiter that is woken when one of its contexts is cancelled; these, `wake` and `park` are
@@ -67,7 +67,7 @@ void weir__context_watch(struct waiter *waiter);
  * that sets hooks; NULL in a program that uses none. The caller holds no lock. */
 extern void (*weir__hooks_run)(void);
 
-/* Has everybody who is blocked with a context look again, whatever the context. */
+/* Lets every thread that is blocked with a context look again, whatever the context. */
 void weir__context_wake_everybody(void);
 
 #endif
