@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* channel.c - a bounded channel: a ring of elements, a lock for each of its two sides, and two
- * lists of arms that wait, in the order of arrival.
+ * lists of waiting arms, in the order of arrival.
  *
  * Locks (M. M. Michael and M. L. Scott, 1996, the two-lock queue): the send side's guards the place
  * and the count of what was sent, the recv side's those of what was received. Both together guard
@@ -8,10 +8,10 @@
  * than CHANNEL_TWO_LOCKS has the send side's lock alone, which counts as both. Order: send, then
  * recv; a select holds those of several channels, by address. No other lock is taken under them.
  *
- * A send goes on under its own lock if nobody but it is concerned: the channel is open, no receiver
- * has an arm here (`attention` tells), and the ring is not full. So does a recv if no sender has
- * an arm here and the ring is not empty. Every other case, each failure too, is decided under both
- * locks, as if there was one. Whoever holds both brings `attention` up to date before it lets go;
+ * A send needs only its own lock if it concerns no other call: the channel is open, no receiver has
+ * an arm here (`attention` tells), and the ring is not full. So does a recv if no sender has an arm
+ * here and the ring is not empty. Every other case, each failure too, is decided under both locks,
+ * as if there were one. A thread that holds both brings `attention` up to date before it unlocks;
  * so a fast call is wholly before that, and what it did is seen, or after that, and sees it.
  *
  * The counts say how far the other side may go: count of sends - capacity <= count of recvs <=
@@ -22,15 +22,15 @@
  *   I1  an arm receives: no element is here, no arm sends;
  *   I2  an arm sends: the ring is full (of capacity 0: always);
  *   I3  the channel is closed: no arm is entered.
- * So whoever makes room or brings an element looks for one arm. Arms of calls that were taken on
- * another channel, or gave up, or have a context that is over, may be in the lists: they are thrown
- * out when they come to the head. A cancel that came before the peer therefore wins.
+ * So a call that makes room or brings an element looks for one arm. Arms of calls that were taken
+ * on another channel, or gave up, or have a context that is over, may be in the lists: they are
+ * removed when they come to the head. A cancel that came before the peer therefore wins.
  *
  * Elements go straight between ring, the peer and the memory of the call that waits.
  *
- * Edges: R15 DONE -> A15 the caller's look: the element, index and status. R20 a side's count ->
- * A20 the other side's look: the element that was put, or that it was copied out of its place.
- * Everything else is ordered by the locks.
+ * Orders. weir__channel_let_go publishes the element, index and status to the caller (call_done).
+ * go_on publishes with a side's count, to the other side (is_alone), the element that was put, or
+ * that it was copied out of its place. The locks order everything else.
  *
  * fork: arms that other threads of the parent process entered are dropped by the child, which finds
  * that the channel was last used by its parent.
@@ -48,7 +48,7 @@
 #include "os/thread.h"
 #include "wait/wait.h"
 
-/* Of those who send, or of those who receive. */
+/* Of the senders, or of the receivers. */
 struct side {
     struct mutex lock;
     bool attention;       /* another lock is needed */
@@ -116,7 +116,7 @@ static inline void unlock(weir_channel *channel)
     if (is_split(channel)) {
         send->attention = channel->closed || !list_empty(&channel->receivers);
         recv->attention = !list_empty(&channel->senders);
-        recv->limit = load_rlx(&send->count); /* this and the next: ordered by the locks */
+        recv->limit = load_rlx(&send->count); /* this and the next: the locks order them */
         send->limit = load_rlx(&recv->count) + channel->capacity;
         mutex_unlock(&recv->lock);
     }
@@ -137,9 +137,9 @@ void weir_channel_free(weir_channel *channel)
 {
     if (channel == NULL)
         return;
-    /* In a child that has not used it, a lock may be that of a thread which stayed behind. */
+    /* In a child that has not used it, a thread of the parent may hold a lock. */
     if (channel->fork == fork_count()) {
-        lock(channel); /* so whoever's send or recv was seen to be done has left it */
+        lock(channel); /* so a send or recv that was seen to be done has left the channel */
         bool used = !list_empty(&channel->senders) || !list_empty(&channel->receivers);
         unlock(channel);
         if (used)
@@ -166,7 +166,7 @@ void weir__channel_subscribed(weir_channel *channel, bool is)
 static inline size_t kept(const weir_channel *channel)
 {
     return load_rlx(&channel->send.count) -
-           load_rlx(&channel->recv.count); /* ordered by the locks */
+           load_rlx(&channel->recv.count); /* the locks order them */
 }
 
 static inline void copy(const weir_channel *channel, void *to, const void *from)
@@ -185,7 +185,7 @@ static inline void *place(weir_channel *channel, const struct side *side)
 static inline void go_on(const weir_channel *channel, struct side *side)
 {
     side->place = side->place + 1 < channel->capacity ? side->place + 1 : 0;
-    store_rel(&side->count, load_rlx(&side->count) + 1); /* R20 */
+    store_rel(&side->count, load_rlx(&side->count) + 1); /* pairs with is_alone */
 }
 
 static inline void put(weir_channel *channel, const void *element)
@@ -224,8 +224,9 @@ static COLD struct arm *take_call(struct list *arms)
         struct call *call = arm->call;
         weir__channel_leave_locked(arm);
         uint32_t waiting = CALL_WAITING;
-        if (weir_context_err(call->ctx) != 0 ||
-            !cas_acqrel(&call->state, &waiting, CALL_TAKEN)) /* R15, A15 make the edges */
+        /* pairs with weir__channel_wait; relaxed would do: it only decides who is first. The locks
+         * order what this call gets, call_done what the other one gets. */
+        if (weir_context_err(call->ctx) != 0 || !cas_acqrel(&call->state, &waiting, CALL_TAKEN))
             continue;
         for (unsigned i = 0; i < call->n; i++)
             if (call->arms[i].channel == arm->channel)
@@ -242,8 +243,7 @@ void weir__channel_let_go(struct call *call)
 {
     while (call != NULL) {
         struct call *next = call->next;
-        (void)xchg_seqcst(&call->state,
-                          CALL_DONE); /* R15; seq_cst: a waiter's look. It may be gone */
+        (void)xchg_seqcst(&call->state, CALL_DONE); /* pairs with call_done; it may be gone now */
         weir__wake_all(call);
         call = next;
     }
@@ -252,7 +252,7 @@ void weir__channel_let_go(struct call *call)
 static bool call_done(void *arg)
 {
     const struct call *call = arg;
-    return load_seqcst(&call->state) == CALL_DONE; /* A15; seq_cst: a waiter's look */
+    return load_seqcst(&call->state) == CALL_DONE; /* pairs with weir__channel_let_go */
 }
 
 int weir__channel_wait(struct call *call, weir_context *ctx, int64_t deadline)
@@ -269,7 +269,8 @@ int weir__channel_wait(struct call *call, weir_context *ctx, int64_t deadline)
     if (err == 0)
         return 0;
     uint32_t waiting = CALL_WAITING;
-    if (cas_acqrel(&call->state, &waiting, CALL_GONE)) /* the lock orders what follows */
+    /* pairs with take_call; relaxed would do: the lock that is taken next orders what follows */
+    if (cas_acqrel(&call->state, &waiting, CALL_GONE))
         return err;
     return weir__wait_until(call, call_done, call, NULL, NULL, WEIR_FOREVER); /* it is soon DONE */
 }
@@ -363,16 +364,16 @@ static inline bool is_alone(weir_channel *channel, bool sends)
     struct side *side = sends ? &channel->send : &channel->recv;
     if (unlikely(side->attention || channel->fork != fork_count()))
         return false;
-    size_t count = load_rlx(&side->count); /* ordered by the lock */
-    if (unlikely(count == side->limit))
+    size_t count = load_rlx(&side->count); /* the lock orders it */
+    if (unlikely(count == side->limit))    /* pairs with go_on */
         side->limit = sends ? load_acq(&channel->recv.count) + channel->capacity
-                            : load_acq(&channel->send.count); /* A20 */
+                            : load_acq(&channel->send.count);
     return count != side->limit;
 }
 
-/* With its side's lock, which was not enough: whether to try again in a while. A stream that is
+/* With its side's lock, which was not enough: whether to pause and try again. A stream that is
  * faster on this side than on the other would wait for each single element from here on; so it
- * lets the other side get ahead. Not so where elements come one by one, or where the other side
+ * gives the other side a head start. Not so where elements come one by one, or where the other side
  * waits: they are not delayed. */
 static inline bool is_stream(struct side *side)
 {
@@ -464,7 +465,7 @@ int weir_channel_close(weir_channel *channel)
     lock(channel);
     bool was_closed = channel->closed;
     channel->closed = true;
-    /* Receivers wait only if nothing is here (I1), so none of them has anything to come. */
+    /* Receivers wait only if no element is here (I1), so none of them will get one any more. */
     struct call *calls = take_all(&channel->senders, take_all(&channel->receivers, NULL));
     unlock(channel);
     weir__channel_let_go(calls);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* channel.h - what channels and select share: calls that wait on channels, and who ends them.
+/* channel.h - what channels and select share: calls that wait on channels, and what ends them.
  *
- * A call that cannot go on at once waits with an arm in each channel that it would use. Whoever
- * comes to such a channel later, its peer, claims the call, does its work, and lets it go.
+ * A call that cannot go on at once waits with an arm in each channel that it would use. A call that
+ * comes to such a channel later, its peer, claims the waiting call, does its work, and lets it go.
  *
- * States of a call: WAITING -> TAKEN -> DONE, or WAITING -> GONE, by CAS; whoever makes the first
- * step owns the end of the call.
+ * States of a call: WAITING -> TAKEN -> DONE, or WAITING -> GONE, by CAS; the thread that makes the
+ * first step owns the end of the call.
  *   TAKEN  by a peer, which holds the locks of the channel, takes all arms of the call out of it,
  *          moves the element, sets `index` and `status`, and unlocks;
  *   DONE   then by that peer: its last access to the channel is before, to the call is this. So the
@@ -48,10 +48,11 @@ struct call {
 
 size_t weir__channel_element_size(const weir_channel *channel);
 
-/* One topic more, or one less, has it among its subscribers: so it must not be freed. */
+/* One topic more, or one less, has the channel among its subscribers. While one has, it must not be
+ * freed. */
 void weir__channel_subscribed(weir_channel *channel, bool is);
 
-/* Both, so that nothing of it changes. */
+/* Takes, and releases, both locks: in between nothing of the channel changes. */
 void weir__channel_lock(weir_channel *channel);
 void weir__channel_unlock(weir_channel *channel);
 

@@ -19,24 +19,26 @@
  * era ends when the rate changes, or when time has gone far from its base:
  *   1. propose: the other record's base, then its rate, by CAS from what the last era left there.
  *      The base grows with each era and the rate carries the tag of its era (of which era is the
- *      low bits), so that both are written once an era, whoever comes late.
- *   2. flip: CAS state to the new era, with `empty` converted. Who finds a proposal completes it.
+ *      low bits), so that both are written once an era, however late a thread comes.
+ *   2. flip: CAS state to the new era, with `empty` converted. A thread that finds a proposal
+ *      completes it.
  * All others take the state, then its record; their CAS fails if the era has ended meanwhile. So
- * nobody who takes tokens or changes the rate ever waits for anybody.
+ * no call that takes tokens or changes the rate ever waits for another.
  *
- * A cancelled reservation is a stretch of time that `empty` was moved ahead, given back as gaps.h
- * says. An era is a line of its own: the next one takes the debt over as a whole. Only those who
- * cancel take the lock.
+ * A cancelled reservation is a stretch of time by which `empty` was moved ahead; it is given back
+ * as gaps.h says. An era is a line of its own: the next one takes the debt over as a whole. Only a
+ * cancelled wait takes the lock.
  *
  * Invariants:
  *   I1  depth <= 1e18 units, |now - base| counts as at most HORIZON, empty < FARTHEST: an offset
  *       fits 61 bits, and every sum below fits 64.
  *   I2  A record changes only while it is not the one of the current era.
  *
- * Edges: R1 flip -> A1 look: the record of the era. R2 base and rate of a proposal -> A2 look:
- * whoever sees one of them sees that the era before it is over. Within propose and flip no order is
- * needed: each word of a proposal is written once, and who flips has met its base, as it proposed
- * too. A caller's data is none of the limiter's business.
+ * Orders. flip publishes the record of the era to look. propose publishes to look, with the base
+ * and the rate, that the era is over whose record it writes: a look that sees one of them sees that
+ * the state has changed. Within propose and flip no order is needed: each word of a proposal is
+ * written once, and a thread that flips has met the base, since it has proposed too. A limiter does
+ * not order its callers' data.
  */
 #include "weir/limiter.h"
 
@@ -223,7 +225,7 @@ static int64_t before_horizon(const struct view *view, int64_t now)
     return before > most ? (int64_t)(before - most) : 0;
 }
 
-/* When the bucket counts as empty for who comes at `units`: it never holds more than the burst. */
+/* When the bucket counts as empty for a call at `units`: it never holds more than the burst. */
 static int64_t count_empty(const struct view *view, int64_t units)
 {
     int64_t full = units - view->depth;
@@ -246,11 +248,12 @@ static struct view look(struct limiter *limiter)
     struct view view;
     uint32_t era;
     do {
-        view.state = load_acq(&limiter->state); /* A1 <- R1 */
+        view.state = load_acq(&limiter->state); /* pairs with flip */
         era = (uint32_t)(view.state >> OFFSET_BITS);
         const struct record *record = &limiter->record[era & 1];
-        uint64_t rate = load_acq(&record->rate); /* A2, both: the state is looked at after */
-        set_record(limiter, &view, load_acq(&record->base), rate);
+        /* pairs with propose; so does the next load, and the state is looked at after both */
+        uint64_t rate = load_acq(&record->rate);
+        set_record(limiter, &view, load_acq(&record->base), rate); /* pairs with propose */
         /* While it is still that era, the record was and is that of the era (I2). */
     } while (load_rlx(&limiter->state) >> OFFSET_BITS != era);
     view.empty = empty_of(view.state);
@@ -262,9 +265,10 @@ static struct record *record_to_come(struct limiter *limiter, const struct view 
     return &limiter->record[(view->tag + 1) & 1];
 }
 
-/* The state tells eight eras apart. Who looked at one of them, and was held up until the eighth
- * after it, must not find the same offset again, as it would in a bucket that is full all the time.
- * So the base lies less far back for each eight, of 512 times eight: now is another offset. */
+/* The state tells eight eras apart. A thread that looked at one of them, and was held up until the
+ * eighth after it, must not find the same offset again, as it would in a bucket that is full all
+ * the time. So the base lies less far back for each eight, of 512 times eight: now is another
+ * offset. */
 static int64_t stagger(uint32_t tag)
 {
     return (int64_t)((~tag & TAG_MASK) >> ERA_BITS) * STAGGER;
@@ -276,11 +280,11 @@ static bool propose(struct limiter *limiter, const struct view *view, struct rat
     struct record *next = record_to_come(limiter, view);
     int64_t begin = now - stagger(view->tag + 1);
     int64_t base = load_rlx(&next->base);
-    if (base <= view->base) /* R2; if it fails, somebody else's base is there */
+    if (base <= view->base) /* pairs with look; if it fails, another thread's base is there */
         (void)cas_rel(&next->base, &base, begin > view->base ? begin : view->base + 1);
     uint64_t last = load_rlx(&next->rate);
     return tag_of(last) == ((view->tag - 1) & TAG_MASK) &&
-           cas_rel(&next->rate, &last, pack_rate(view->tag + 1, rate)); /* R2 */
+           cas_rel(&next->rate, &last, pack_rate(view->tag + 1, rate)); /* pairs with look */
 }
 
 /* a * b / c and whether something is left over, for a < c < 2^61: long division, bit by bit. */
@@ -332,8 +336,8 @@ static void flip(struct limiter *limiter, const struct view *view, int64_t now)
         return;
     struct view next;
     set_record(limiter, &next, load_rlx(&record->base), rate);
-    /* The level is carried over at a moment that the new era can tell, which is now but for those
-     * who come very late. The base is not that moment: it may be some ns ahead. */
+    /* The level is carried over at a moment that the new era can express: now, except for a thread
+     * that comes very late. The base is not that moment: it may be some ns ahead. */
     int64_t at = now, units;
     int64_t reach = next.rate.per_ns != 0 ? HORIZON / next.rate.per_ns : INT64_MAX;
     if (at - next.base > reach)
@@ -348,7 +352,7 @@ static void flip(struct limiter *limiter, const struct view *view, int64_t now)
     if (empty >= FARTHEST)
         empty = FARTHEST - 1; /* a debt that is longer than time */
     uint64_t state = view->state;
-    (void)cas_rel(&limiter->state, &state, pack_state(next.tag, empty)); /* R1 */
+    (void)cas_rel(&limiter->state, &state, pack_state(next.tag, empty)); /* pairs with look */
 }
 
 /* Taking. */
@@ -384,7 +388,7 @@ static int64_t take(weir_limiter *handle, uint32_t n, int64_t now, int64_t most,
             return -EAGAIN;
         if (empty >= FARTHEST)
             return -EOVERFLOW;
-        uint64_t state = view.state; /* within an era: it carries R1 on */
+        uint64_t state = view.state; /* relaxed: within an era the CAS carries on what flip did */
         if (cas_rlx(&limiter->state, &state, pack_state(view.tag, empty))) {
             *ret = (struct gap){empty, cost, view.tag};
             return wait;
@@ -482,8 +486,8 @@ int weir_limiter_init(weir_limiter *handle, double tokens_per_second, uint32_t b
     return 0;
 }
 
-/* The clock, if there is to be one, is read after the state that it is used on: then whatever led
- * to that state happened earlier, and no time is paid for twice, at the old rate and at the new. */
+/* `clock`: read the time here. It is read after the state that it is used on: then whatever led to
+ * that state happened earlier, and no time is paid for twice, at the old rate and at the new. */
 static int set_rate(weir_limiter *handle, double tokens_per_second, bool clock, int64_t now)
 {
     struct limiter *limiter = (struct limiter *)handle;

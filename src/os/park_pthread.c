@@ -3,8 +3,8 @@
  *
  * The mutex orders the check of the word against the wake (P1): a waker changes the word before it
  * takes the mutex, so a sleeper that took the mutex later sees the change. Wakes are counted in
- * `woken` and consumed by sleepers (P2); which sleeper consumes one is open. A thread that is to be
- * cancelled (pthread_cancel) is not cancelled in here, as it is not in the futex back end.
+ * `woken` and consumed by sleepers (P2); any sleeper may consume one. pthread_cancel does not
+ * cancel a thread in here, as it does not in the futex back end.
  */
 #include "os/park.h"
 
@@ -44,10 +44,11 @@ int weir__park_wait(struct park *park, uint32_t expected, int64_t deadline)
     int result = -EAGAIN, cancellable;
     (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellable);
     (void)pthread_mutex_lock(&park->mutex);
-    if (load_seqcst(&park->word) == expected) {
+    if (load_seqcst(&park->word) == expected) { /* orders nothing: the mutex does */
         park->sleeping++;
         int err = 0;
-        /* The word too: another sleeper may have consumed the wake that was meant for this one. */
+        /* The word too: another sleeper may have consumed the wake that was meant for this one.
+         * It orders nothing: the mutex does. */
         while (park->woken == 0 && load_seqcst(&park->word) == expected && err != ETIMEDOUT)
             err = sleep_once(park, deadline);
         park->sleeping--;

@@ -22,11 +22,14 @@
  * From I1 and I3: a push that scanned up to t and finds position t - capacity not consumed has seen
  * exactly `capacity` items queued; a pop that scanned up to h and finds h not filled has seen none.
  *
- * Edges:
- *   R1 hint stores -> A1 hint loads   what the hint says was filled is visible as filled (without
- *                                     them an item can be lost or doubled on weak memory)
- *   R2 push's CAS -> A2 pop's look    the item, and all that came before the push
- *   R3 pop's CAS -> A3 push's look    the popper is through with the word, and with what it read
+ * Which order carries what:
+ *   word_fill in a push -> word_ahead in a pop     the item, and all that came before the push
+ *   word_drain in a pop -> word_ahead in a push    the popper has finished with the word, and with
+ *                                                  what it read
+ *   a hint's store -> its load    what the hint says was filled (consumed) is visible as filled.
+ *                                 Without that an item can be lost or doubled on weak memory. The
+ *                                 sequentially consistent words of index_ring.h would do without
+ *                                 this edge; those of ring_wide.c need it.
  * A pool's idle worker relies on more: its last look at the ring and a submitter's CAS are
  * sequentially consistent (word_ahead, word_fill), see wait/eventcount.c.
  *
@@ -77,8 +80,8 @@ static inline bool ring_passed(const struct ring *ring, uint64_t position, unsig
     return word_ahead(ring_at(ring, position), position + bias) > 0;
 }
 
-/* The first position after `from` that was not seen filled (bias 0) or consumed (bias 1), where
- * `from` is, and its word is `ahead` ahead. Gallops, so that a stale hint costs O(log N). */
+/* The first position after `from` that was not seen filled (bias 0) or consumed (bias 1). `from`
+ * itself is, and its word is `ahead` ahead. Gallops, so that a stale hint costs O(log N). */
 static COLD uint64_t ring_skip_far(const struct ring *ring, uint64_t from, int64_t ahead,
                                    unsigned bias)
 {
@@ -107,23 +110,23 @@ static inline uint64_t ring_skip(const struct ring *ring, uint64_t from, int64_t
     return ring_skip_far(ring, from, ahead, bias);
 }
 
-/* Pushes `item`; writes its position. False: exactly `capacity` items are queued. Calls `lost` each
- * time that another push was quicker. */
+/* Pushes `item` and writes its position. False: exactly `capacity` items are queued. Calls `lost`
+ * each time that another push was quicker. */
 static inline bool ring_push_or(struct ring *ring, ring_item item, uint64_t *ret_position,
                                 void (*lost)(void))
 {
-    uint64_t t = load_acq(&ring->tail); /* A1 */
+    uint64_t t = load_acq(&ring->tail); /* pairs with ring_push_or */
     for (;;) {
         ring_word *word = ring_at(ring, t);
-        int64_t ahead = word_ahead(word, t); /* A3 */
+        int64_t ahead = word_ahead(word, t); /* sees what a popper's word_drain did */
         if (likely(ahead == 0)) {
             uint64_t oldest =
                 t - ring->capacity; /* I4; below 0 in the first lap: reads as consumed */
             if (ring->capacity <= ring->mask &&
                 word_ahead(ring_at(ring, oldest), oldest + ring->mask + 1) < 0)
                 return false;
-            if (likely(word_fill(word, t, item))) { /* R2 */
-                store_rel(&ring->tail, t + 1);      /* R1 */
+            if (likely(word_fill(word, t, item))) {
+                store_rel(&ring->tail, t + 1); /* pairs with ring_push_or, ring_end */
                 *ret_position = t;
                 return true;
             }
@@ -141,14 +144,14 @@ static inline bool ring_push(struct ring *ring, ring_item item, uint64_t *ret_po
     return ring_push_or(ring, item, ret_position, ring_back_off);
 }
 
-/* The first position, from `h` on, that is not consumed; true if it holds an item, which is written
- * too. */
+/* Writes the first position, from `h` on, that is not consumed. True: it holds an item, which is
+ * written too. */
 static inline bool ring_peek_from(const struct ring *ring, uint64_t h, uint64_t *ret_position,
                                   ring_item *ret_item)
 {
     for (;;) {
         ring_word *word = ring_at(ring, h);
-        int64_t ahead = word_ahead(word, h + 1); /* A2 */
+        int64_t ahead = word_ahead(word, h + 1); /* sees what a pusher's word_fill published */
         if (ahead > 0) {
             h = ring_skip(ring, h, ahead, 1);
             continue;
@@ -163,15 +166,16 @@ static inline bool ring_peek_from(const struct ring *ring, uint64_t h, uint64_t 
 
 static inline bool ring_peek(const struct ring *ring, uint64_t *ret_position, ring_item *ret_item)
 {
-    return ring_peek_from(ring, load_acq(&ring->head), ret_position, ret_item); /* A1 */
+    /* pairs with ring_take, ring_pop_from */
+    return ring_peek_from(ring, load_acq(&ring->head), ret_position, ret_item);
 }
 
-/* Takes `item` from `position`, unless somebody else did. */
+/* Takes `item` from `position`, unless another thread did. */
 static inline bool ring_take(struct ring *ring, uint64_t position, ring_item item)
 {
-    if (!word_drain(ring_at(ring, position), position, item, position + ring->mask + 1)) /* R3 */
+    if (!word_drain(ring_at(ring, position), position, item, position + ring->mask + 1))
         return false;
-    store_rel(&ring->head, position + 1); /* R1 */
+    store_rel(&ring->head, position + 1); /* pairs with ring_peek, ring_end */
     return true;
 }
 
@@ -186,18 +190,19 @@ static inline bool ring_pop(struct ring *ring, uint64_t *ret_position, ring_item
     return false;
 }
 
-/* ring_pop for a thread that pops again and again: it starts from where it was, `*hint`, and tells
- * the others only now and then. `head` is written by all poppers; so its line mostly stays put. */
+/* ring_pop for a thread that pops again and again: it starts from where it was, `*hint`, and stores
+ * `head` for the others only now and then. All poppers write `head`; so its line mostly stays put.
+ */
 static inline bool ring_pop_from(struct ring *ring, uint64_t *hint, uint64_t *ret_position,
                                  ring_item *ret_item)
 {
     while (likely(ring_peek_from(ring, *hint, hint, ret_item))) {
         uint64_t h = *hint;
-        if (likely(word_drain(ring_at(ring, h), h, *ret_item, h + ring->mask + 1))) { /* R3 */
+        if (likely(word_drain(ring_at(ring, h), h, *ret_item, h + ring->mask + 1))) {
             *hint = h + 1;
             *ret_position = h;
             if (h % RING_TELL == RING_TELL - 1)
-                store_rel(&ring->head, h + 1); /* R1 */
+                store_rel(&ring->head, h + 1); /* pairs with ring_peek, ring_end */
             return true;
         }
         ring_back_off();
@@ -214,7 +219,8 @@ static inline bool ring_holds(const struct ring *ring, uint64_t position)
 /* The first position that is not filled (bias 0) or not consumed (bias 1). */
 static inline uint64_t ring_end(const struct ring *ring, unsigned bias)
 {
-    uint64_t p = bias == 0 ? load_acq(&ring->tail) : load_acq(&ring->head); /* A1 */
+    /* pairs with ring_push_or, ring_take, ring_pop_from */
+    uint64_t p = bias == 0 ? load_acq(&ring->tail) : load_acq(&ring->head);
     for (;;) {
         int64_t ahead = word_ahead(ring_at(ring, p), p + bias);
         if (ahead <= 0)

@@ -2,8 +2,8 @@
 /* index_ring.h - the ring of slot indices, in 64-bit words {sequence:40, index:24}.
  *
  * The sequence wraps after 2^40 pushes; comparisons are signed and modulo 2^40, so a wrap in itself
- * is harmless. A CAS could be fooled only by a thread that was stopped between its look and its CAS
- * while an exact multiple of 2^40 pushes went by (hours at full speed) and that finds the same
+ * is harmless. A CAS would go wrong only in a thread that was stopped between its look and its CAS
+ * while an exact multiple of 2^40 pushes went by (hours at full speed), and that finds the same
  * index there.
  *
  * Looks and CASes are sequentially consistent, because parking relies on it (wait/eventcount.c);
@@ -27,6 +27,7 @@ static inline uint64_t index_word(uint64_t sequence, uint32_t index)
 
 static inline int64_t word_ahead(const ring_word *word, uint64_t position)
 {
+    /* pairs with word_fill, word_drain */
     uint64_t difference = load_seqcst(word) - (position << INDEX_BITS);
     return (int64_t)difference >> INDEX_BITS;
 }
@@ -39,13 +40,13 @@ static inline ring_item word_item(const ring_word *word)
 static inline bool word_fill(ring_word *word, uint64_t position, ring_item item)
 {
     uint64_t expected = index_word(position, 0);
-    return cas_seqcst(word, &expected, index_word(position + 1, item));
+    return cas_seqcst(word, &expected, index_word(position + 1, item)); /* pairs with word_ahead */
 }
 
 static inline bool word_drain(ring_word *word, uint64_t position, ring_item item, uint64_t next)
 {
     uint64_t expected = index_word(position + 1, item);
-    return cas_seqcst(word, &expected, index_word(next, 0));
+    return cas_seqcst(word, &expected, index_word(next, 0)); /* pairs with word_ahead */
 }
 
 #include "ring/algorithm.h"

@@ -3,10 +3,13 @@
  * with parallelism", 1986), its head tagged against reuse.
  *
  * head: {tag:40, index+1:24}, 0 in the low bits: empty. links[i]: what lies below i, as index+1.
- * The tag grows with every change, so a CAS whose thread slept through a pop and a push of the same
- * index fails; it wraps after 2^40 changes, as in index_ring.h. A link may be read by a popper that
- * has already lost, hence atomic; its CAS then fails.
- * Edges: R4 push's CAS -> A4 pop's load: the links below, and the last use of the slots.
+ * The tag grows with every change. So a CAS fails if its thread slept through a pop and a push of
+ * the same index. The tag wraps after 2^40 changes, as in index_ring.h. A popper that has already
+ * lost may still read a link: so links are atomic, and its CAS then fails.
+ *
+ * stack_push publishes to stack_pop the links below and the last use of the slots. Either half of
+ * acq_rel that has no partner would do without: a pop publishes nothing, and a push only links to
+ * what lies below it, which that one's own push has published.
  */
 #ifndef WEIR_RING_INDEX_STACK_H
 #define WEIR_RING_INDEX_STACK_H
@@ -26,20 +29,23 @@ static inline void stack_push(index_stack *stack, index_link *links, uint32_t fi
 {
     uint64_t head = load_rlx(stack); /* the CAS checks it */
     do
-        store_rlx(&links[first - 1], (uint32_t)(head & STACK_LINK_MASK)); /* published by R4 */
-    while (!cas_acqrel(stack, &head, ((head & ~STACK_LINK_MASK) + STACK_TAG) | first)); /* R4 */
+        store_rlx(&links[first - 1], (uint32_t)(head & STACK_LINK_MASK)); /* the CAS publishes it */
+    /* pairs with stack_pop; release would do */
+    while (!cas_acqrel(stack, &head, ((head & ~STACK_LINK_MASK) + STACK_TAG) | first));
 }
 
 /* Pops one slot (as index+1); LINK_NONE: empty. */
 static inline uint32_t stack_pop(index_stack *stack, const index_link *links)
 {
-    uint64_t head = load_acq(stack); /* A4 */
+    uint64_t head = load_acq(stack); /* pairs with stack_push */
     for (;;) {
         uint32_t first = (uint32_t)(head & STACK_LINK_MASK);
         if (first == LINK_NONE)
             return LINK_NONE;
-        uint32_t below = load_rlx(&links[first - 1]); /* stale if we lose; ordered by A4 if not */
-        if (cas_acqrel(stack, &head, ((head & ~STACK_LINK_MASK) + STACK_TAG) | below)) /* A4 */
+        uint32_t below = load_rlx(&links[first - 1]); /* stale if the CAS fails, else ordered by
+                                                       * the look at the head */
+        /* pairs with stack_push; acquire would do */
+        if (cas_acqrel(stack, &head, ((head & ~STACK_LINK_MASK) + STACK_TAG) | below))
             return first;
     }
 }

@@ -2,10 +2,12 @@
 /* ring_indexed.c - the ring of pointers where the CPU has no 128-bit CAS that we can use: a ring of
  * indices into an array of items, and a stack of free indices.
  *
- * A thread inside a call may hold one index, so there are SPARE_INDICES more than the capacity; a
- * full and an empty ring are told by the ring alone. With more than SPARE_INDICES threads stopped
- * inside push or pop at once, a push tries again until one of them goes on.
- * Edges: an item travels with its index, R2 -> A2 in the ring, R4 -> A4 in the stack.
+ * A thread inside a call may hold one index, so there are SPARE_INDICES more than the capacity; the
+ * ring alone decides whether it is full or empty. With more than SPARE_INDICES threads stopped
+ * inside push or pop at once, a push tries again until one of them continues.
+ *
+ * An item travels with its index: from word_fill to word_ahead in the ring, from stack_push to
+ * stack_pop in the stack.
  */
 #include "ring/index_ring.h"
 #include "ring/index_stack.h"

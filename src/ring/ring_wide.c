@@ -18,6 +18,7 @@ typedef void *ring_item;
 
 static inline int64_t word_ahead(const ring_word *word, uint64_t position)
 {
+    /* pairs with word_drain; and with word_fill, which is assembly */
     return (int64_t)(load_acq(&word->sequence) - position);
 }
 
@@ -30,6 +31,7 @@ static inline bool word_fill(ring_word *word, uint64_t position, ring_item item)
 {
     bool done;
     uint64_t sequence = position, pointer = load_rlx(&word->pointer); /* confirmed by the CAS */
+    /* A full barrier, for word_ahead. */
     __asm__ volatile("lock cmpxchg16b %1"
                      : "=@ccz"(done), "+m"(*word), "+a"(sequence), "+d"(pointer)
                      : "b"(position + 1), "c"((uint64_t)(uintptr_t)item)
@@ -41,7 +43,7 @@ static inline bool word_drain(ring_word *word, uint64_t position, ring_item item
 {
     (void)item;
     uint64_t sequence = position + 1;
-    return cas_acqrel(&word->sequence, &sequence, next);
+    return cas_acqrel(&word->sequence, &sequence, next); /* pairs with word_ahead */
 }
 
 #include "ring/algorithm.h"

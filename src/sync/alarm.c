@@ -2,17 +2,17 @@
 /* alarm.c - one thread sleeps until the earliest alarm of a clock and calls what is due.
  *
  * States of the thread: NONE -> RUNS -> LEFT -> NONE, under the lock. It leaves when no alarm is
- * set and nobody holds the clock; what it does after that touches nothing of the clock. Whoever
- * needs a thread next, or destroys the clock, joins the one that left. The thread of a clock that
- * is never destroyed detaches itself, for there may be nobody to join it: RUNS -> NONE.
+ * set and nobody holds the clock; what it does after that touches nothing of the clock. The next
+ * call that needs a thread, or destroys the clock, joins the one that left. The thread of a clock
+ * that is never destroyed detaches itself, for nobody may ever join it: RUNS -> NONE.
  *
  * Lock: the clock's guards all its fields and those of the alarms that are set, but for `changes`.
  * It is not held while an alarm rings.
  *
  * Sleeping: `changes` grows, under the lock, when the thread has to look again: for an earlier
- * alarm, or to leave. It reads `changes` before it lets go of the lock, and sleeps only while that
- * is what it is. A stop does not wake it, except from the last alarm: it wakes at the time of what
- * was stopped, and finds nothing due.
+ * alarm, or to leave. It reads `changes` before it releases the lock, and sleeps only while that
+ * value stays. A stop does not wake it, except a stop of the last alarm: it wakes at the time of
+ * the alarm that was stopped, and finds nothing due.
  */
 #include "sync/alarm.h"
 
@@ -27,13 +27,13 @@ struct look {
 static bool changed(void *arg)
 {
     const struct look *look = arg;
-    return load_seqcst(&look->clock->changes) != look->seen;
+    return load_seqcst(&look->clock->changes) != look->seen; /* pairs with note_change_locked */
 }
 
-/* Under the lock: the thread has something to do that it does not know of. */
+/* Under the lock: the thread has something to do that it does not know about. */
 static void note_change_locked(struct alarm_clock *clock)
 {
-    add_seqcst(&clock->changes, 1);
+    add_seqcst(&clock->changes, 1); /* pairs with changed */
 }
 
 static void wake_thread(const struct alarm_clock *clock)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* alarm.h - calls a function at a time, from a thread that exists only while there is need.
+/* alarm.h - calls a function at a given time, from a thread that exists only while it is needed.
  *
  *     static void on_ring(struct alarm *alarm) { ... }         runs on the clock's thread
  *
@@ -8,10 +8,11 @@
  *     ...
  *     if (weir__alarm_stop(&clock, &alarm))                    it will not ring
  *
- * The alarm is the owner's memory, from the set until the stop that said true or until it rings;
- * when it rings the clock has let go of it. A clock and its alarms belong to the process that made
- * them: a forked child makes the clock anew with weir__alarm_clock_init, while it has one thread,
- * or leaves it alone. An alarm of the parent's is not set any more then.
+ * The alarm is the owner's memory. The clock uses it from the set until a stop that returns true,
+ * or until it rings: when it rings the clock does not touch it any more. A clock and its alarms
+ * belong to the process that made them: a forked child makes the clock anew with
+ * weir__alarm_clock_init, while it has one thread, or leaves it alone. An alarm of the parent's is
+ * not set any more then.
  */
 #ifndef WEIR_SYNC_ALARM_H
 #define WEIR_SYNC_ALARM_H
@@ -32,14 +33,14 @@ enum alarm_thread { THREAD_NONE, THREAD_RUNS, THREAD_LEFT };
 struct alarm_clock {
     struct lock lock;
     struct heap alarms;
-    unsigned held;            /* how often somebody wants the thread although no alarm is set */
+    unsigned held;            /* holds: the thread is wanted although no alarm is set */
     enum alarm_thread state;  /* LEFT: it is to be joined */
     pthread_t thread;         /* while it runs or is to be joined */
     atomic(uint32_t) changes; /* grows when the thread is to look again */
     const char *name;         /* of the thread, borrowed: "<name>/timer" */
     bool for_ever;            /* never destroyed: its thread is detached instead of joined */
-    weir_context *watched;    /* borrowed, or NULL: once it is over, on_over is called */
-    void (*on_over)(struct alarm_clock *clock); /* at each start of the thread again */
+    weir_context *watched;    /* borrowed, or NULL: once it is over, on_over is called, */
+    void (*on_over)(struct alarm_clock *clock); /* and again after each start of the thread */
 };
 
 /* An initializer for a clock that lives as long as the process. */
@@ -50,23 +51,26 @@ struct alarm_clock {
 
 void weir__alarm_clock_init(struct alarm_clock *clock, const char *name, bool for_ever);
 
-/* Waits until the thread has left. No alarm may be set and nobody may hold it; not from a ring. */
+/* Waits until the thread has left. No alarm may be set and nobody may hold the clock. Not from a
+ * ring. */
 void weir__alarm_clock_destroy(struct alarm_clock *clock);
 
 /* Has alarm->ring called once, at `at` or later; alarms of the same time ring in the order in which
- * they were set. It must not be set. Returns 0, or why no thread could be started; never fails
- * while the clock is held. Callable from a ring, also for the alarm that rings. */
+ * they were set. The alarm must not be set yet. Returns 0, or why no thread could be started; never
+ * fails while the clock is held. Callable from a ring, also for the alarm that rings. */
 int weir__alarm_set(struct alarm_clock *clock, struct alarm *alarm, int64_t at);
 
 /* True: it was set and will not ring. False: it is ringing (or about to), has rung, or was never
  * set. Callable from a ring. */
 bool weir__alarm_stop(struct alarm_clock *clock, struct alarm *alarm);
 
-/* For a ring that takes its time: takes the next alarm that is due instead of having it ring, or
- * returns NULL and when the next one will be (WEIR_FOREVER: none). On the clock's thread only. */
+/* For a ring that handles several alarms: takes the next alarm that is due instead of having it
+ * ring, or returns NULL and when the next one will be due (WEIR_FOREVER: none). On the clock's
+ * thread only. */
 struct alarm *weir__alarm_take_due(struct alarm_clock *clock, int64_t *ret_next);
 
-/* Keeps the thread, starting it if need be, until as many releases. Returns as weir__alarm_set. */
+/* Keeps the thread until the matching release, and starts it if need be. Returns as
+ * weir__alarm_set. */
 int weir__alarm_clock_hold(struct alarm_clock *clock);
 void weir__alarm_clock_release(struct alarm_clock *clock);
 

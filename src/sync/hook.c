@@ -4,25 +4,27 @@
  * States: UNSET -> SETTING -> SET -> UNSET (stopped) or BEGUN (its function is or was called). A
  * hook that is UNSET or BEGUN can be set, also again.
  *
- * A hook that is SET is in the list `hooks`, or in that of a thread that is about to run it. Who
- * takes it out of there, under the lock, decides what becomes of it: who cancels, the alarm of its
- * context's deadline, who sets it and finds the context over, or who stops it. So it is called once
- * or never, and what was stopped is not called. One without a context is in no list.
+ * A hook that is SET is in the list `hooks`, or in that of a thread that is about to run it. The
+ * thread that takes it out of there, under the lock, decides what becomes of it: a thread that
+ * cancels, the alarm of its context's deadline, a thread that sets it and finds the context over,
+ * or one that stops it. So it is called once or never, and is not called after a stop that took it.
+ * A hook without a context is in no list.
  *
  * Called with no lock held. While its function is called nothing of the hook is touched: so the
- * function may free it or set it again. That a call is under way is noted in `runs`, by the hook's
- * address, until the caller takes its note out and wakes who waits for that under the address.
+ * function may free it or set it again. `runs` notes, by the hook's address, that a call is under
+ * way, until the caller takes its note out and wakes the threads that wait for that under the
+ * address.
  *
  * Lock: `lock` guards the lists, and `state` and `rung` of all hooks. No other is taken under it.
  *
- * The alarm is set before the hook is, so that nobody can take the hook while the alarm is being
- * set. Who takes a hook stops its alarm before it goes on; if that has begun to ring, it waits
- * until the ring is through with the hook (`rung`), which needs nothing but the lock.
+ * The alarm is set before the hook is, so that no thread can take the hook while the alarm is being
+ * set. A thread that takes a hook stops its alarm before it goes on; if that has begun to ring, it
+ * waits until the ring has finished with the hook (`rung`), which needs nothing but the lock.
  *
- * Lost calls: who sets a hook counts it in the context and its ancestors (H1), then looks whether
- * the context is over (H2). Who cancels writes that (H3), then looks at the count (H4). All are
- * sequentially consistent: one of the two sees the other. A context without hooks below it is
- * cancelled without a look at the list.
+ * No call is lost: weir_context_on_done counts the hook in the context and its ancestors (count),
+ * then looks whether the context is over (enter). weir_context_cancel writes the cancellation, then
+ * looks at the count. All are sequentially consistent: one of the two sees the other. A context
+ * without hooks below it is cancelled without a look at the list.
  *
  * fork: a child has neither the lists nor the clock's thread; hooks of the parent are not called
  * there.
@@ -49,7 +51,7 @@ struct __attribute__((may_alias)) hook {
     uint32_t fork;    /* fork_count() when it was set; 0: never */
     bool alarmed;     /* the alarm was set */
     enum state state; /* under the lock, as is the next one */
-    bool rung;        /* the alarm found the hook taken by somebody else */
+    bool rung;        /* the alarm found the hook taken by another thread */
 };
 
 _Static_assert(sizeof(struct hook) <= sizeof(weir_context_hook), "fits");
@@ -84,14 +86,14 @@ __attribute__((constructor)) static void register_here(void)
     (void)weir__at_fork_child(reset_after_fork); /* fails only if memory ends while loading */
 }
 
-/* Counts a hook in, or out of, the context and all whose cancellation ends it. */
+/* Counts a hook in (or out of) the context and all contexts whose cancellation ends it. */
 static void count(weir_context *ctx, bool in)
 {
     for (; ctx != NULL; ctx = ctx->parent) {
         if (in)
-            add_seqcst(&ctx->hooks, 1); /* H1 */
+            add_seqcst(&ctx->hooks, 1); /* pairs with weir_context_cancel */
         else
-            sub_rlx(&ctx->hooks, 1); /* who sees it late looks at the list for nothing */
+            sub_rlx(&ctx->hooks, 1); /* a cancel that sees it late looks at the list for nothing */
         if (ctx->also != NULL)
             count(ctx->also, in);
     }
@@ -139,8 +141,8 @@ static void call(struct hook *hook, struct run *run)
     weir_context_unref(run->ctx);
 }
 
-/* Runs the first of a list of this thread's. False: there is none left, or they are the parent
- * process's: the one before has forked. */
+/* Runs the first hook of a list of this thread's. False: there is none left, or they belong to the
+ * parent process: the hook before has forked. */
 static bool run_next(struct list *due)
 {
     struct run run;
@@ -207,8 +209,8 @@ static bool begin_setting(struct hook *hook)
     return !set;
 }
 
-/* Makes it SET, and begins the call if the context is over already; true then. Under one lock: as
- * soon as somebody else can take the hook, it may be gone. */
+/* Makes it SET, and begins the call if the context is over already; then returns true. Under one
+ * lock: as soon as another thread can take the hook, it may be gone. */
 static bool enter(struct hook *hook, struct run *run)
 {
     lock_acquire(&lock);
@@ -217,7 +219,7 @@ static bool enter(struct hook *hook, struct run *run)
     else
         list_init(&hook->link);
     hook->state = SET;
-    bool over = weir_context_err(hook->ctx) != 0; /* H2 */
+    bool over = weir_context_err(hook->ctx) != 0; /* after `count`: see the head */
     if (over)
         begin_locked(hook, run);
     lock_release(&lock);
@@ -290,7 +292,7 @@ static bool not_running(void *hook)
     return !running;
 }
 
-/* The hook was set in the parent process: all there is to do is to give its reference back. */
+/* The hook was set in the parent process: only its reference has to be given back. */
 static int leave_to_parent(struct hook *hook)
 {
     if (hook->state == SET)

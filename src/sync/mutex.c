@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* mutex.c - the ways of a mutex that is held.
+/* mutex.c - what a thread does that finds a mutex held.
  *
  * A sleeper sets WANTED before it sleeps, and takes the lock as WANTED, since there may be others.
- * An unlock wakes one of them; it may find that somebody else was faster, and sets WANTED again. */
+ * An unlock wakes one of them; if another thread was faster, the woken one sets WANTED again. */
 #include "sync/mutex.h"
 
 #include "base/pace.h"
@@ -12,7 +12,8 @@
 static bool take(void *arg)
 {
     struct mutex *mutex = arg;
-    /* A16, and R17: we are entered. That is enough for a look, since who unlocks reads this. */
+    /* pairs with mutex_unlock: acquires what was done under the lock, and publishes that this
+     * thread is entered. That is enough for a look, since the unlock reads this very word. */
     return xchg_acqrel(&mutex->state, MUTEX_WANTED) == MUTEX_FREE;
 }
 

@@ -2,13 +2,13 @@
 /* mutex.h - a lock for a few instructions that many threads want all the time. All-zero is valid,
  * nothing to destroy.
  *
- * States: FREE; HELD; WANTED: held, and somebody may sleep for it. Whoever sleeps is entered in the
+ * States: FREE; HELD; WANTED: held, and a thread may sleep for it. A sleeper is entered in the
  * table of waiters under the lock's address: so the step that frees it is the last access to it,
  * and the next holder may free its memory.
  *
- * It is not fair. Who finds it held leaves it alone for a while: the holder mostly wants it again
- * soon, and does a hundred things while they are in its cache, which takes less time than handing
- * the lock to and fro. Then it looks until the lock is free, a few times; then it sleeps.
+ * It is not fair. A thread that finds it held leaves it alone for a while: the holder mostly wants
+ * it again soon, and does a hundred things while they are in its cache, which takes less time than
+ * handing the lock to and fro. Then the thread spins for a few rounds; then it sleeps.
  */
 #ifndef WEIR_SYNC_MUTEX_H
 #define WEIR_SYNC_MUTEX_H
@@ -28,7 +28,8 @@ void weir__mutex_wake(struct mutex *mutex);
 static inline bool mutex_try_lock(struct mutex *mutex)
 {
     uint32_t expected = MUTEX_FREE;
-    return cas_acqrel(&mutex->state, &expected, MUTEX_HELD); /* A16 <- R16 */
+    return cas_acqrel(&mutex->state, &expected, MUTEX_HELD); /* pairs with mutex_unlock; acquire
+                                                              * would do */
 }
 
 static inline void mutex_lock(struct mutex *mutex)
@@ -39,7 +40,8 @@ static inline void mutex_lock(struct mutex *mutex)
 
 static inline void mutex_unlock(struct mutex *mutex)
 {
-    /* R16, and A17: whoever has set WANTED is entered. The memory may be gone afterwards. */
+    /* pairs with mutex_try_lock, take in mutex.c; acquires too: a sleeper that has set WANTED is
+     * seen entered. The memory may be gone afterwards. */
     if (unlikely(xchg_acqrel(&mutex->state, MUTEX_FREE) == MUTEX_WANTED))
         weir__mutex_wake(mutex);
 }

@@ -2,28 +2,29 @@
 /* semaphore.c - a weighted semaphore that serves in the order of arrival.
  *
  * state: {unused:31, WAITED_FOR:1, free:32}. While the flag is clear, permits are taken and given
- * back by CAS. Those who wait are entered in the table of waiters under an address of the semaphore
+ * back by CAS. Waiters are entered in the table of waiters under an address of the semaphore
  * (giver_key), so that the semaphore itself carries no list.
  *
  * Invariants:
- *   I1  Somebody is entered only while the flag is set; flag and list change under the bucket's
- *       lock. The flag may be set while nobody is entered: in a child process, whose table is empty
- *       at first. So the list decides, and the flag only says that it must be asked.
+ *   I1  A waiter is entered only while the flag is set; flag and list change under the bucket's
+ *       lock. The flag may be set while no waiter is entered: in a child process, whose table is
+ *       empty at first. So the list decides, and the flag only says that it must be asked.
  *   I2  While the flag is set, the state changes only under the lock: all other changes are CASes
  *       from a state without it.
- *   I3  At an unlock, the first one entered whose context is not over needs more than is free.
+ *   I3  At an unlock, the first waiter whose context is not over needs more than is free.
  *
- * Permits are handed over under the lock. Who waits finds itself woken, or gives up under the same
- * lock: so a wait that ends without success has taken nothing. Whoever gives up may have been the
- * large request that the others waited behind, and hands over what is free then.
+ * Permits are handed over under the lock. A waiter finds itself woken, or gives up under the same
+ * lock: so a wait that ends without success has taken nothing. A waiter that gives up may have been
+ * the large request that the others waited behind, and hands over what is free then.
  *
- * Who was handed its permits may destroy the semaphore. So the hand-over has two steps: it takes
- * out whoever can be served and writes the state; then it wakes them, and touches the semaphore no
- * more.
+ * A waiter that was handed its permits may destroy the semaphore. So the hand-over has two steps:
+ * it takes out the waiters that can be served and writes the state; then it wakes them, and touches
+ * the semaphore no more.
  *
- * Edges: R14 the CAS or store of state by a release -> A14 the CAS of whoever takes, or sets the
- * flag, later: what came before the release. CASes in between carry the edge on, and so does the
- * bucket's lock from A14 to a store. Those who are woken have it from that lock.
+ * A release publishes what came before it (weir_semaphore_release, hand_over_locked) to the thread
+ * that takes later, or sets the flag (take, take_or_enter). CASes in between carry that on, and so
+ * does the bucket's lock from take_or_enter to hand_over_locked. Woken waiters have it from that
+ * lock.
  */
 #include "weir/semaphore.h"
 
@@ -42,7 +43,7 @@ struct __attribute__((may_alias)) semaphore {
 
 _Static_assert(sizeof(struct semaphore) <= sizeof(weir_semaphore), "fits");
 
-/* Somebody who waits, on its own stack. */
+/* A waiter, on its own stack. */
 struct request {
     struct waiter waiter; /* with its context */
     uint32_t n;
@@ -80,17 +81,18 @@ void weir_semaphore_destroy(weir_semaphore *handle)
 
 /* Taking. */
 
-/* Takes n if they are free and nobody is known to wait. */
+/* Takes n if they are free and no thread is known to wait. */
 static inline bool take(struct semaphore *sem, uint32_t n)
 {
     uint64_t state = load_rlx(&sem->state); /* the CAS checks it */
     while ((state & WAITED_FOR) == 0 && free_permits(state) >= n)
-        if (likely(cas_acq(&sem->state, &state, state - n))) /* A14 */
+        /* pairs with weir_semaphore_release, hand_over_locked */
+        if (likely(cas_acq(&sem->state, &state, state - n)))
             return true;
     return false;
 }
 
-/* Under the lock: does somebody wait, other than those who are about to give up? */
+/* Under the lock: is there a waiter that is not about to give up? */
 static bool others_wait(const struct semaphore *sem, struct bucket *bucket)
 {
     const struct waiter *waiter = NULL;
@@ -100,8 +102,8 @@ static bool others_wait(const struct semaphore *sem, struct bucket *bucket)
     return false;
 }
 
-/* Under the lock: takes n if they are free and nobody waits. If not, it enters `request`, unless
- * that is NULL. */
+/* Takes n, under the lock, if they are free and no thread waits. If not, it enters `request`,
+ * unless that is NULL. */
 static bool take_or_enter(struct semaphore *sem, uint32_t n, struct request *request)
 {
     struct bucket *bucket = weir__waiters_lock(giver_key(sem));
@@ -114,8 +116,9 @@ static bool take_or_enter(struct semaphore *sem, uint32_t n, struct request *req
         taken = !others && free_permits(state) >= n;
         next = taken ? (entered ? state : free_permits(state)) - n : state; /* I1 */
         if (!taken && request != NULL)
-            next |= WAITED_FOR;                                     /* I1 */
-    } while (next != state && !cas_acq(&sem->state, &state, next)); /* A14 */
+            next |= WAITED_FOR; /* I1 */
+        /* pairs with weir_semaphore_release, hand_over_locked */
+    } while (next != state && !cas_acq(&sem->state, &state, next));
     if (!taken && request != NULL)
         weir__waiter_add_locked(bucket, &request->waiter);
     weir__waiters_unlock(bucket);
@@ -129,8 +132,8 @@ int weir_semaphore_try_acquire(weir_semaphore *handle, uint32_t n)
         return -EINVAL;
     if (n == 0 || likely(take(sem, n)))
         return 0;
-    /* A flag beside enough free permits may be one that the process inherited, see I1, or there for
-     * those who are about to give up. */
+    /* A flag beside enough free permits may be inherited from the parent process, see I1, or there
+     * for waiters that are about to give up. */
     if (free_permits(load_rlx(&sem->state)) < n) /* a hint: take_or_enter looks again */
         return -EAGAIN;
     return take_or_enter(sem, n, NULL) ? 0 : -EAGAIN;
@@ -138,13 +141,14 @@ int weir_semaphore_try_acquire(weir_semaphore *handle, uint32_t n)
 
 /* Giving. */
 
-/* Under the lock, the flag being set: adds n to what is free, takes out whoever can be served, and
- * wakes them. Afterwards the semaphore may be gone. */
+/* Under the lock, the flag being set: adds n to what is free, takes out the waiters that can be
+ * served, and wakes them. Afterwards the semaphore may be gone. */
 static void hand_over_locked(struct semaphore *sem, struct bucket *bucket, uint32_t n)
 {
     struct list served;
     list_init(&served);
-    /* Relaxed: whoever set the flag had an A14, and the lock since then (I2). */
+    /* Relaxed: the thread that set the flag has acquired the releases before; the lock orders the
+     * rest (I2). */
     uint32_t left = free_permits(load_rlx(&sem->state)) + n;
     uint64_t flag = 0;
     struct waiter *waiter = weir__waiters_next_locked(bucket, giver_key(sem), NULL), *next;
@@ -163,7 +167,7 @@ static void hand_over_locked(struct semaphore *sem, struct bucket *bucket, uint3
         weir__waiter_take_locked(bucket, waiter);
         list_append(&served, &waiter->link);
     }
-    store_rel(&sem->state, flag | left); /* R14; a store suffices, I2 */
+    store_rel(&sem->state, flag | left); /* pairs with take, take_or_enter; a store suffices, I2 */
     while (!list_empty(&served)) {
         waiter = container_of(served.next, struct waiter, link);
         list_remove(&waiter->link);
@@ -194,7 +198,7 @@ void weir_semaphore_release(weir_semaphore *handle, uint32_t n)
         if (n > sem->permits - free_permits(state))
             weir__misuse("weir_semaphore_release", "more permits are released than were acquired.");
         if (likely((state & WAITED_FOR) == 0)) {
-            if (cas_rel(&sem->state, &state, state + n)) /* R14 */
+            if (cas_rel(&sem->state, &state, state + n)) /* pairs with take, take_or_enter */
                 return;
         } else {
             if (release_to_waiters(sem, n))
@@ -225,7 +229,7 @@ static bool give_up(struct semaphore *sem, struct request *request)
     return waits;
 }
 
-/* What was taken may have been released after the context was cancelled: then it is not ours. */
+/* What was taken may have been released after the context was cancelled: then it must go back. */
 static inline int keep(struct semaphore *sem, uint32_t n, const weir_context *ctx)
 {
     int err = weir_context_err(ctx);

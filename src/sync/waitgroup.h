@@ -3,7 +3,7 @@
  *
  * state: {round:32, count:32}. An add from zero starts a new round in the same step. A waiter
  * leaves when the count is zero or the round is not the one that it found: so it never mistakes a
- * new round for its own, and a reader of the count that reaches zero touches nothing afterwards.
+ * new round for its own. A thread that takes the count to zero touches nothing afterwards.
  */
 #ifndef WEIR_SYNC_WAITGROUP_H
 #define WEIR_SYNC_WAITGROUP_H

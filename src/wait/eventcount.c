@@ -2,36 +2,53 @@
 /* eventcount.c - an event count (D. P. Reed and R. K. Kanodia, "Synchronization with eventcounts
  * and sequencers", 1979) with at most one wake in flight.
  *
- * A wake costs microseconds before the woken thread runs. Whoever pushes meanwhile need not wake
- * again: the woken thread will see the new items and wake the next sleeper if there is work for it.
+ * A wake costs microseconds before the woken thread runs. Threads that push meanwhile need not wake
+ * again: the woken thread will see the new items, and wake the next sleeper if there is work for
+ * it.
  *
- * The handshake, all of it sequentially consistent:
- *   sleeper    S1 key = epoch   S2 sleepers++  S3 look at the queue  S4 sleep while epoch == key
- *   notifier   N1 push            N2 sleepers?     N3 epoch++             N4 wake one
- *   woken      W1 epoch++         W2 look at the queue    (and sleepers-- before W2)
- * If N2 misses S2, S3 sees N1. If N2 sees S2, either S4 sees N3 and does not sleep, or N4 wakes it.
+ * The handshake. Its steps are named here as in tests/model/pool.pml:
  *
- * In flight: after N4 reached a sleeper, the notifier marks {the epoch it made, position}. Others
- * may rely on that wake while the epoch is still the marked one: then W1 of the woken thread is yet
- * to come, and its W2 sees whatever they pushed before they read the epoch. The mark is
+ *   a sleeper    key: eventcount_prepare reads the epoch; announce: then it counts itself;
+ *                look: the caller looks at the queue; sleep: sleep_on, while the epoch is the key
+ *   a notifier   push: the caller; count: eventcount_has_sleepers;
+ *                advance: weir__eventcount_wake_another changes the epoch; wake: then it wakes one
+ *   woken        advance: sleep_on changes the epoch; eventcount_cancel; look: the caller
+ *
+ * Announce and look, push and count are sequentially consistent. If the count misses the
+ * announcement, the look sees the push. If it does not, either the sleeper finds that the epoch has
+ * advanced and does not sleep, or the wake reaches it.
+ *
+ * A wake in flight. After a wake that reached a sleeper, the notifier marks {the epoch it made,
+ * position}. Others may rely on that wake while the epoch is still the marked one: then the woken
+ * thread has yet to advance the epoch, and its next look sees whatever they pushed before they read
+ * the epoch. The mark is
  *   - set only after the system call, so a thread stopped before it holds nobody's wake back;
  *   - tied to the epoch, so a late one is void;
  *   - good for WAKE_RELY changes only, so that a woken thread which does not get a core does not
  *     keep the other sleepers from what is queued meanwhile.
  *
- * In vain: N4 may find nobody asleep, because those who are counted were woken and have not run
- * yet, or have only prepared. The former will come to W2; the latter will not sleep at S4, since S1
- * of whoever N2 counted was before N3, and look again after they have prepared once more. So until
- * somebody prepares, others need not wake either: that is marked with the epoch and the number of
- * prepares that the notifier saw at N2. (Were S1 behind S2, a sleeper could take the new epoch for
- * its key, find nothing, sleep, and be passed over.)
+ * A wake in vain. The wake may find nobody asleep, because the threads that were counted were woken
+ * and have not run yet, or have only announced themselves. The former will look again. The latter
+ * will not sleep, since they read their key before the epoch advanced; they look again after they
+ * have prepared once more. So until a thread prepares, others need not wake either: that is marked
+ * with the epoch and the number of prepares that the notifier counted. (If a sleeper announced
+ * itself first and read its key second, it could take the new epoch for its key, find nothing,
+ * sleep, and be missed.)
  *
- * Who naps sleeps on the same word and is counted apart: those notify it who look for nappers at
- * N2. A wake that was meant for a sleeper may reach it; then it does W1, and owes what a woken one
+ * A timed wait (eventcount_prepare_nap, weir__eventcount_nap) sleeps on the same word and is
+ * counted apart: only notifiers that ask eventcount_has_nappers wake it. A wake that was meant for
+ * a sleeper may reach a timed wait; then that advances the epoch, and owes what a woken thread
  * owes.
  *
- * The epoch wraps after 2^32 wakes; a sleeper stopped between S1 and S4 for exactly so many would
- * sleep through one.
+ * The epoch wraps after 2^32 wakes; a sleeper stopped between key and sleep for exactly so many
+ * would sleep through one.
+ *
+ * Orders that are stronger than they must be. A woken thread looks again after its next
+ * announcement, or wakes another; both are sequentially consistent, so it finds what was pushed in
+ * reliance on its wake, whatever the order of its own advance, and even if a notifier read an old
+ * epoch and relied on it too long. And the kernel compares the newest epoch, whatever the order of
+ * the advance before a wake. All are seq_cst nevertheless, so that the argument above needs no
+ * exceptions.
  */
 #include "wait/eventcount.h"
 
@@ -57,9 +74,9 @@ void weir__eventcount_destroy(struct eventcount *ec)
 
 static int sleep_on(struct eventcount *ec, uint32_t key, int64_t deadline)
 {
-    int err = weir__park_wait(&ec->park, key, deadline); /* S4 */
+    int err = weir__park_wait(&ec->park, key, deadline);
     if (err == 0)
-        add_seqcst(&ec->park.word, 1); /* W1 */
+        add_seqcst(&ec->park.word, 1); /* pairs with weir__eventcount_wake; stronger: see above */
     return err;
 }
 
@@ -79,12 +96,14 @@ int weir__eventcount_nap(struct eventcount *ec, uint32_t key, int64_t deadline)
 
 void weir__eventcount_wake_another(struct eventcount *ec, uint64_t position)
 {
+    /* pairs with eventcount_prepare; stronger: an old number only makes the mark void */
     uint64_t prepares = load_seqcst(&ec->sleepers) >> 32;
-    uint32_t epoch = add_seqcst(&ec->park.word, 1) + 1; /* N3 */
+    /* pairs with eventcount_prepare, weir__eventcount_wake; stronger: see above */
+    uint32_t epoch = add_seqcst(&ec->park.word, 1) + 1;
     int64_t now = weir_now();
     store_rlx(&ec->wake_gap, now - load_rlx(&ec->last_wake)); /* a hint */
     store_rlx(&ec->last_wake, now);
-    unsigned reached = weir__park_wake(&ec->park, 1); /* N4 */
+    unsigned reached = weir__park_wake(&ec->park, 1);
     if (reached != 0)
         store_rlx(&ec->in_flight, (uint64_t)epoch << 32 | (uint32_t)position); /* void if late */
     else
@@ -93,7 +112,10 @@ void weir__eventcount_wake_another(struct eventcount *ec, uint64_t position)
 
 COLD void weir__eventcount_wake(struct eventcount *ec, uint64_t position)
 {
+    /* pairs with eventcount_prepare; stronger: eventcount_has_sleepers has just read the word */
     uint64_t prepares = load_seqcst(&ec->sleepers) >> 32;
+    /* pairs with sleep_on, weir__eventcount_wake_another, weir__eventcount_wake_all; stronger: see
+     * above */
     uint32_t epoch = load_seqcst(&ec->park.word);
     uint64_t mark = load_rlx(&ec->in_flight); /* the epoch alone decides whether it counts */
     if (mark >> 32 == epoch && (uint32_t)position - (uint32_t)mark < WAKE_RELY)
@@ -105,6 +127,8 @@ COLD void weir__eventcount_wake(struct eventcount *ec, uint64_t position)
 
 void weir__eventcount_wake_all(struct eventcount *ec)
 {
-    add_seqcst(&ec->park.word, 1); /* N3 */
+    /* pairs with eventcount_prepare, weir__eventcount_wake: publishes what was changed before;
+     * release would do */
+    add_seqcst(&ec->park.word, 1);
     (void)weir__park_wake(&ec->park, PARK_ALL);
 }

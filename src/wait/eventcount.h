@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* eventcount.h - threads that sleep until a queue may have changed, on a word that they share.
  *
- *     for (;;) {                                     who makes the change:
+ *     for (;;) {                                     a thread that makes the change:
  *         key = eventcount_prepare(&ec);                 push;                (seq_cst CAS)
  *         if (take from the queue) {                     eventcount_notify(&ec, position);
  *             eventcount_cancel(&ec); break;
@@ -9,8 +9,8 @@
  *         weir__eventcount_sleep(&ec, key, deadline);
  *     }
  *
- * Lock-free for those who notify. At most one wake is in flight: whoever sleep returned 0 to
- * must look at the queue, and must notify again if it leaves something there for others.
+ * Lock-free for threads that notify. At most one wake is in flight: a thread to which sleep has
+ * returned 0 must look at the queue, and must notify again if it leaves something there for others.
  */
 #ifndef WEIR_WAIT_EVENTCOUNT_H
 #define WEIR_WAIT_EVENTCOUNT_H
@@ -22,10 +22,10 @@ struct eventcount {
     struct park park;           /* its word is the epoch: it changes with every wake */
     atomic(uint64_t) sleepers;  /* {prepares ever, prepared or asleep now} */
     atomic(uint64_t) in_flight; /* {epoch, position} of the last wake that reached a sleeper */
-    atomic(uint64_t) in_vain;   /* {epoch, prepares} of the last wake that reached nobody */
-    atomic(uint32_t) nappers;   /* prepared for a nap, or in one */
-    atomic(int64_t) last_wake;  /* when it was; hints, as the next one */
-    atomic(int64_t) wake_gap;   /* from the one before to that */
+    atomic(uint64_t) in_vain;   /* {epoch, prepares} of the last wake that reached no thread */
+    atomic(uint32_t) nappers;   /* prepared for a timed wait, or in one */
+    atomic(int64_t) last_wake;  /* when the last wake was; a hint, as the next one */
+    atomic(int64_t) wake_gap;   /* how long after the one before it */
 };
 
 #define EVENTCOUNT_PREPARED (UINT64_C(1) << 32 | 1)
@@ -36,13 +36,18 @@ void weir__eventcount_destroy(struct eventcount *ec);
 /* Announces a sleeper. The caller then looks at the queue and either cancels or sleeps. */
 static inline uint32_t eventcount_prepare(struct eventcount *ec)
 {
-    uint32_t key = load_seqcst(&ec->park.word); /* S1 in eventcount.c, which says why it is first */
-    add_seqcst(&ec->sleepers, EVENTCOUNT_PREPARED); /* S2 */
+    /* First the key, see eventcount.c. pairs with weir__eventcount_wake_another,
+     * weir__eventcount_wake_all; acquire would do */
+    uint32_t key = load_seqcst(&ec->park.word);
+    /* pairs with eventcount_has_sleepers, weir__eventcount_wake, weir__eventcount_wake_another */
+    add_seqcst(&ec->sleepers, EVENTCOUNT_PREPARED);
     return key;
 }
 
 static inline void eventcount_cancel(struct eventcount *ec)
 {
+    /* pairs with eventcount_has_sleepers. For the count any order would do: one that is seen late
+     * causes a wake for nothing. But a worker that leaves publishes by it what it knew. */
     sub_seqcst(&ec->sleepers, 1);
 }
 
@@ -51,29 +56,30 @@ static inline void eventcount_cancel(struct eventcount *ec)
  * code. */
 int weir__eventcount_sleep(struct eventcount *ec, uint32_t key, int64_t deadline);
 
-/* The same for a nap: a sleep until a deadline that is near, of which eventcount_notify knows
- * nothing. weir__eventcount_wake_all ends it, and weir__eventcount_wake_another may. */
+/* The same for a timed wait: a sleep until a deadline that is near, of which eventcount_notify
+ * knows nothing. weir__eventcount_wake_all ends it, and weir__eventcount_wake_another may. */
 static inline uint32_t eventcount_prepare_nap(struct eventcount *ec)
 {
-    uint32_t key = load_rlx(&ec->park.word); /* S1; a wrong one costs a nap at most */
-    add_seqcst(&ec->nappers, 1);             /* S2 */
+    uint32_t key = load_rlx(&ec->park.word); /* a wrong one costs one timed wait at most */
+    add_seqcst(&ec->nappers, 1);             /* pairs with eventcount_has_nappers */
     return key;
 }
 
 static inline void eventcount_cancel_nap(struct eventcount *ec)
 {
-    sub_rlx(&ec->nappers, 1); /* who counts it meanwhile makes a wake in vain */
+    sub_rlx(&ec->nappers, 1); /* a thread that still counts it makes a wake in vain */
 }
 
 int weir__eventcount_nap(struct eventcount *ec, uint32_t key, int64_t deadline);
 
 static inline bool eventcount_has_nappers(struct eventcount *ec)
 {
-    return load_seqcst(&ec->nappers) != 0;
+    return load_seqcst(&ec->nappers) != 0; /* pairs with eventcount_prepare_nap */
 }
 
 static inline bool eventcount_has_sleepers(struct eventcount *ec)
 {
+    /* pairs with eventcount_prepare, eventcount_cancel */
     return (uint32_t)load_seqcst(&ec->sleepers) != 0;
 }
 

@@ -60,7 +60,7 @@ int weir__wait_until(const void *key, bool (*ready)(void *arg), void *arg, weir_
         weir__waiter_add(&object);
     weir__watch_begin(&watch, contexts, park, weir__wake_thread);
     for (int slept = 0;;) {
-        uint32_t seen = load_acq(&park->word); /* before the looks: pairs with weir__wake_thread */
+        uint32_t seen = load_acq(&park->word); /* pairs with weir__wake_thread; before the looks */
         if (ready(arg)) {
             err = 0;
             break;

@@ -42,7 +42,7 @@
  * Why nothing is used after it was freed. After the change the waiter may return and free the
  * object. So the change comes last; whatever else the waker has to do with the object comes before.
  * weir__wake_all reads the address, not what is there. If the memory has become another object by
- * then, a thread that waits for that one looks once more, for nothing.
+ * then, a thread that waits for the new one looks once more, for nothing.
  *
  * What ready() may do. It may take what it finds (a permit, a place), by a CAS: once it has
  * returned true it is not asked again. It is asked at any time, also for no reason, with no lock

@@ -2,16 +2,14 @@
 /* waiter.c - the table of waiters (the "parking lot" of F. Pizlo, "Locking in WebKit", 2016).
  *
  * Locks: a bucket's lock guards its list and the fields of the waiters in it. It is held while the
- * waiters are woken, and a waiter leaves only when it was told so (R6) or after it held the lock
+ * waiters are woken. A waiter leaves only once it was told so (RELEASED), or after it held the lock
  * itself: so its park and its stack outlive the waker's use of them. At most one bucket's lock is
  * held at a time, and only a park's own lock is taken under it.
  *
- * Edges:
- *   A sleeper counts itself (add_seqcst) and then looks at the object; a waker changes the object
- *   and then looks at the count (load_seqcst). All four are sequentially consistent, so one of the
- *   two sees the other: no wake-up is lost, and nobody who wakes an object that is not waited for
- *   takes a lock.
- *   R6 RELEASED -> A6: the waker has finished with the waiter.
+ * No wake-up is lost: a sleeper counts itself (weir__waiter_add_locked) and then looks at the
+ * object; a waker changes the object and then looks at the count (wake). All four are sequentially
+ * consistent, so one of the two sees the other. And a wake of an object that nobody waits for takes
+ * no lock.
  *
  * fork: a child has one thread and no waiters; its table is made anew before fork() returns.
  */
@@ -61,7 +59,8 @@ static struct bucket *bucket_of(const void *key)
 
 void weir__wake_thread(struct waiter *waiter)
 {
-    add_rel(&waiter->park->word, 1); /* who sees it sees what was changed, and WOKEN */
+    /* pairs with weir__wait_until: a thread that sees it sees what was changed, and WOKEN */
+    add_rel(&waiter->park->word, 1);
     (void)weir__park_wake(waiter->park, 1);
 }
 
@@ -93,32 +92,33 @@ void weir__waiter_add_locked(struct bucket *bucket, struct waiter *waiter)
 {
     store_rlx(&waiter->woken, WAITING); /* under the lock */
     list_append(&bucket->waiters, &waiter->link);
-    add_seqcst(&bucket->count, 1);
+    add_seqcst(&bucket->count, 1); /* pairs with wake */
 }
 
 void weir__waiter_take_locked(struct bucket *bucket, struct waiter *waiter)
 {
     list_remove(&waiter->link);
-    sub_rlx(&bucket->count, 1); /* who misses it takes the lock for nothing */
+    sub_rlx(&bucket->count, 1); /* a waker that misses it takes the lock for nothing */
 }
 
 void weir__waiter_wake_locked(struct waiter *waiter)
 {
     store_rlx(&waiter->woken, WOKEN); /* before the wake, which publishes it */
     waiter->wake(waiter);
-    store_rel(&waiter->woken, RELEASED); /* R6: from here on it may be gone */
+    store_rel(&waiter->woken, RELEASED); /* pairs with weir__waiter_remove; now it may be gone */
 }
 
 void weir__waiter_add(struct waiter *waiter)
 {
-    struct bucket *bucket = weir__waiters_lock(waiter->key); /* whoever woke it before is through */
+    struct bucket *bucket = weir__waiters_lock(waiter->key); /* an earlier waker has finished */
     weir__waiter_add_locked(bucket, waiter);
     weir__waiters_unlock(bucket);
 }
 
 void weir__waiter_remove(struct waiter *waiter)
 {
-    if (load_acq(&waiter->woken) == RELEASED) /* A6 */
+    /* pairs with weir__waiter_wake_locked: the waker has finished with the waiter */
+    if (load_acq(&waiter->woken) == RELEASED)
         return;
     struct bucket *bucket = weir__waiters_lock(waiter->key);
     if (load_rlx(&waiter->woken) == WAITING) /* under the lock */
@@ -147,7 +147,7 @@ static inline void wake(const void *key, bool (*match)(const struct waiter *, co
                         const void *arg, size_t most)
 {
     struct bucket *bucket = bucket_of(key);
-    if (unlikely(load_seqcst(&bucket->count) != 0))
+    if (unlikely(load_seqcst(&bucket->count) != 0)) /* pairs with weir__waiter_add_locked */
         wake_slowly(bucket, key, match, arg, most);
 }
 

@@ -2,8 +2,8 @@
 /* waiter.h - lists of threads that wait for something, found by its address.
  *
  * The objects that are waited for carry no list: a waiter enters itself under the object's address
- * in a table, and who changes the object wakes by address. So the change itself can be the last
- * access to the object, which its waiter may free at once.
+ * in a table, and a thread that changes the object wakes by address. So the change itself can be
+ * the last access to the object, which its waiter may free at once.
  *
  * Waiting: add; look at the object (sequentially consistent); park if it is not yet so; remove.
  * Waking: change the object (a sequentially consistent read-modify-write); weir__wake.
@@ -20,7 +20,7 @@ struct weir_context;
 enum {
     WAITING,  /* in the list */
     WOKEN,    /* out of the list; the waker is still at work on the waiter */
-    RELEASED, /* the waker is through with it */
+    RELEASED, /* the waker has finished with it */
 };
 
 struct waiter {
@@ -28,8 +28,8 @@ struct waiter {
     const void *key;               /* the address waited for */
     void (*wake)(struct waiter *); /* called under the bucket's lock, must not take another one */
     struct park *park;             /* for wake */
-    const struct weir_context *contexts[3]; /* for who cancels a context; NULL where unused */
-    const void *arg;                        /* for who wakes by a match; or NULL */
+    const struct weir_context *contexts[3]; /* read by a cancel; NULL where unused */
+    const void *arg;                        /* read by a wake with a match; or NULL */
     atomic(uint32_t) woken;                 /* WAITING, WOKEN or RELEASED */
 };
 
@@ -40,14 +40,14 @@ void weir__wake_thread(struct waiter *waiter);
  * are the caller's, link and woken are not. */
 void weir__waiter_add(struct waiter *waiter);
 
-/* Takes it out if it was not woken. Afterwards nobody touches it. */
+/* Takes it out if it was not woken. Afterwards no other thread touches it. */
 void weir__waiter_remove(struct waiter *waiter);
 
-/* Was it taken out of the list? Then a wake-up for the key would not find it any more. */
+/* Was it taken out of the list? Then a wake of the key no longer finds it. */
 static inline bool waiter_woken(const struct waiter *waiter)
 {
-    return load_rlx(&waiter->woken) !=
-           WAITING; /* add and remove wait for the waker, by lock or A6 */
+    /* Relaxed: add and remove wait for the waker, by the lock or by RELEASED. */
+    return load_rlx(&waiter->woken) != WAITING;
 }
 
 /* Wakes all waiters, or the one that has waited longest, that are entered under `key`. Touches only
@@ -55,10 +55,11 @@ static inline bool waiter_woken(const struct waiter *waiter)
 void weir__wake_all(const void *key);
 void weir__wake_one(const void *key);
 
-/* For objects that give what is waited for to those who have waited longest. Whoever gives holds
- * the lock of the key's bucket: it looks at the waiters in the order in which they entered, takes
- * some out, changes the object, and only then wakes them, for a waiter that finds itself woken has
- * what it waited for. Between lock and unlock no other key may be locked or woken. */
+/* For objects that give what is waited for to the threads that have waited longest. A thread that
+ * gives holds the lock of the key's bucket: it looks at the waiters in the order in which they
+ * entered, takes some out, changes the object, and only then wakes them, for a waiter that finds
+ * itself woken has what it waited for. Between lock and unlock no other key may be locked or woken.
+ */
 struct bucket *weir__waiters_lock(const void *key);
 void weir__waiters_unlock(struct bucket *bucket);
 
@@ -66,35 +67,36 @@ void weir__waiters_unlock(struct bucket *bucket);
 struct waiter *weir__waiters_next_locked(struct bucket *bucket, const void *key,
                                          const struct waiter *after);
 
-/* Enters a waiter; takes out one that is WAITING, whose `link` is then the caller's; and wakes one
- * that was taken out, which may be gone afterwards. */
+/* These enter a waiter; take out one that is WAITING, whose `link` is then the caller's; and wake
+ * one that was taken out, which may be gone afterwards. */
 void weir__waiter_add_locked(struct bucket *bucket, struct waiter *waiter);
 void weir__waiter_take_locked(struct bucket *bucket, struct waiter *waiter);
 void weir__waiter_wake_locked(struct waiter *waiter);
 
 /* The address for these objects. A wake touches only an address, and may come late: when the memory
- * holds something else. Who is entered under an object's own address just looks again then, but
- * here a wake-up is what was waited for. Objects are aligned to 4, so nobody else's key is this. */
+ * holds another object. A thread that is entered under an object's own address then just looks once
+ * more; but here the wake-up itself is what was waited for. Objects are aligned to 4, so no other
+ * key is this address. */
 static inline const void *giver_key(const void *object)
 {
     return (const char *)object + 2;
 }
 
-/* Somebody who runs queued tasks of an object while it waits for it is entered under another
- * address: it is to be woken also when there is one more to run. */
+/* A thread that runs queued tasks of an object while it waits for it is entered under another
+ * address: it is to be woken also when there is one more task to run. */
 static inline const void *helper_key(const void *object)
 {
     return (const char *)object + 1;
 }
 
-/* What was waited for is over: wakes both kinds. */
+/* What was waited for is done: wakes both kinds of waiters. */
 static inline void wake_waiters(const void *object)
 {
     weir__wake_all(object);
     weir__wake_all(helper_key(object));
 }
 
-/* Wakes those for which match(waiter, arg) holds; it is called under the bucket's lock. */
+/* Wakes the waiters for which match(waiter, arg) holds; it is called under the bucket's lock. */
 void weir__wake_matching(const void *key, bool (*match)(const struct waiter *, const void *),
                          const void *arg);
 

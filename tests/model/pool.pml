@@ -2,19 +2,19 @@
 /* pool.pml - how tasks get from submitters to workers: the ring and the two event counts, for spin.
  *
  * SUBMITTERS submit PUSHES tasks each to a pool that has room for two; WORKERS run them; each
- * sleeps when there is nothing to do for it. Every order of their steps is tried, and in each:
+ * sleeps when there is nothing to do. Every order of their steps is tried, and in each:
  *   - pushes and pops happen at consecutive positions: no task is lost or comes out twice, and they
  *     come out in the order in which they went in;
  *   - "full" is found only when exactly CAPACITY tasks are queued, "empty" only when none is;
- *   - when nobody can go on, every task has run: no worker sleeps beside a queued task, and no
- *     submitter sleeps beside a free place.
+ *   - when no thread can continue, every task has run: no worker sleeps beside a queued task, and
+ *     no submitter sleeps beside a free place.
  *
  * A step is one operation on a word of memory, in one order that all threads agree on, as the
  * source asks for (seqcst). What is one word, or one system call, is an `atomic` here. From where:
  *   push, pop, more_queued       ring_push, ring_pop_from, ring_peek in src/ring/algorithm.h
  *   prepare, cancel, sleep_on    eventcount_prepare, eventcount_cancel, weir__eventcount_sleep
  *   notify, wake_another         eventcount_notify with ..._wake, weir__eventcount_wake_another
- *                                in src/wait/eventcount.h and eventcount.c, with S1 to W2
+ *                                in src/wait/eventcount.h and eventcount.c: its head has the steps
  *   submitter, wait_for_room     enqueue, wait_for_room in src/pool/submit.c
  *   worker                       serve, park in src/pool/worker.c
  *
@@ -32,10 +32,10 @@
  *   ROOM_IS_SEEN       nor submitters that there is room
  * and these, each of which puts a mistake in that must be found:
  *   EARLY_HINT         the tail is stored before the position is filled
- *   NO_RECHECK         a worker sleeps without S3, NO_RECHECK_ROOM: a submitter
- *   LATE_KEY           S1 comes behind S2
+ *   NO_RECHECK         a worker sleeps without a look, NO_RECHECK_ROOM: a submitter
+ *   LATE_KEY           a sleeper reads its key after it has announced itself
  *   VAIN_FOR_EVER      a wake in vain holds others back also after a further prepare
- *   NO_W1              who is woken does not change the epoch
+ *   NO_ADVANCE         a woken thread does not change the epoch
  *   NO_CHAIN           a woken worker wakes no other
  */
 #ifndef WORKERS
@@ -59,7 +59,7 @@
 byte sequence[CAPACITY];
 byte tail, head; /* hints */
 
-/* What is true, whoever knows it. */
+/* What is true, whether a thread knows it or not. */
 byte pushed, popped, started, finished;
 byte spurious = SPURIOUS;
 
@@ -114,13 +114,13 @@ inline more_queued(ret_more)
 
 inline push(ret_done, ret_position)
 {
-    t = tail; /* A1 */
+    t = tail; /* the hint */
 #ifdef EARLY_HINT
     tail = t + 1;
 #endif
     do
     :: atomic {
-           sequence[t % CAPACITY] < t -> /* A3 */
+           sequence[t % CAPACITY] < t -> /* a look */
            assert(pushed - popped == CAPACITY);
            ret_done = false;
            break
@@ -132,11 +132,11 @@ inline push(ret_done, ret_position)
     :: atomic {
            sequence[t % CAPACITY] == t ->
            assert(t == pushed);
-           sequence[t % CAPACITY] = t + 1; /* R2 */
+           sequence[t % CAPACITY] = t + 1; /* word_fill */
            pushed++;
            ret_position = t
        };
-       tail = t + 1; /* R1 */
+       tail = t + 1; /* the hint */
        ret_done = true;
        break
     od;
@@ -147,7 +147,7 @@ inline pop(h, ret_done)
 {
     do
     :: atomic {
-           sequence[h % CAPACITY] < h + 1 -> /* A2 */
+           sequence[h % CAPACITY] < h + 1 -> /* a look */
            assert(pushed == popped);
            ret_done = false;
            break
@@ -159,12 +159,12 @@ inline pop(h, ret_done)
     :: atomic {
            sequence[h % CAPACITY] == h + 1 ->
            assert(h == popped);
-           sequence[h % CAPACITY] = h + CAPACITY; /* R3 */
+           sequence[h % CAPACITY] = h + CAPACITY; /* word_drain */
            popped++;
            h++
        };
        if
-       :: head = h /* R1 */
+       :: head = h /* the hint */
        :: skip
        fi;
        ret_done = true;
@@ -174,10 +174,10 @@ inline pop(h, ret_done)
 
 inline more_queued(ret_more)
 {
-    p = head; /* A1 */
+    p = head; /* the hint */
     do
     :: atomic {
-           sequence[p % CAPACITY] < p + 1 -> /* A2 */
+           sequence[p % CAPACITY] < p + 1 -> /* a look */
            assert(pushed == popped);
            ret_more = false;
            break
@@ -212,10 +212,10 @@ inline forget()
 inline prepare(ec)
 {
 #ifndef LATE_KEY
-    key = ec.epoch; /* S1 */
+    key = ec.epoch; /* key */
 #endif
     atomic {
-        ec.sleepers++; /* S2 */
+        ec.sleepers++; /* announce */
         ec.prepares++
     };
 #ifdef LATE_KEY
@@ -238,7 +238,7 @@ inline sleep_on(ec, ret_woken)
            ec.epoch != key -> skip
        }
     :: atomic {
-           ec.epoch == key -> /* S4 */
+           ec.epoch == key -> /* sleep */
            ec.asleep[me] = true
        };
        if
@@ -246,8 +246,8 @@ inline sleep_on(ec, ret_woken)
               !ec.asleep[me] -> /* it was woken */
               ret_woken = true
           };
-#ifndef NO_W1
-          ec.epoch++ /* W1 */
+#ifndef NO_ADVANCE
+          ec.epoch++ /* advance */
 #endif
        :: atomic {
               ec.asleep[me] && spurious > 0 ->
@@ -264,10 +264,10 @@ inline wake_another(ec, position)
 {
     seen = ec.prepares;
     atomic {
-        ec.epoch++; /* N3 */
+        ec.epoch++; /* advance */
         epoch = ec.epoch
     };
-    atomic { /* N4 */
+    atomic { /* wake */
         if
         :: ec.asleep[0] ->
            ec.asleep[0] = false;
@@ -296,7 +296,7 @@ inline wake_another(ec, position)
 inline notify(ec, position)
 {
     if
-    :: ec.sleepers == 0 /* N2 */
+    :: ec.sleepers == 0 /* count */
     :: else ->
        seen = ec.prepares;
        epoch = ec.epoch;
@@ -379,7 +379,7 @@ proctype worker(byte me)
 #ifdef NO_RECHECK
           more = false;
 #else
-          more_queued(more); /* S3 */
+          more_queued(more); /* look */
 #endif
           if
           :: more ->
@@ -409,7 +409,7 @@ inline tell_worker()
     skip
 }
 
-/* Full beside an idle worker: whoever was to wake it is held up. */
+/* Full beside an idle worker: the thread that is to wake it is held up. */
 inline wake_idle_worker()
 {
 #ifndef WORK_IS_SEEN
@@ -444,7 +444,7 @@ inline wait_for_room()
 #ifdef NO_RECHECK_ROOM
        done = false;
 #else
-       push(done, position); /* S3 */
+       push(done, position); /* look */
 #endif
        if
        :: done ->
