@@ -7,6 +7,9 @@
  * update it when they fail: with at least acquire order, but cas_rlx and cas_rel with none. The
  * add_, sub_ and or_ forms return the old value. seqcst is spelled out where a sleeper and its
  * waker must agree on one order.
+ *
+ * Each use that orders something names the function with the other side: "pairs with". The lint
+ * suite checks that the two name each other.
  */
 #ifndef WEIR_BASE_ATOMIC_H
 #define WEIR_BASE_ATOMIC_H

@@ -2,7 +2,7 @@
 /* heap.h - an intrusive priority queue: a pairing heap (M. L. Fredman, R. Sedgewick, D. D. Sleator
  * and R. E. Tarjan, "The pairing heap: a new form of self-adjusting heap", 1986).
  *
- * It needs no memory but its nodes'. Adding costs a constant, taking any node out O(log n)
+ * It needs no memory but its nodes'. Adding takes constant time, removing any node O(log n)
  * amortized. Nodes of equal keys come out in the order in which they were added.
  *
  * A root has no `prev` and no `next`. Of the children of a node the first one's `prev` is the
@@ -59,7 +59,7 @@ static inline struct heap_node *heap_cut(struct heap_node *node)
 }
 
 /* Joins siblings to one root: pairs from left to right, then these from right to left. That order
- * is what makes the costs logarithmic. */
+ * makes the costs logarithmic. */
 static inline struct heap_node *heap_join_siblings(struct heap_node *rest)
 {
     struct heap_node *pairs = NULL, *root = NULL;

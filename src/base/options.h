@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* options.h - reads options of a caller that was compiled against another version of weir.
+/* options.h - reads the options of a caller that was compiled against another version of weir.
  *
  * The first field of every options struct is its size. A shorter one comes from an older caller:
  * what it lacks is zero, and zero means default. A longer one comes from a newer caller: it is fine

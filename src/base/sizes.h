@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sizes.h - how many of what there are, where few would do.
+/* sizes.h - sizes of internal stores that a test may make small.
  *
  * The explorer has a copy of this file with small numbers, so that a few operations fill, empty and
  * go round everything.

@@ -3,15 +3,15 @@
  *
  * States: CLOSED -> OPEN -> HALF_OPEN -> CLOSED or OPEN.
  *
- * Tickets are numbers from one series, of which every change of the state and every probe takes the
- * next. Calls of a closed period share the number with which it began; a probe has its own, kept
- * in its place among the probes until it is recorded or void. So a ticket that is none of these is
- * one of another period.
+ * Tickets are numbers from one series: every change of the state and every probe takes the next.
+ * Calls of a closed period share the number with which it began; a probe has its own, kept in its
+ * place among the probes until it is recorded or void. So a ticket that is none of these belongs to
+ * another period.
  *
- * Changes are queued under the lock in which they are made, and told without it by one thread at a
- * time, until none is left (`telling`). The queue is a word, two bits a change. Every third change
- * at the latest is OPEN -> HALF_OPEN, which is put off unless there is room for three, so the
- * queue never overflows.
+ * A change is queued under the lock under which it is made. One thread at a time (`telling`) passes
+ * changes to on_change, without the lock, until none is left. The queue is a word, two bits a
+ * change. At least every third change is OPEN -> HALF_OPEN, which is put off unless there is room
+ * for three, so the queue never overflows.
  *
  * Lock: one, for all fields but the constants. Nothing is called under it.
  */
@@ -41,7 +41,7 @@ struct __attribute__((may_alias)) breaker {
     weir_breaker_state state, told;
     bool telling;
     uint32_t untold;
-    uint64_t changes; /* the states that were reached and not told, the oldest in the lowest bits */
+    uint64_t changes; /* states reached and not yet told, the oldest in the lowest bits */
     uint64_t series;  /* the last number taken */
     uint64_t closed;  /* CLOSED: the ticket */
     int64_t open_until;
@@ -129,7 +129,7 @@ static void open_locked(struct breaker *breaker, int64_t now)
     breaker->open_until = now < INT64_MAX - breaker->open_for ? now + breaker->open_for : INT64_MAX;
 }
 
-/* Tells what is to be told, unless another thread is at it, and releases the lock. */
+/* Tells the changes that are queued, unless another thread does, and releases the lock. */
 static void tell_and_unlock(struct breaker *breaker)
 {
     if (breaker->telling || breaker->untold == 0) {
@@ -234,7 +234,7 @@ static void count_locked(struct breaker *breaker, bool failed)
     breaker->next = (breaker->next + 1) % breaker->window;
 }
 
-/* A quotient, so that 7 of 100 are 0.07: the nearest number to either is the same. */
+/* A quotient, so that 7 of 100 equals a ratio of 0.07: the nearest double is the same. */
 static bool too_many_failures(const struct breaker *breaker)
 {
     return breaker->calls >= breaker->minimum_calls &&

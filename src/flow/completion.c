@@ -5,16 +5,17 @@
  * or reaped. So at most `capacity` tasks are ever in the queue, and an end always finds room.
  *
  * Locks: `lock` guards the queue and the descriptor, which is raised while the queue is not empty.
- * Both change together under the lock, so nobody finds one without the other. The system calls in
- * there are made only when the queue turns empty or not empty, and never block.
+ * Both change together under the lock, so no thread finds one without the other. The system calls
+ * under it are made only when the queue turns empty or not empty, and never block.
  *
- * Only the address of a task is handled: it is over when it is put in, and may be gone. The last
- * access of who puts it in is the release of the lock; whoever reaps it has held the lock since,
- * and may free the completion.
+ * Only the address of a task is handled: the task is done when it is put in, and may be gone. The
+ * last access of the thread that puts it in is the release of the lock; the thread that reaps it
+ * has held the lock since, and may free the completion.
  *
- * `held` orders nothing, and need not: who finds a place that a reap gave back does so before its
- * own task is put in, under the lock. Were that before the reap held the lock, the reap would come
- * after it, and what the reap gave back could not have been found.
+ * `held` orders nothing, and need not: a submit that finds a place which a reap gave back does so
+ * before its own task is put in, under the lock. Suppose that this put came before the reap held
+ * the lock: then the reap would come after it, and the submit could not have found what the reap
+ * gave back.
  */
 #include "weir/completion.h"
 
@@ -103,7 +104,7 @@ void weir_completion_free(weir_completion *completion)
 {
     if (completion == NULL)
         return;
-    /* Relaxed: every submit and reap has come before, by the caller or by the lock. */
+    /* Relaxed: the caller or the lock has ordered every submit and reap before this. */
     if (!stale(completion) && load_rlx(&completion->held) != 0)
         weir__misuse("weir_completion_free", "a task has not been reaped yet.");
     weir__notify_close(&completion->notify);

@@ -2,9 +2,9 @@
 /* gaps.h - reservations that were cancelled while others were stacked upon them.
  *
  * Reservations follow each other on a line: each is a stretch of it. The last one can be undone by
- * moving the end of the line back. One that is not the last is noted as a gap, for those above it
- * keep what they were told; it is closed when all above it have been undone, as if none of them had
- * ever been made. Under a lock of the owner's, which only those who cancel take for it.
+ * moving the end of the line back. One that is not the last is noted as a gap, since those above it
+ * keep their times. The gap is closed when all above it have been undone, as if none of them had
+ * ever been made. Under a lock of the owner's.
  */
 #ifndef WEIR_FLOW_GAPS_H
 #define WEIR_FLOW_GAPS_H
@@ -17,10 +17,10 @@ enum { GAPS = 8 };
 
 struct gap {
     int64_t end, length; /* length 0: none */
-    uint32_t line;       /* which one: those of another line are of no use */
+    uint32_t line;       /* which line: a gap of another line is of no use */
 };
 
-/* Adds to `given` what is noted right above and below it. */
+/* Adds to `given` the gaps that are noted right above and below it. */
 static inline void join_gaps_locked(struct gap gaps[GAPS], struct gap *given)
 {
     for (size_t i = 0; i < GAPS; i++) {
@@ -36,7 +36,7 @@ static inline void join_gaps_locked(struct gap gaps[GAPS], struct gap *given)
     }
 }
 
-/* Notes it in the place of one that is of no use any more, or else of the lowest one. */
+/* Notes `given` in the place of a gap that is of no use any more, or else of the lowest one. */
 static inline void note_gap_locked(struct gap gaps[GAPS], const struct gap *given)
 {
     struct gap *place = &gaps[0];

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /* lease.c - the pool of resources.
  *
- * A semaphore of max permits gives the order, the deadlines and the contexts: whoever holds, makes
- * or destroys a resource has a permit for it, the borrower until the release. Idle resources have
- * none.
+ * A semaphore of max permits gives the order, the deadlines and the contexts: a thread that makes
+ * or destroys a resource has a permit for it, and so has a borrower until the release. Idle
+ * resources have none.
  *
  * States of a record: UNUSED -> BUSY -> LENT -> BUSY or IDLE; IDLE -> BUSY; BUSY -> IDLE or UNUSED.
  * BUSY is between lists: made, checked or destroyed by the thread that took it.
  *
  * Invariants:
- *   I1  Each LENT or BUSY record goes with a permit of its own. So who has a permit, no record, and
- *       finds none IDLE, finds one UNUSED: the others are at most max - 1.
+ *   I1  Each LENT or BUSY record goes with a permit of its own. So a thread that has a permit and
+ *       no record, and finds none IDLE, finds one UNUSED: the others are at most max - 1.
  *   I2  A resource exists only with a record, from before `make` until after `destroy`: so there
  *       are at most max.
  *
  * Lock: one, for the lists, the count and the records in the lists; a BUSY record belongs to its
- * thread. The user's functions are called without it. A release that gives its permit back may let
- * somebody else free the pool only if the caller lets them: free is the last call.
+ * thread. The user's functions are called without it. A release may touch the pool after it gave
+ * its permit back: free must be the last call, which the caller ensures.
  */
 #include "weir/lease.h"
 
@@ -132,8 +132,8 @@ static bool is_good(const weir_lease_pool *pool, const struct record *record)
            pool->options.check(pool->options.user, record->resource) == 0;
 }
 
-/* Upkeep, by whoever comes along and gets a permit for it. If there is none to be had, so many are
- * lent that nothing can be idle for long. */
+/* Upkeep, by any thread that comes by and gets a permit for it. If none is free, so many resources
+ * are lent that none can be idle for long. */
 
 static bool destroy_one_too_old(weir_lease_pool *pool)
 {
@@ -168,8 +168,8 @@ static int make_one_idle(weir_lease_pool *pool, int *ret_err)
     return 1;
 }
 
-/* At most as often as there are resources, however fast they age. An error of `make` concerns
- * nobody here: who needs a resource will make it, and be told. */
+/* At most as often as there are resources, however fast they age. An error of `make` is dropped
+ * here: a thread that needs a resource will call it, and get its error. */
 static void keep_up(weir_lease_pool *pool)
 {
     int64_t now = weir_now();

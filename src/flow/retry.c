@@ -2,7 +2,7 @@
 /* retry.c - retrying on the calling thread, and the arithmetic that every way to retry shares.
  *
  * The context that the function sees lives on the caller's stack, as a task's own does, so that
- * nothing is allocated. One for all attempts: it is over at the deadline, or when its parent is.
+ * nothing is allocated. All attempts share one: it is over at the deadline, or when its parent is.
  */
 #include "flow/retry.h"
 
@@ -46,7 +46,7 @@ int weir__retry_read(weir_retry_options *ret, const weir_retry_options *given)
     return 0;
 }
 
-/* SplitMix64: every number that it is given leads to another sequence, neighbours too. */
+/* SplitMix64: every start value leads to another sequence, neighbours too. */
 uint64_t weir__retry_random(uint64_t *state)
 {
     uint64_t z = *state += UINT64_C(0x9E3779B97F4A7C15);

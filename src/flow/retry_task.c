@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* retry_task.c - retrying as a task of a pool, which holds no worker during its pauses.
  *
- * What is to be known between two attempts lives in the pool, in the task's struct repeat. It is
- * touched by whoever has the task, and each attempt happens-before the next.
+ * What must be known between two attempts lives in the pool, in the task's struct repeat. Only the
+ * thread that has the task touches it, and each attempt happens-before the next.
  */
 #include <errno.h>
 

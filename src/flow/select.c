@@ -2,10 +2,11 @@
 /* select.c - waits on several channels for the first thing that can be done.
  *
  * All channels are locked at once, each one once, in the order of their addresses, so that two
- * selects never wait for each other's locks. With the locks the cases are tried in random order;
- * whichever is possible happens. If none is, the call enters an arm in each channel and waits as
- * any other call does (channel.h): one peer claims it, once. Since its arms are entered after all
- * of its cases were tried, and are all of the one call, a select never meets itself.
+ * selects never wait for each other's locks in a circle. With the locks the cases are tried in
+ * random order; the first that is possible happens. If none is, the call enters an arm in each
+ * channel and waits as any other call does (channel.h): one peer claims it, once. Since its arms
+ * are entered after all of its cases were tried, and all belong to the one call, a select never
+ * meets itself.
  */
 #include <errno.h>
 
@@ -88,8 +89,8 @@ static unsigned random_below(unsigned n)
     return (unsigned)(high * n >> 32);
 }
 
-/* Tries the arms in an order of which each is as likely as the others. The arm that happened, with
- * its status, or NULL. */
+/* Tries the arms in random order, each order with the same chance. Returns the arm that happened,
+ * with its status, or NULL. */
 static const struct arm *try_all_locked(struct selection *selection, int *ret_status,
                                         struct call **ret_peer)
 {
@@ -121,7 +122,7 @@ static void leave_all(struct selection *selection, const weir_channel *but)
     }
 }
 
-/* With all locks, which it gives back: waits for a peer. */
+/* With all locks, which it releases: waits for a peer. */
 static int wait_unlock(struct selection *selection, weir_context *ctx, int64_t deadline)
 {
     struct call *call = &selection->call;

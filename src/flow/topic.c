@@ -2,8 +2,8 @@
 /* topic.c - a list of channels that all get what is published.
  *
  * Locks: the topic's guards the list and the counts of misses. It is held while an element is sent
- * to each subscriber in turn, so that all of them get elements in one order, and so that a channel
- * which was unsubscribed is in no publisher's hands. A channel's lock is taken under it, never the
+ * to each subscriber in turn, so that all of them get elements in one order, and so that no publish
+ * still uses a channel once it was unsubscribed. A channel's lock is taken under it, never the
  * other way round; a publish waits for nothing else.
  */
 #include "weir/topic.h"

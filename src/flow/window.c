@@ -26,7 +26,7 @@ struct weir_window {
     struct lock lock;
     uint64_t granted; /* how many there were; those taken back do not count */
     struct gap gaps[GAPS];
-    int64_t due[]; /* number i is at i % (2 * max) */
+    int64_t due[]; /* when number i comes due: at i % (2 * max) */
 };
 
 int weir_window_new(weir_window **ret, uint32_t max, int64_t period)
@@ -54,7 +54,7 @@ static int64_t *slot(weir_window *window, uint64_t number)
     return &window->due[number % ((uint64_t)window->max * 2)];
 }
 
-/* When the next n grants can come due, not before `now`. False: at no time that can be told. */
+/* When the next n grants can come due, not before `now`. False: that time is out of range. */
 static bool next_due_locked(weir_window *window, uint32_t n, int64_t now, int64_t *ret_due)
 {
     int64_t due = now;
@@ -96,9 +96,9 @@ static int64_t grant(weir_window *window, uint32_t n, int64_t now, int64_t most,
     return result;
 }
 
-/* Takes the last grants back. Where the log has come round to the place of number i - 2 * max, what
- * was there is told from its successor, which came due a period later at the least: what is told
- * may be too late, if that one waited for others, but never too early. */
+/* Takes the last grants back. Where the log has come round to the place of number i - 2 * max, the
+ * time that was there is derived from its successor, which came due at least a period later. What
+ * is derived may be too late, if that one waited for others, but never too early. */
 static void undo_locked(weir_window *window, uint64_t n)
 {
     for (; n > 0; n--) {

@@ -9,7 +9,7 @@
 void *weir__alloc(size_t count, size_t size);
 /* The same but for the zeroes: pages that nobody writes to cost nothing. */
 void *weir__alloc_untouched(size_t count, size_t size);
-/* For what is made and freed again and again: it begins wherever malloc finds it quickest. */
+/* For what is made and freed again and again: not aligned to a cache line. */
 void *weir__alloc_unaligned(size_t size);
 void weir__free(void *memory);
 

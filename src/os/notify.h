@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* notify.h - a descriptor that is readable from raise to lower, for poll() and its kin.
  *
- * The caller sees to it that raise and lower alternate, beginning with raise, and that each has
+ * The caller makes sure that raise and lower alternate, beginning with raise, and that each has
  * returned before the next. Then neither blocks or fails. notify_eventfd.c is for Linux,
- * notify_pipe.c for everywhere. */
+ * notify_pipe.c for other systems. */
 #ifndef WEIR_OS_NOTIFY_H
 #define WEIR_OS_NOTIFY_H
 

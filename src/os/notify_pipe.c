@@ -44,5 +44,5 @@ void weir__notify_raise(struct notify *notify)
 void weir__notify_lower(struct notify *notify)
 {
     char byte;
-    (void)!read(notify->fd, &byte, 1); /* it is there */
+    (void)!read(notify->fd, &byte, 1); /* the byte is there */
 }

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* park.h - sleeping on a word, and waking who sleeps on it.
+/* park.h - sleeping on a word, and waking the threads that sleep on it.
  *
  * The two back ends, park_futex.c and park_pthread.c, keep the same promises:
  *   P1  park_wait sleeps only if the word has the expected value, and a park_wake that follows a
  *       change of the word is not missed by a park_wait that expected the value before it.
  *   P2  park_wake returns how many threads it woke; as many park_wait calls return 0. A call that
  *       ends for another reason was not counted.
- *   P3  park_wake must not be called once the park may be gone; whoever embeds one sees to it.
+ *   P3  park_wake must not be called once the park may be gone; the code that embeds a park sees to
+ *       that.
  */
 #ifndef WEIR_OS_PARK_H
 #define WEIR_OS_PARK_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* park_futex.c - parking on Linux: the kernel's queue, no user-space lock, so that a thread stopped
- * anywhere in here holds nobody up. */
+/* park_futex.c - parking on Linux: the kernel's queue, no user-space lock. So a thread that is
+ * stopped anywhere in here delays no other. */
 #include "os/park.h"
 
 #include <errno.h>

@@ -14,7 +14,7 @@ struct self {
     struct weir__frame *frame;   /* the innermost task that runs on this thread, or NULL */
     struct weir__worker *worker; /* the worker that this thread is, or NULL */
     uint64_t random;             /* state of a generator of random numbers; 0: not yet seeded */
-    unsigned stripes_left;       /* stripes of free slots that it shared, see pool/slab.c */
+    unsigned stripes_left;       /* stripes of free slots that it shared and then left */
 };
 
 /* initial-exec: an access costs one instruction and never allocates, even if weir was loaded late.
@@ -41,10 +41,10 @@ void weir__thread_name_timer(const char *name);
 /* The smallest stack that a thread can have, in bytes. */
 size_t weir__stack_minimum(void);
 
-/* Gives the core to another runnable thread, if there is one. */
+/* Yields: another runnable thread, if there is one, gets the core. */
 void weir__thread_yield(void);
 
-/* The same where nothing waits for it: it makes things faster, and may do nothing. */
+/* The same where no thread depends on it: it only makes things faster, and may do nothing. */
 static inline void thread_yield_hint(void)
 {
     weir__thread_yield();
