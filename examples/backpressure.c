@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* backpressure.c - what a producer meets when the pool is full, by overflow policy.
+/* backpressure.c - what happens when a pool is full, for each overflow policy.
  *
- * Each pool has one worker and two places in its queue. The first task holds the worker until it is
- * let go, the next two fill the queue, and so the fourth finds it full. */
+ * Each pool has one worker and two places in its queue. The first task blocks the worker until it
+ * is released, the next two fill the queue, and so the fourth finds it full. */
 #include <stdio.h>
 
 #include <weir.h>
 
 struct trial {
     weir_pool *pool;
-    weir_waitgroup held;   /* the worker is taken */
-    weir_waitgroup let_go; /* counted down to let it go */
+    weir_waitgroup held;   /* the worker is busy */
+    weir_waitgroup let_go; /* counted down to release it */
     int on_caller;
 };
 
@@ -63,7 +63,7 @@ static int fill(struct trial *trial, weir_overflow overflow)
     return err;
 }
 
-/* Waits until everything is finished and says what became of it. */
+/* Waits until all tasks have ended, and says how. */
 static int finish(struct trial *trial)
 {
     int err = weir_pool_drain(trial->pool);
@@ -91,8 +91,8 @@ static int fourth_to_a_policy(const char *name, weir_overflow overflow)
     return finish(&trial);
 }
 
-/* The default. A producer that is faster than the workers is slowed down to their pace: that is
- * all it takes to read a file of any size with little memory. */
+/* The default. A producer that is faster than the workers is slowed down to their speed. So a file
+ * of any size can be read with little memory. */
 static int blocking(void)
 {
     struct trial trial;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* broadcast.c - a topic: prices for whoever listens. One listener keeps up, one has room for two
- * prices only and misses the rest, one has gone home. */
+/* broadcast.c - a topic: prices for all listeners. One listener keeps up, one has room for two
+ * prices only and misses the rest, and one has closed its channel. */
 #include <stdio.h>
 
 #include <weir.h>
@@ -29,7 +29,7 @@ static int run(weir_topic *prices, weir_channel *attentive, weir_channel *slow, 
         err = weir_topic_subscribe(prices, gone);
     if (err != 0)
         return err;
-    weir_channel_close(gone); /* it gets nothing more, and counts as neither */
+    weir_channel_close(gone); /* it receives nothing more, and misses nothing */
     for (int i = 0; i < 3; i++)
         printf("%s: %d heard it\n", today[i].of, weir_topic_publish(prices, &today[i]));
     listen("attentive", prices, attentive);
@@ -47,7 +47,7 @@ int main(void)
         err = weir_channel_new(&channels[i], sizeof(struct price), room[i]);
     if (err == 0)
         err = run(prices, channels[0], channels[1], channels[2]);
-    weir_topic_free(prices); /* before its channels, or unsubscribe them */
+    weir_topic_free(prices); /* before its channels; or unsubscribe them first */
     for (int i = 0; i < 3; i++)
         weir_channel_free(channels[i]);
     if (err != 0)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* cancel_and_timeout.c - the ways to end a task, or a wait for it, before its time.
+/* cancel_and_timeout.c - the ways to end a task, or a wait for it, early.
  *
  * The pool has one worker, so that a second task stays in the queue for as long as the first runs,
  * and the output is the same each time. */
@@ -57,7 +57,7 @@ static int before_the_start(weir_pool *pool)
                                 WEIR_TASK_OPTIONS(.start_by = weir_after(WEIR_MS(10))));
     if (err == 0)
         report("a task that could not start in time", &task);
-    else if (err == -ETIMEDOUT) /* so busy is the machine that the time is over already */
+    else if (err == -ETIMEDOUT) /* on a busy machine: the time has passed already */
         printf("a task that could not start in time: EXPIRED: %s\n", weir_strerror(err));
     return err == -ETIMEDOUT ? 0 : err;
 }
@@ -74,13 +74,13 @@ static int while_it_runs(weir_pool *pool)
     printf("a wait with a deadline: %s\n", weir_strerror(waited));
     err = before_the_start(pool);
 
-    /* A running task is asked to stop: its context is over. */
+    /* A running task is asked to stop: its context is done. */
     printf("cancelling a running task: %s\n", weir_strerror(weir_task_cancel(&task)));
     report("the running task", &task);
     return err;
 }
 
-/* A limit on the running time asks in the same way. */
+/* A limit on the running time does the same. */
 static int for_too_long(weir_pool *pool)
 {
     weir_task task = WEIR_TASK_INIT;

@@ -2,8 +2,8 @@
 /* connection_pool.c - many tasks share a few connections to a database.
  *
  * A hundred transfers run on eight workers with three SQLite connections. A worker waits for a
- * connection, in order, for a minute at most; a connection that failed goes back as failed, so
- * that the next one who needs it gets a new one. */
+ * connection, in order of arrival, for a minute at most. A connection that failed is returned as
+ * failed, so that the next worker gets a new one. */
 #include <errno.h>
 #include <sqlite3.h>
 #include <stdatomic.h>

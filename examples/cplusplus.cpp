@@ -40,8 +40,8 @@ class Pool
         return pool_.get();
     }
 
-    /* Whoever takes the function frees it: run, if it runs; drop, if it never does; this function,
-     * if the pool does not accept it. */
+    /* The function is freed by run, if it runs; by drop, if it never does; here, if the pool does
+     * not accept it. */
     void go(weir_waitgroup *wg, std::function<void()> fn)
     {
         std::unique_ptr<std::function<void()>> owner(new std::function<void()>(std::move(fn)));
@@ -50,7 +50,7 @@ class Pool
     }
 
   private:
-    /* No exception may leave a task: it would have to cross the library's C. */
+    /* No exception may leave a task: it would have to pass through C code. */
     static int run(weir_context *, void *arg)
     {
         std::unique_ptr<std::function<void()>> fn(static_cast<std::function<void()> *>(arg));

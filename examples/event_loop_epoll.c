@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* event_loop_epoll.c - an epoll loop hands work to the pool and gets the results back.
+/* event_loop_epoll.c - an epoll loop gives work to the pool and gets the results back.
  *
- * Requests come in through a pipe, one number each. The loop hands each to the pool, and prints
- * the answers as they come back through the completion's descriptor. While all places are taken it
- * does not read further requests: so a flood is held up in the pipe, not in memory. */
+ * Requests come in through a pipe, one number each. The loop gives each to the pool, and adds up
+ * the answers that come back through the completion's descriptor. While all places are in use it
+ * reads no further requests, so that a burst of them waits in the pipe, not in memory. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,7 +46,7 @@ static void watch(struct server *server, int on)
     server->watching = on;
 }
 
-/* Reads one request and hands it on. */
+/* Reads one request and submits it. */
 static int read_request(struct server *server)
 {
     unsigned long long n;
@@ -135,7 +135,7 @@ int main(void)
         err = weir_completion_new(&server.completion, PLACES);
     if (err == 0)
         err = show(&server);
-    weir_pool_free(server.pool); /* after an error: ends what is left, which is then reaped */
+    weir_pool_free(server.pool); /* after an error: ends the tasks that are left */
     while (server.completion != NULL && give_answers(&server) > 0)
         continue;
     weir_completion_free(server.completion);

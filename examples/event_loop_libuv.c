@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* event_loop_libuv.c - a libuv loop that hands work to the pool and gets the results back.
+/* event_loop_libuv.c - a libuv loop that gives work to the pool and gets the results back.
  *
- * The completion's descriptor is one more thing that the loop polls; results are handled on the
- * loop's thread, like everything else there. Meanwhile the loop's timer goes on: the work does not
- * hold it up. A job that takes longer than it may is told to stop, and no more jobs are accepted
- * than there are places. */
+ * The completion's descriptor is one more thing that the loop polls. Results are handled on the
+ * loop's thread, like everything else there. The work does not delay the loop's timer. A job that
+ * takes too long is told to stop. No more jobs are accepted than there are places. */
 #include <stdio.h>
 #include <string.h>
 
@@ -28,7 +27,7 @@ struct app {
     int err;
 };
 
-/* Runs on a worker. Every eighth job takes longer than it may. */
+/* Runs on a worker. Every eighth job takes too long. */
 static int square(weir_context *ctx, void *arg)
 {
     struct job *job = arg;
@@ -47,7 +46,7 @@ static void submit_jobs(struct app *app)
         int err = weir_pool_submit_task(
             app->pool, &job->task, square, job,
             WEIR_TASK_OPTIONS(.completion = app->completion, .timeout = WEIR_MS(20)));
-        if (err == -EAGAIN) /* all places are taken: go on after the next results */
+        if (err == -EAGAIN) /* all places are in use: go on after the next results */
             return;
         app->err = err;
         app->submitted++;

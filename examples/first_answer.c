@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* first_answer.c - the same question to three replicas: the first answer wins, the others are told
- * to stop. */
+/* first_answer.c - the same question to three replicas. The first answer is used, the others are
+ * told to stop. */
 #include <errno.h>
 #include <stdio.h>
 
@@ -35,7 +35,7 @@ static int ask_all(weir_pool *pool, struct replica replicas[REPLICAS], weir_task
     }
     if (err == 0)
         first = weir_task_wait_any_until(all, REPLICAS, NULL, weir_after(WEIR_S(60)));
-    for (int i = 0; i < REPLICAS; i++) /* they live on the caller's stack: none may be left */
+    for (int i = 0; i < REPLICAS; i++) /* they are on the caller's stack: none may be left */
         if (all[i] != NULL && weir_task_cancel(all[i]) != 0 && weir_task_wait(all[i]) != 0)
             return -EINVAL;
     return err != 0 ? err : first;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* first_error.c - an errgroup: parts of one job, of which the first that fails stops the rest.
+/* first_error.c - an errgroup: parts of one job. The first part that fails stops the others.
  *
- * Four parts of a file are fetched at once. The third fails; the others wait for data that never
- * comes and are woken by the failure. What they return then counts as no error. */
+ * Four parts of a file are fetched at once. The third fails. The others wait for data that never
+ * comes, and are woken by the failure. What they return then does not count as an error. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* graceful_shutdown.c - a service that is told to stop by SIGTERM.
  *
- * It takes no new requests, lets those it has be finished for a while, then cancels what is left
- * and says what was left undone. Six requests are there: three are quick, the fourth hangs, and two
- * are queued behind it. */
+ * It accepts no new requests and gives those that it has some time to finish. Then it cancels the
+ * rest, and says how many were not done. There are six requests: three are quick, the fourth hangs,
+ * and two are queued behind it. */
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,13 +13,13 @@
 
 struct service {
     weir_pool *pool;
-    weir_context *open;  /* over once the service has stopped taking requests */
+    weir_context *open;  /* done once the service has stopped accepting requests */
     weir_waitgroup hung; /* counted down by the request that hangs */
 };
 
 static int quick_request(weir_context *ctx, void *arg)
 {
-    /* Only so that the output is the same each time: no request is over before the stop begins. */
+    /* Only so that the output is the same each time: no request ends before the stop begins. */
     struct service *service = arg;
     (void)ctx;
     return weir_context_wait_until(service->open, WEIR_FOREVER);
@@ -48,11 +48,11 @@ static int stop(struct service *service)
            weir_strerror(weir_pool_submit(service->pool, quick_request, service)));
 
     weir_context_cancel(service->open, 0);
-    /* The quick ones are over when the one behind them has started, however slow the machine. */
+    /* The quick ones have ended when the one behind them has started, however slow the machine. */
     int err = weir_waitgroup_wait(&service->hung);
     if (err != 0)
         return err;
-    /* As long as a request may take, then as long as it takes a request to notice. */
+    /* Requests may go on until the soft deadline; then they are told to stop and waited for. */
     weir_shutdown_report report;
     err = weir_pool_shutdown(service->pool, weir_after(WEIR_MS(50)), WEIR_FOREVER, &report);
     if (err != 0)
@@ -67,7 +67,7 @@ static int serve(struct service *service, const sigset_t *signals)
     int err = fill(service);
     if (err != 0)
         return err;
-    /* A service manager would send it. */
+    /* In real life a service manager sends it. */
     kill(getpid(), SIGTERM);
     int signal_number;
     sigwait(signals, &signal_number);
@@ -77,7 +77,7 @@ static int serve(struct service *service, const sigset_t *signals)
 
 int main(void)
 {
-    /* Blocked first of all, so that it waits for sigwait(). Workers block all signals anyway. */
+    /* Blocked before anything else, so that sigwait() gets it. Workers block all signals anyway. */
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);

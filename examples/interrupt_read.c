@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* interrupt_read.c - a context hook ends what weir knows nothing of: a read from a socket.
+/* interrupt_read.c - a context hook ends a call that weir does not know: a read from a socket.
  *
  * A task that is blocked in read() does not see that it was cancelled or has run out of time. A
  * hook on its context shuts the socket down, which ends the read. */
@@ -29,7 +29,7 @@ static int receive(weir_context *ctx, void *arg)
         return err;
     char text[100];
     ssize_t n = read(connection->sockets[0], text, sizeof text);
-    /* The hook lives here, so it must be over before the function is. */
+    /* The hook is on this stack, so it must be stopped before the function returns. */
     (void)weir_context_hook_stop(&hook);
     return n > 0 ? 0 : weir_context_err(ctx);
 }
@@ -51,7 +51,7 @@ static int show(weir_pool *pool, const char *what, int64_t timeout, int say, int
         if (say && write(connection.sockets[1], "hello", 5) != 5)
             err = -errno;
         if (cancel) {
-            /* Once it runs; before, it would never start. */
+            /* Once it runs: cancelled earlier, it would never start. */
             while (weir_task_state(&task) == WEIR_TASK_QUEUED)
                 (void)!weir_sleep_until(NULL, weir_after(WEIR_MS(1)));
             (void)weir_task_cancel(&task);

@@ -10,7 +10,7 @@
 
 struct service {
     weir_semaphore load;
-    pthread_mutex_t lock; /* guards what follows, which is here to be printed */
+    pthread_mutex_t lock; /* guards the counts below, which are printed */
     unsigned now, most, served;
 };
 
@@ -58,7 +58,7 @@ static int run(weir_pool *pool, struct service *service)
     printf("served %u requests\n", service->served);
     printf("never more than two units of load: %s\n", service->most <= 2 ? "yes" : "no");
 
-    /* Who will not wait asks, or says how long. */
+    /* Without a wait, and with one that has a limit. */
     if (err == 0)
         err = weir_semaphore_acquire(&service->load, 2);
     if (err != 0)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* parallel_sum.c - for loops on all workers and the caller: a sum, and a search that stops early.
  *
- * Counting the primes below a number is uneven work: the larger, the longer it takes. The chunks
- * are taken one by one by whoever is free, so nobody is left with the long ones. */
+ * Counting primes is uneven work: the larger the numbers, the longer it takes. Each thread takes
+ * another chunk when it has finished one, so that no thread is left with all the long ones. */
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -19,7 +19,7 @@ static bool is_prime(size_t n)
 
 static int count_primes(weir_context *ctx, size_t begin, size_t end, void *arg)
 {
-    size_t primes = 0; /* one access to what is shared for a whole chunk */
+    size_t primes = 0; /* so that the shared count is changed once per chunk */
     (void)ctx;
     for (size_t n = begin; n < end; n++)
         if (is_prime(n))

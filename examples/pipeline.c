@@ -47,7 +47,7 @@ static int worker(weir_context *ctx, void *arg)
     return err == -EPIPE ? 0 : err;
 }
 
-/* The last one of several senders closes: they are counted. */
+/* The last of several senders must close, so they are counted. */
 static int closer(weir_context *ctx, void *arg)
 {
     struct pipeline *line = arg;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* pipeline_shutdown.c - a pipeline that is stopped twice: gracefully, by closing its first channel,
- * so that everything in it comes out at the end; and at once, by cancelling its context, after
- * which what is left is counted. */
+/* pipeline_shutdown.c - two ways to stop a pipeline. Gracefully: its first channel is closed, and
+ * everything in it comes out at the end. At once: its context is cancelled, and what is left in it
+ * is counted. */
 #include <errno.h>
 #include <stdio.h>
 

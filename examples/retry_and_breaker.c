@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* retry_and_breaker.c - a flaky service: retries get over a hiccup, the breaker spares a dead one.
+/* retry_and_breaker.c - an unreliable service: retries help with short failures, and the breaker
+ * keeps calls away from a service that is down.
  *
- * The breaker is inside the retries: each attempt asks it, and its refusal is not worth another
- * attempt. The forms without _at take the time from the clock. */
+ * The breaker is inside the retries: each attempt asks it, and a refusal is not retried. The forms
+ * without _at take the time from the clock. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include <weir.h>
 
-/* The other side: what it answers is written down. */
+/* The other side. Its answers are fixed beforehand. */
 struct service {
     const char *answers; /* one for each call, '.' for a success */
     int calls;

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* timers.c - the jobs of a service that have to do with time: a heartbeat, reminders of which one
- * is called off, and a call that is tried again while the other side is down.
+/* timers.c - jobs of a service that depend on time: a heartbeat, two reminders of which one is
+ * cancelled, and a call that is retried while the other side is down.
  *
- * None of them holds a worker while it waits: the pool has one, which serves them all. */
+ * None of them holds a worker while it waits: one worker is enough for all. */
 #include <errno.h>
 #include <stdio.h>
 
 #include <weir.h>
 
-/* Beats three times, then asks not to be called again by returning something else than 0. */
+/* Beats three times. Then it returns something else than 0, and is not called again. */
 static int beat(weir_context *ctx, void *arg)
 {
     int *beats = arg;
@@ -32,7 +32,7 @@ static int remind(weir_context *ctx, void *arg)
     return 0;
 }
 
-/* One comes, the other is called off in time. */
+/* One comes, the other is cancelled before its time. */
 static int reminders(weir_pool *pool)
 {
     static char to_drink[] = "the tea is ready", to_meet[] = "the meeting";

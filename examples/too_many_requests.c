@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* too_many_requests.c - a server that sheds load: 429 to who asks too often, 503 when all is busy.
+/* too_many_requests.c - a server that sheds load: 429 for a client that asks too often, 503 when
+ * the server is busy.
  *
- * Each client has a limiter, so that one of them cannot take what is there for all; the pool
- * refuses what it has no room for. Both answers are given at once, by the thread that accepts. The
- * times are made up, so that the output is the same each time. */
+ * Each client has a limiter, so that one client cannot use up what is there for all. The pool
+ * refuses what it has no room for. Both answers are given at once, by the thread that accepts
+ * requests. The times are made up, so that the output is the same each time. */
 #include <errno.h>
 #include <stdio.h>
 
@@ -14,7 +15,7 @@ struct client {
     weir_limiter limiter;
 };
 
-static weir_waitgroup database = WEIR_WAITGROUP_INIT; /* a slow one, that all requests wait for */
+static weir_waitgroup database = WEIR_WAITGROUP_INIT; /* a slow one; all requests wait for it */
 static weir_waitgroup busy = WEIR_WAITGROUP_INIT;
 
 static int handle(weir_context *ctx, void *arg)
@@ -23,7 +24,7 @@ static int handle(weir_context *ctx, void *arg)
     return weir_waitgroup_wait_until(&database, ctx, WEIR_FOREVER);
 }
 
-/* Before all others, so that the output is the same each time: now the worker has one to handle. */
+/* Before all others, so that the output is the same each time: the worker is busy from here on. */
 static int handle_first(weir_context *ctx, void *arg)
 {
     weir_waitgroup_done(&busy);
@@ -60,7 +61,7 @@ static int serve(weir_pool *pool)
         request(pool, &ann, 0);
     request(pool, &ann, 99);
     request(pool, &ann, 100);
-    request(pool, &bob, 100); /* within his rate, but there is no room */
+    request(pool, &bob, 100); /* within his rate, but the queue is full */
     weir_waitgroup_done(&database);
     err = weir_pool_drain(pool);
     request(pool, &bob, 110);

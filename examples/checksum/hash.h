@@ -22,7 +22,7 @@ void hasher_free(struct hasher *hasher);
 
 /* Hashes what can be read from `path` until its end, whatever its size is said to be, and adds the
  * bytes to `bytes` as it goes. A symbolic link is followed only if `follow` is set.
- * Returns 0; HASH_STOPPED (`ctx` was over before the end); a negative errno. */
+ * Returns 0; HASH_STOPPED (`ctx` was done before the end); a negative errno. */
 int hash_file(struct hasher *hasher, const char *path, bool follow, const weir_context *ctx,
               atomic_uint_fast64_t *bytes, unsigned char ret_digest[DIGEST_SIZE]);
 

@@ -3,10 +3,10 @@
  *
  * Who does what: the main thread walks the tree and gives each file to an errgroup, never far ahead
  * of the workers; a worker reads and hashes one file and then prints, if its file was the oldest,
- * what is over; a thread waits for signals; one draws the progress.
+ * what has ended; a thread waits for signals; one draws the progress.
  *
- * How it stops: `taking` is the errgroup's parent. Once it is over, by a signal or because nothing
- * can be printed any more, no file is begun. It is a child of `deadline`, which is over when
+ * How it stops: `taking` is the errgroup's parent. Once it is done, by a signal or because nothing
+ * can be printed any more, no file is begun. It is a child of `deadline`, which is done when
  * --timeout has passed and which is what a worker looks at while it reads. So a signal lets the
  * files that are being read be finished, and a time-out does not.
  *
@@ -225,7 +225,7 @@ static int write_stats(const struct run *run, const char *path)
     return fclose(out) != 0 || bad ? -EIO : 0;
 }
 
-/* Says what there is to say once all is over. `err` is why files were left out, or 0. Returns the
+/* Says how it went, once all files are done. `err` is why files were left out, or 0. Returns the
  * exit code. */
 static int conclude(struct run *run, const struct walk *walk, const char *stats, int err)
 {

@@ -19,12 +19,12 @@ struct names {
     char buffer[PATH_MAX + 1];
 };
 
-/* Names are read until `ctx` is over; `stop_fd` as in readable.h. `args` is borrowed. */
+/* Names are read until `ctx` is done; `stop_fd` as in readable.h. `args` is borrowed. */
 void names_init(struct names *names, char *const args[], size_t n_args, const weir_context *ctx,
                 int stop_fd);
 
 /* Gives out the next name, borrowed until the next call. Blocks while standard input does.
- * Returns 1; 0 (there is none left); what weir_context_err() says once `ctx` is over; another
+ * Returns 1; 0 (there is none left); what weir_context_err() says once `ctx` is done; another
  * negative errno if the list cannot be read (which ends it) or -ENAMETOOLONG if it has a name that
  * is longer than a file's can be (which skips it). */
 int names_next(struct names *names, const char **ret_name);

@@ -2,7 +2,7 @@
 /* order.c - jobs that end in any order, emitted in the order in which they were taken.
  *
  * Invariants: emitted <= taken <= emitted + window; the job at a position below `emitted` is free,
- * from there up to `taken` it is out or over.
+ * from there up to `taken` it is out or has ended.
  * Locks: `lock` guards the counts, the flags and the `end` of each job. The rest of a job belongs
  * to whoever has it: from take to put the caller, then whoever has set `emitting`. */
 #include "order.h"
@@ -17,7 +17,7 @@ struct order {
     pthread_mutex_t lock;
     pthread_cond_t changed; /* for the one thread that takes and frees */
     uint64_t taken, emitted;
-    size_t out;    /* jobs that are not over */
+    size_t out;    /* jobs that have not ended */
     bool emitting; /* a thread is at it, and will look again before it leaves */
     bool waiting;  /* the thread that takes needs room */
     size_t window, limit;
@@ -58,7 +58,7 @@ static void wake_locked(struct order *order)
         pthread_cond_signal(&order->changed);
 }
 
-/* Emits what is over at the front, unless another thread does; then that one will find it. */
+/* Emits what has ended at the front, unless another thread does; then that one will find it. */
 static void emit_locked(struct order *order)
 {
     if (order->emitting)

@@ -2,9 +2,9 @@
 /* order.h - jobs that end in any order, emitted in the order in which they were taken.
  *
  * Two bounds. At most `window` jobs are taken and not emitted: that is what bounds the memory of a
- * run, however many files it is given. At most `limit` jobs are out, taken and not over: so few can
- * a stop leave undone. When that many are out, order_take waits until half of them are over: to be
- * woken for each single one would cost more than to hash a small file. */
+ * run, however many files it is given. At most `limit` jobs are out, taken and not ended: a stop
+ * leaves no more than that undone. When that many are out, order_take waits until half of them have
+ * ended: to be woken for each of them would cost more than to hash a small file. */
 #ifndef CHECKSUM_ORDER_H
 #define CHECKSUM_ORDER_H
 
@@ -13,7 +13,7 @@
 #include "hash.h"
 
 enum job_end {
-    JOB_OUT,    /* not over */
+    JOB_OUT,    /* not ended */
     JOB_HASHED, /* `digest` is good */
     JOB_FAILED, /* `error` says why */
     JOB_UNDONE  /* never begun, or stopped halfway */
@@ -48,7 +48,7 @@ void order_put(struct order *order, struct job *job, enum job_end end, int error
 /* The same for a job that was never begun, without emitting: for where nothing may block. */
 void order_drop(struct order *order, struct job *job);
 
-/* Blocks until every job that was taken is over and emitted, then frees. */
+/* Blocks until every job that was taken has ended and is emitted, then frees. */
 void order_free(struct order *order);
 
 #endif

@@ -5,7 +5,7 @@
 
 #include <weir.h>
 
-/* Blocks until `fd` can be read without blocking, or `ctx` is over. A deadline of `ctx` is seen by
+/* Blocks until `fd` can be read without blocking, or `ctx` is done. A deadline of `ctx` is seen by
  * itself; to be seen, a cancel must also make `stop_fd` readable (-1: there is no such descriptor).
  * Returns 0, or what weir_context_err(ctx) says. */
 int readable_wait(int fd, int stop_fd, const weir_context *ctx);

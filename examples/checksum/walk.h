@@ -31,7 +31,7 @@ int walk_new(struct walk **ret, struct names *names);
 void walk_free(struct walk *walk);
 
 /* Blocks while `names` does. Returns 1; 0 at the end; -ECANCELED or -ETIMEDOUT once the context of
- * the names is over; -ENOMEM. */
+ * the names is done; -ENOMEM. */
 int walk_next(struct walk *walk, struct walk_item *ret_item);
 
 /* Tells of `path`; of what is below `path` after `after`, if that is not NULL; of what standard
