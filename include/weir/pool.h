@@ -4,7 +4,7 @@
  *     weir_pool *pool;
  *     weir_pool_new(&pool, WEIR_POOL_OPTIONS(.workers = 4, .capacity = 256));
  *     err = weir_pool_submit(pool, fn, arg);      ... 0: fn(ctx, arg) has exactly one end
- *     weir_pool_drain(pool);                      ... until nothing is queued or running
+ *     weir_pool_drain(pool);                      ... until every task has ended
  *     weir_pool_free(pool);
  *
  * A task that a submit accepted (returned 0) ends exactly once: DONE or FAILED after it ran,
@@ -12,19 +12,19 @@
  * touches `fn` or `arg`. Tasks start in the order in which their submits took effect.
  *
  * `capacity` counts accepted tasks that have not started. A task that ended while queued, or that a
- * waiter ran out of turn, gives its place back when it comes to the head of the queue; whoever
- * finds the pool full clears the head first. That the context of a queued task was cancelled is
- * seen when it comes to the head.
+ * waiter claimed and ran, gives its place back when it comes to the head of the queue; a submit
+ * that finds the pool full clears the head first. That the context of a queued task was cancelled
+ * is seen when it comes to the head.
  *
  * A task may submit to its own pool and wait for tasks of its own pool, whatever the number of
- * workers. Where another thread would wait for room, a task runs the new one in place; after 64
- * such runs within each other it gets -EDEADLK. Only weir_pool_drain, _shutdown and _free never
- * make sense inside a task of the same pool.
+ * workers. Where another thread would wait for room, a task runs the new one inline; after 64 such
+ * runs within each other it gets -EDEADLK. Only weir_pool_drain, _shutdown and _free never make
+ * sense inside a task of the same pool.
  *
  * A task may end its thread (pthread_exit, thread cancellation; no call of weir is a cancellation
- * point): it is FAILED with -ECANCELED and the worker is replaced. That unwinds the stack, so tasks
- * that do it must be compiled with unwind tables (the default on Linux). A C++ exception must not
- * leave a task. A task that calls fork() must not return in the child.
+ * point): it is FAILED with -ECANCELED and the worker is replaced. That unwinds the stack, so such
+ * tasks must be compiled with unwind tables (the default on Linux). A C++ exception must not leave
+ * a task. A task that calls fork() must not return in the child.
  *
  * Thread-safety: every call but free may be made by any number of threads at once. Not for signal
  * handlers. Workers block all asynchronous signals. After fork(), in the child, every call that can
@@ -59,7 +59,7 @@ typedef enum weir_state {
     WEIR_TASK_RUNNING,
     WEIR_TASK_DONE,      /* returned 0 */
     WEIR_TASK_FAILED,    /* returned something else, or ended its thread */
-    WEIR_TASK_CANCELLED, /* never started: it, its context or the pool was cancelled */
+    WEIR_TASK_CANCELLED, /* not started (again): it, its context or the pool was cancelled */
     WEIR_TASK_EXPIRED,   /* never started: `start_by` or its context's deadline passed */
     WEIR_TASK_DROPPED    /* never started: DROP_OLDEST took its place */
 } weir_state;
@@ -75,13 +75,13 @@ typedef struct weir_pool_options {
     weir_context *context; /* parent of every task's context; the pool holds a reference; 0: none */
     int (*on_worker_start)(unsigned index, void *user); /* non-zero fails weir_pool_new with it */
     void (*on_worker_stop)(unsigned index, void *user);
-    /* Told of an accepted plain task (no weir_task) that will never start, on any thread, once;
+    /* Called once for an accepted plain task (no weir_task) that will never start, on any thread;
        must not block. `why`: CANCELLED, EXPIRED or DROPPED. */
     void (*on_drop)(weir_task_fn *fn, void *arg, weir_state why, void *user);
     void *user;                         /* for the callbacks */
     unsigned char outside_waiters_help; /* 1: threads outside the pool that wait for its tasks run
                                            them if they have not started */
-    size_t timers; /* places for tasks that wait for their time, at most 2^22; 0: capacity */
+    size_t timers; /* places for tasks that wait for their time, at most 2^22; 0: `capacity` */
 } weir_pool_options;
 
 /* A pointer to options with the fields named set and the others default (C only). */
@@ -95,12 +95,12 @@ WEIR_API void weir_pool_options_init(weir_pool_options *options);
  * it are joined. No later call on the pool allocates, except a submit that is given a task's own
  * context (see weir_context_ref).
  * Returns 0; -EINVAL (`ret` is NULL, a field out of range, options of a size that never was);
- * -E2BIG; -ENOMEM; what pthread_create said, negated; what on_worker_start returned. */
+ * -E2BIG; -ENOMEM; what pthread_create returned, negated; what on_worker_start returned. */
 WEIR_API WEIR_NODISCARD int weir_pool_new(weir_pool **ret, const weir_pool_options *options);
 
-/* Shuts down with a soft deadline of now and no hard one (see weir_pool_shutdown): queued tasks end
- * as CANCELLED, running ones are waited for; then frees. To run what is queued, drain first.
- * free(NULL) is fine. No other call on the pool may be under way.
+/* Shuts down with a soft deadline of now and no hard one (see weir_pool_shutdown): tasks that have
+ * not started end as CANCELLED, running ones are waited for; then frees. To run what was accepted,
+ * drain first. free(NULL) is fine. No other call on the pool may be under way.
  * Misuse that aborts: from a task of the pool. */
 WEIR_API void weir_pool_free(weir_pool *pool);
 
@@ -110,7 +110,7 @@ WEIR_API void weir_pool_free(weir_pool *pool);
  * CANCELLED or EXPIRED. The pool keeps its own reference on `ctx`.
  * Returns 0: accepted. -EAGAIN (full: try_, or a REJECT pool); -EPIPE (closed, or the pool's
  * context is over; for a task of the pool only the latter); -EINVAL (`pool` or `fn` is NULL);
- * -EDEADLK (64 runs in place are nested); -ESTALE; _until: -ETIMEDOUT, -ECANCELED, and -ENOMEM if
+ * -EDEADLK (64 inline runs are nested); -ESTALE; _until: -ETIMEDOUT, -ECANCELED, and -ENOMEM if
  * `ctx` is a task's own (weir_context_ref). Ordering: what came before the submit happens-before
  * the start of the task. */
 WEIR_API WEIR_NODISCARD int weir_pool_submit(weir_pool *pool, weir_task_fn *fn, void *arg);
@@ -134,31 +134,31 @@ WEIR_API WEIR_NODISCARD int64_t weir_pool_submit_many(weir_pool *pool, const wei
 WEIR_API WEIR_NODISCARD int64_t weir_pool_try_submit_many(weir_pool *pool, const weir_job jobs[],
                                                           size_t n);
 
-/* Blocks until nothing is in the queue or running; others may submit meanwhile and put it off. What
- * waits for its time, or to be retried (timer.h, retry.h), is not waited for: wait for that task.
- * Returns 0, also for a pool that is shut down; -EDEADLK (from a task of the pool); -EINVAL (NULL);
- * -ESTALE; _until: -ETIMEDOUT, -ECANCELED.
- * Ordering: what the tasks did happens-before the return. */
+/* Blocks until every accepted task has ended, also delayed and retried ones (timer.h, retry.h); of
+ * a periodic one, only its run that is queued or under way. Threads that submit meanwhile delay it.
+ * Returns 0, also if the pool is shut down; -EDEADLK (from a task of the pool); -EINVAL (NULL);
+ * -ESTALE; _until: -ETIMEDOUT, -ECANCELED. Ordering: what the tasks did happens-before a return. */
 WEIR_API WEIR_NODISCARD int weir_pool_drain(weir_pool *pool);
 WEIR_API WEIR_NODISCARD int weir_pool_drain_until(weir_pool *pool, weir_context *ctx,
                                                   int64_t deadline);
 
-/* No task is accepted from outside any more: -EPIPE, also for those that are blocked in a submit.
- * Tasks of the pool may still submit. What waits for its time (timer.h) ends as CANCELLED, on this
- * thread. Blocks for a short internal lock only. Idempotent. Nothing for NULL or a stale pool. */
+/* No task is accepted from outside any more: -EPIPE, also for threads that are blocked in a submit.
+ * Tasks of the pool may still submit, but no periodic task. What waits for its time or a retry
+ * comes due as before. A periodic task ends as CANCELLED: on this thread, or after its run that is
+ * queued or under way. Blocks for a short internal lock only. Idempotent. NULL, stale: nothing. */
 WEIR_API void weir_pool_close(weir_pool *pool);
 
 /* Since the pool was closed, over all calls. What was left undone = cancelled + running. */
 typedef struct weir_shutdown_report {
-    uint64_t drained;   /* tasks that ended by running */
-    uint64_t cancelled; /* tasks that ended unstarted */
+    uint64_t drained;   /* tasks that ended DONE or FAILED */
+    uint64_t cancelled; /* tasks that ended otherwise: delayed, retried, periodic ones too */
     uint64_t running;   /* tasks that have not ended yet */
 } weir_shutdown_report;
 
-/* Closes the pool; waits until `soft_deadline` for every task to end; then cancels the pool's
- * context and ends every queued task as CANCELLED; waits until `hard_deadline` for those that run.
- * A soft deadline after the hard one counts as the hard one. `ret_report` may be NULL. Idempotent;
- * any thread may call it at once with others.
+/* Closes the pool; waits until `soft_deadline` for every task to end, as weir_pool_drain does; then
+ * cancels the pool's context and ends every task that is queued, or waits for its time or a retry,
+ * as CANCELLED; waits until `hard_deadline` for those that run. A soft deadline after the hard one
+ * counts as the hard one. `ret_report` may be NULL. Idempotent; several threads may call it.
  * Returns 0: every task has ended, the threads are joined. -ETIMEDOUT: `running` tasks have not
  * returned; the report is filled, the pool stays valid, call again. -EDEADLK (from a task of the
  * pool); -EINVAL (NULL); -ESTALE. */
@@ -175,8 +175,8 @@ WEIR_API size_t weir_pool_queued(const weir_pool *pool);
 WEIR_API weir_pool *weir_pool_current(void);
 WEIR_API int weir_pool_worker_index(void);
 
-/* At rest: submitted = done + failed + cancelled + expired + dropped. rejected: full, closed,
- * over, in use, no end in sight. delayed: before their time, between runs, due but no room. */
+/* At rest: submitted = done + failed + cancelled + expired + dropped. rejected: full, closed, its
+ * context over, in use, -EDEADLK. delayed: before their time, between runs, due without room. */
 typedef struct weir_pool_counts {
     uint64_t submitted, rejected, done, failed, cancelled, expired, dropped;
     uint64_t queued, running, peak_queued, delayed;

@@ -12,13 +12,15 @@
  * pool's overflow policy), and takes its turn; those that are due at the same time in the order in
  * which they were submitted. A worker that waits for a task which is due runs it itself.
  *
- * The pool has one more thread, which sleeps until the next task is due, while and only while a
- * place is in use. It runs no tasks, but it may tell the end of one (on_done, on_drop).
+ * While a place is in use, and only then, the pool has one more thread, which sleeps until the next
+ * task is due. It runs no tasks, but it may call on_done or on_drop for one that ends.
  *
- * Closing and shutdown: what waits for its time, or between two runs, ends as CANCELLED when the
- * pool is closed or its context is over, and counts as ended unstarted in the shutdown report. What
- * is due by then is queued: it runs until the pool's own cancellation. weir_pool_drain waits for
- * what is due, not for what waits for its time.
+ * Drain, close and shutdown. weir_pool_drain waits for delayed tasks, however far ahead their time
+ * is; weir_pool_drain_until bounds that. After weir_pool_close they still come due, and run.
+ * weir_pool_shutdown lets them come due until its soft deadline; one that is not due by then ends
+ * as CANCELLED, as do all when the pool's context is over. A periodic task is never waited for, but
+ * for its run that is queued or under way. When the pool is closed it ends as CANCELLED, at once or
+ * after that run. The shutdown report counts all of these under `cancelled`.
  *
  * Thread-safety: every call may be made by any number of threads at once, from tasks too.
  * After fork(), in the child: -ESTALE.
@@ -33,9 +35,9 @@ WEIR_BEGIN_DECLS
 /* Submits a task that does not start before `start_at`, an absolute time as in clock.h; one that
  * has passed means at once. Blocks for a short internal lock and the start of the thread at most.
  * Returns 0: accepted. -EAGAIN (all places are in use); -EPIPE (closed, or the pool's context is
- * over; for a task of the pool too); -ETIMEDOUT (the option `start_by` has passed, or will have
- * passed at `start_at`); -EBUSY, -EINVAL, -E2BIG, -ESTALE as weir_pool_submit_task; what
- * pthread_create said, negated. After an error the task is as it was.
+ * over; for a task of the pool only the latter); -ETIMEDOUT (the option `start_by` has passed, or
+ * will have passed at `start_at`); -EBUSY, -EINVAL, -E2BIG, -ESTALE as weir_pool_submit_task; what
+ * pthread_create returned, negated. After an error the task is as it was.
  * Ownership and ordering: as weir_pool_submit_task. */
 WEIR_API WEIR_NODISCARD int weir_pool_submit_task_at(weir_pool *pool, weir_task *task,
                                                      weir_task_fn *fn, void *arg,
@@ -50,8 +52,8 @@ WEIR_API WEIR_NODISCARD int weir_pool_submit_task_at(weir_pool *pool, weir_task 
  * from a full queue. Between two runs it is QUEUED again. `timeout` holds for each run, `start_by`
  * for the start of the first; on_done is called at the end. A worker that waits for it runs it
  * whenever it is due; a wait ends with the task, not with a run.
- * Blocks, returns: as weir_pool_submit_task_at; -EINVAL also for `period` <= 0. Ordering: one run
- * happens-before the next. */
+ * Blocks and returns as weir_pool_submit_task_at; but a closed pool refuses it with -EPIPE also
+ * from its own tasks; -EINVAL also for `period` <= 0. Ordering: one run happens-before the next. */
 WEIR_API WEIR_NODISCARD int weir_pool_submit_every(weir_pool *pool, weir_task *task,
                                                    weir_task_fn *fn, void *arg,
                                                    const weir_task_options *options, int64_t first,
