@@ -4,7 +4,7 @@
  * Errors. A call that can fail returns 0 or a negative errno value; there is no thread-local
  * error state. Each code has one meaning throughout the library:
  *
- *   -EAGAIN       full, empty, not yet over, no permit (the try_ forms, REJECT pools, and calls
+ *   -EAGAIN       full, empty, not yet done, no permit (the try_ forms, REJECT pools, and calls
  *                 that never wait)
  *   -ETIMEDOUT    the deadline passed, or provably will pass before success
  *   -ECANCELED    the context was cancelled
@@ -17,18 +17,19 @@
  *   -EOVERFLOW    a count would wrap
  *   -ESTALE       the handle was inherited through fork()
  *   -EINPROGRESS  the task is running
- *   -EALREADY     over, closed or called already
+ *   -EALREADY     done, closed or called already
  *   -EMFILE, -ENFILE  no file descriptor is left
  *
- * Besides these, calls that start a thread pass on what pthread_create() said, negated.
+ * Besides these, calls that start a thread pass on what pthread_create() returned, negated.
  *
- * Misuse that no return code can report (a waitgroup counted below zero, say) prints one
+ * Misuse that no return code can report (a waitgroup counted below zero, for example) prints one
  * sentence that names the call on standard error and aborts, in release builds too.
  *
  * Three forms of a blocking call: try_x(o) never blocks; x(o) waits as long as it takes;
- * x_until(o, ..., ctx, deadline) ends at the latest when `ctx` is over (NULL: never) or at
- * `deadline` (see weir/clock.h). A context that is already over makes it fail at once and without
- * any effect; a deadline that has already passed still succeeds if no wait is needed.
+ * x_until(o, ..., ctx, deadline) ends at the latest when `ctx` is over (cancelled or past its
+ * deadline; NULL: never) or at `deadline` (see weir/clock.h). With a context that is already over
+ * it fails at once and has no effect; with a deadline that has already passed it still succeeds if
+ * no wait is needed.
  */
 #ifndef WEIR_BASE_H
 #define WEIR_BASE_H
@@ -62,7 +63,7 @@ WEIR_BEGIN_DECLS
  * static. Callable from anywhere, a signal handler included. */
 WEIR_API const char *weir_version(void);
 
-/* One English sentence, without a full stop, for a code of the table above, or 0; a fixed text for
+/* A short English text, without a full stop, for a code of the table above, or 0; a fixed text for
  * any other number (for what a task of yours returned there is strerror(-code)). Never NULL, never
  * blocks; the text is static. Callable from anywhere, a signal handler included. */
 WEIR_API const char *weir_strerror(int code);

@@ -14,8 +14,8 @@
  *     and forgets what was before; at the first that fails it opens again. A probe is lent: one
  *     without a result after `open_for` is void, and another one takes its place.
  *
- * A ticket says which period a call belongs to: a result that comes when that period is over
- * changes nothing. Nothing happens by itself: an open breaker becomes half open when it is asked.
+ * A ticket says which period a call belongs to: a result that comes after that period changes
+ * nothing. Nothing happens by itself: an open breaker becomes half open when it is asked.
  *
  * Ownership: the caller's memory, nothing to destroy; the caller frees it after the last call.
  * Thread-safety: every call but init may be made by any number of threads at once, from tasks and
@@ -47,9 +47,9 @@ typedef struct weir_breaker_options {
     double failure_ratio;     /* above 0, at most 1; 0: 0.5 */
     int64_t open_for;         /* ns; 0: 1 s */
     uint32_t half_open_calls; /* how many probes, at most 16; 0: 1 */
-    /* Told of every change, with no lock held, one at a time and in order; by a thread that is in a
-     * call on the breaker, not always the one that made the change. It must return: until it has,
-     * other changes wait to be told, and after some thirty the breaker stays open. 0: none. */
+    /* Called for every change, with no lock held, one at a time and in order; by a thread that is
+     * in a call on the breaker, not always the one that made the change. It must return: until it
+     * has, later changes wait, and after some thirty the breaker stays open. 0: none. */
     void (*on_change)(weir_breaker_state from, weir_breaker_state to, void *user);
     void *user;
 } weir_breaker_options;
@@ -66,7 +66,7 @@ WEIR_API void weir_breaker_options_init(weir_breaker_options *options);
 WEIR_API WEIR_NODISCARD int weir_breaker_init(weir_breaker *breaker,
                                               const weir_breaker_options *options);
 
-/* May the call be made? Then its result is to be recorded with the ticket, once.
+/* May the call be made? Then its result must be recorded with the ticket, once.
  * Never blocks. Returns 0; -EAGAIN: open, or half open and the probes are out; -EINVAL (NULL). */
 WEIR_API WEIR_NODISCARD int weir_breaker_allow(weir_breaker *breaker, uint64_t *ret_ticket);
 WEIR_API WEIR_NODISCARD int weir_breaker_allow_at(weir_breaker *breaker, uint64_t *ret_ticket,

@@ -8,22 +8,21 @@
  *         ...
  *
  * A channel keeps up to `capacity` elements, first in, first out. With capacity 0 it keeps none: a
- * send waits for a recv, and hands its element over (a rendezvous). Those who wait on a channel are
- * served in the order in which they began to; in a stream of elements a call may try again for some
- * microseconds before it does. The elements of one sender arrive in the order in which they were
- * sent. A call that ends without success has neither taken nor left an element.
+ * send waits for a recv, and hands its element over (a rendezvous). Calls that wait on a channel
+ * are served in the order in which they began to wait; in a stream of elements a call may spin for
+ * some microseconds before it waits. The elements of one sender arrive in the order in which they
+ * were sent. A call that ends without success has neither taken nor left an element.
  *
- * Closing says that no more will be sent: sends fail, receivers get what is still there, then they
- * fail too.
+ * After a close no more is sent: sends fail; receivers get what is still there, then they fail too.
  *
  * Ownership: the channel copies elements in and out, byte by byte; memory for `capacity` of them is
  * allocated by new, and none afterwards. Elements of size 0 are signals: `element` and
- * `ret_element` may be NULL then. Free it when nobody uses it any more: whoever received the last
- * element may, even while the send of it is still returning.
+ * `ret_element` may be NULL then. Free it when it is no longer used: a thread that received the
+ * last element may free it, even while the send of that element is still returning.
  * Thread-safety: every call but free may be made by any number of threads at once, from tasks too
  * (a task that waits keeps its worker).
- * In a child process made by fork() a channel goes on as it was if no other thread was inside a
- * call but to wait; those who waited are not in the child. It can be freed there in any case.
+ * In a child process made by fork() a channel works as before if every other thread inside a call
+ * was waiting; the waiters are not in the child. It can be freed there in any case.
  */
 #ifndef WEIR_CHANNEL_H
 #define WEIR_CHANNEL_H
@@ -39,8 +38,8 @@ typedef struct weir_channel weir_channel;
 WEIR_API WEIR_NODISCARD int weir_channel_new(weir_channel **ret, size_t element_size,
                                              size_t capacity);
 
-/* Frees it, with what nobody received. Need not be closed. NULL is fine. Never blocks.
- * Misuse that aborts: somebody waits on it, or it is subscribed to a topic. */
+/* Frees it, with the elements that were not received. Need not be closed. NULL is fine. Never
+ * blocks. Misuse that aborts: a thread waits on it, or it is subscribed to a topic. */
 WEIR_API void weir_channel_free(weir_channel *channel);
 
 /* Sends a copy of `element`. Blocks while the channel is full; a rendezvous, until it was received.
@@ -61,13 +60,13 @@ WEIR_API WEIR_NODISCARD int weir_channel_try_recv(weir_channel *channel, void *r
 WEIR_API WEIR_NODISCARD int weir_channel_recv_until(weir_channel *channel, void *ret_element,
                                                     weir_context *ctx, int64_t deadline);
 
-/* Closes it and wakes whoever waits on it: they get -EPIPE. Blocks for a short internal lock only.
+/* Closes it and wakes all that wait on it: they get -EPIPE. Blocks for a short internal lock only.
  * Returns 0; -EALREADY (it is closed); -EINVAL (`channel` is NULL).
  * Ordering: what came before close happens-before the return of a call that found it closed. */
 WEIR_API int weir_channel_close(weir_channel *channel);
 
-/* How many elements wait to be received, just now; and how many it can keep. 0 for NULL. Blocks for
- * a short internal lock only. */
+/* How many elements wait to be received now; and how many it can keep. 0 for NULL. Blocks for a
+ * short internal lock only. */
 WEIR_API size_t weir_channel_count(const weir_channel *channel);
 WEIR_API size_t weir_channel_capacity(const weir_channel *channel);
 
@@ -84,9 +83,9 @@ typedef struct weir_select_case {
 
 /* Makes one of the cases happen, and no other: one that can happen at once, each with the same
  * chance; if there is none it waits, and the first one to become possible happens. A case on a
- * closed channel can happen: nothing is sent or received, and its status is -EPIPE. (To go on with
- * the other cases, set its channel to NULL.) A channel may be in several cases; a send and a recv
- * of the same select never meet. try_select sees all channels at one instant.
+ * closed channel can happen: nothing is sent or received, and its status is -EPIPE. (To leave such
+ * a case out, set its channel to NULL.) A channel may be in several cases; a send and a recv of the
+ * same select never meet. try_select sees all channels at one instant.
  * Blocks until a case has happened; for a short internal lock on each channel at the least.
  * Returns the index of the case that happened, whose status is set and whose element was sent or
  * received; the others are untouched. -EINVAL (no cases or more than WEIR_SELECT_MAX; a case that

@@ -8,16 +8,17 @@
  *                                 WEIR_TASK_OPTIONS(.completion = completion));
  *
  *     when it is readable:
- *         weir_task *over[16];
- *         size_t n = weir_completion_reap(completion, over, 16);
+ *         weir_task *done[16];
+ *         size_t n = weir_completion_reap(completion, done, 16);
  *
  * Each submit that was accepted with a completion is reported once, however the task ends. Between
  * its submit and its reap it holds one of the `capacity` places; when all are held, a submit is
  * refused with -EAGAIN, whatever the pool's overflow policy. So the queue never overflows and
  * nothing is allocated: a server that gets -EAGAIN stops reading requests until it has reaped.
  *
- * A task that is reported is over, and waits for it, its state and status are as ever. It may be
- * over, and submitted again, a little before it is reported: each of the two submits is reported.
+ * A task that is reported is done; waits for it, its state and its status work as without a
+ * completion. It may be done, and submitted again, a little before it is reported: each of the two
+ * submits is reported.
  *
  * Thread-safety: every call but free may be made by any number of threads at once, from tasks too.
  * Not for signal handlers. After fork(), in the child, submits that name it and weir_completion_fd
@@ -34,13 +35,13 @@ WEIR_BEGIN_DECLS
  * `capacity` is 0); -ENOMEM; -EMFILE, -ENFILE (no descriptor is left). */
 WEIR_API WEIR_NODISCARD int weir_completion_new(weir_completion **ret, size_t capacity);
 
-/* Frees it and closes its descriptor, which must have been taken out of the event loop before.
+/* Frees it and closes its descriptor, which must have been removed from the event loop before.
  * Never blocks. free(NULL) is fine.
- * Misuse that aborts: while a task that was submitted with it has not been reaped. To get there,
- * drain or free the pool, then reap until there is nothing left. */
+ * Misuse that aborts: a task that was submitted with it has not been reaped. So first drain or free
+ * the pool, then reap until nothing is left. */
 WEIR_API void weir_completion_free(weir_completion *completion);
 
-/* The descriptor: readable exactly while there is something to reap (level-triggered; with an
+/* The descriptor: readable exactly while there is a task to reap (level-triggered; with an
  * edge-triggered watch, reap until fewer come than you asked for). It is close-on-exec, and only to
  * be watched: do not read, write or close it. The same until free. Never blocks. Returns it, >= 0;
  * -EINVAL (NULL); -ESTALE. */
@@ -48,8 +49,7 @@ WEIR_API int weir_completion_fd(const weir_completion *completion);
 
 /* Takes up to `n` finished tasks out of the queue, in the order in which they were reported, and
  * gives their places back. Blocks for a short internal lock only. Returns how many; 0 for NULL.
- * Ownership: weir does not touch a reaped task again; what a pointer that was reaped points to is
- * yours.
+ * Ownership: weir does not touch a reaped task again; it is yours.
  * Ordering: what the tasks did happens-before the return. */
 WEIR_API size_t weir_completion_reap(weir_completion *completion, weir_task *ret_tasks[], size_t n);
 

@@ -11,14 +11,14 @@
  *
  * Members run on the pool and see a context that is over after the first error, when the group's
  * parent is over, when the group is stopped, or when the pool was cancelled. A member's -ECANCELED
- * that comes after the group was cancelled is a consequence, not an error. A queued member that
- * never starts is told to the pool's on_drop; if that is not because the group is over (the pool
- * was cancelled, or DROP_OLDEST took its place), it counts as an error: -ECANCELED, -ETIMEDOUT or
+ * that comes after the group was cancelled is a consequence, not an error. For a queued member that
+ * never starts the pool's on_drop is called. If that is not because the group is over (the pool was
+ * cancelled, or DROP_OLDEST took its place), it counts as an error: -ECANCELED, -ETIMEDOUT or
  * -EPIPE, as for a task.
  *
  * Thread-safety: every call but free may be made by any number of threads at once, from tasks too.
  * After fork(), in the child, every call returns -ESTALE; free releases the memory, unless the
- * child goes on inside a member, which uses it.
+ * child was forked by a member, which still uses it.
  */
 #ifndef WEIR_ERRGROUP_H
 #define WEIR_ERRGROUP_H
@@ -31,7 +31,7 @@ typedef struct weir_errgroup weir_errgroup;
 
 typedef struct weir_errgroup_options {
     size_t size;          /* filled by WEIR_ERRGROUP_OPTIONS or weir_errgroup_options_init */
-    unsigned limit;       /* at most so many members at once, queued or running; 0: no limit */
+    unsigned limit;       /* the most members at once, queued or running; 0: no limit */
     unsigned keep_errors; /* how many error codes to keep for weir_errgroup_errors; 0: 1 */
 } weir_errgroup_options;
 
@@ -48,8 +48,8 @@ WEIR_API WEIR_NODISCARD int weir_errgroup_new(weir_errgroup **ret, weir_pool *po
                                               weir_context *parent,
                                               const weir_errgroup_options *options);
 
-/* Stops the group if needed, waits for its members, frees it; a reference that somebody took on its
- * context keeps the memory until it is given back. free(NULL) is fine.
+/* Stops the group if needed, waits for its members, frees it; a reference on its context keeps the
+ * memory until it is given back. free(NULL) is fine.
  * Misuse that aborts: from a member of the group. */
 WEIR_API void weir_errgroup_free(weir_errgroup *group);
 
@@ -61,7 +61,7 @@ WEIR_API weir_context *weir_errgroup_context(weir_errgroup *group);
  * once: it is paused meanwhile, so the limit still holds; another task of the pool runs queued
  * members of this group while it waits.
  * Returns 0: accepted. Any error: fn is never called. Once the group is over, what
- * weir_context_err(its context) says; -EPIPE (the pool is closed); -EINVAL (`group` or `fn` is
+ * weir_context_err(its context) returns; -EPIPE (the pool is closed); -EINVAL (`group` or `fn` is
  * NULL); -EDEADLK (64 runs are nested); -ESTALE; -EAGAIN (a REJECT pool is full; try_: at the limit
  * or full); _until: -ETIMEDOUT, -ECANCELED. `ctx` of _until bounds the call only. */
 WEIR_API WEIR_NODISCARD int weir_errgroup_go(weir_errgroup *group, weir_task_fn *fn, void *arg);
@@ -69,8 +69,8 @@ WEIR_API WEIR_NODISCARD int weir_errgroup_try_go(weir_errgroup *group, weir_task
 WEIR_API WEIR_NODISCARD int weir_errgroup_go_until(weir_errgroup *group, weir_task_fn *fn,
                                                    void *arg, weir_context *ctx, int64_t deadline);
 
-/* Changes the limit for members to come and wakes callers of go that now have room. Members above
- * a lower limit go on. 0: no limit. Returns 0; -EINVAL (`group` is NULL); -ESTALE. */
+/* Changes the limit for later members and wakes callers of go that now have room. Members above a
+ * lower limit continue. 0: no limit. Returns 0; -EINVAL (`group` is NULL); -ESTALE. */
 WEIR_API int weir_errgroup_set_limit(weir_errgroup *group, unsigned limit);
 
 /* Blocks until every accepted member has ended; on a worker it runs queued members meanwhile, as

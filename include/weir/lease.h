@@ -10,15 +10,15 @@
  *     if (err == 0)
  *         weir_lease_release(connections, connection, use(connection));
  *
- * At most `max` resources exist at any time, those that are being made or destroyed included. Who
- * acquires gets the one that was returned last; if none is idle, a new one; if there are `max`
- * already, it waits, in order. What is too old, fails its check or comes back with an error is
- * destroyed, and a new one made when one is needed.
+ * At most `max` resources exist at any time, those that are being made or destroyed included. An
+ * acquire gets the one that was returned last; if none is idle, a new one; if there are `max`
+ * already, it waits, in order. A resource that is too old, fails its check or comes back with an
+ * error is destroyed, and a new one made when one is needed.
  *
- * Nothing happens by itself: whoever acquires or releases also destroys what is too old, and makes
+ * Nothing happens by itself: an acquire or a release also destroys what is too old, and makes
  * resources until min_idle are idle. `make`, `check` and `destroy` are called on the threads that
- * make these calls, several at once, with no lock held; they must return (a thread
- * that ends in one takes a place of the pool with it), and must not use the pool.
+ * make these calls, several at once, with no lock held. They must return (if a thread ends in one,
+ * the pool has one resource less for ever), and must not use the pool.
  *
  * Thread-safety: every call but free may be made by any number of threads at once. A task may make
  * every call; one that waits keeps its worker.
@@ -36,11 +36,11 @@ typedef struct weir_lease_pool weir_lease_pool;
 
 typedef struct weir_lease_options {
     size_t size;          /* filled by WEIR_LEASE_OPTIONS or weir_lease_options_init */
-    unsigned max;         /* at most so many at any time, up to 2^20; 0: 10 */
-    unsigned min_idle;    /* so many are kept idle if `max` permits; at most `max` */
-    int64_t idle_timeout; /* ns; idle for longer it is destroyed if more than min_idle are idle;
-                           * 0: never */
-    int64_t max_lifetime; /* ns; older it is destroyed, unless it is lent; 0: never */
+    unsigned max;         /* the most at any time, up to 2^20; 0: 10 */
+    unsigned min_idle;    /* how many are kept idle if `max` permits; at most `max` */
+    int64_t idle_timeout; /* ns; one that is idle for longer is destroyed if more than min_idle are
+                           * idle; 0: never */
+    int64_t max_lifetime; /* ns; an older one is destroyed, unless it is lent; 0: never */
     int (*make)(void *user, void **ret_resource); /* 0, or an error; required; no two alike */
     int (*check)(void *user, void *resource);     /* 0: still good; asked when one that was idle is
                                                    * acquired; 0: always good */
@@ -61,13 +61,13 @@ WEIR_API void weir_lease_options_init(weir_lease_options *options);
 WEIR_API WEIR_NODISCARD int weir_lease_pool_new(weir_lease_pool **ret,
                                                 const weir_lease_options *options);
 
-/* Destroys the resources and frees the pool; nobody may be in a call on it. free(NULL) is fine.
- * Blocks for `destroy` only. Misuse that aborts: a resource is lent, or somebody waits for one. */
+/* Destroys the resources and frees the pool; no thread may be in a call on it. free(NULL) is fine.
+ * Blocks for `destroy` only. Misuse that aborts: a resource is lent, or a thread waits for one. */
 WEIR_API void weir_lease_pool_free(weir_lease_pool *pool);
 
-/* Borrows a resource. Blocks while `max` are lent, being made, checked or destroyed (so it may when
- * none is lent), and for the three functions, in the upkeep too, which no deadline cuts short; try_
- * does not wait, but calls them.
+/* Borrows a resource. Blocks while `max` are lent, being made, checked or destroyed (so it may
+ * block although none is lent). Blocks also for the three functions, in the upkeep too, which no
+ * deadline cuts short; try_ does not wait, but calls them.
  * Returns 0; -EINVAL (NULL); -ESTALE; what `make` returned, if it is not 0; try_: -EAGAIN;
  * _until: -ETIMEDOUT, -ECANCELED. After an error nothing is borrowed.
  * Ordering: a release happens-before the return of the acquire that lends the same resource. */
@@ -76,9 +76,9 @@ WEIR_API WEIR_NODISCARD int weir_lease_try_acquire(weir_lease_pool *pool, void *
 WEIR_API WEIR_NODISCARD int weir_lease_acquire_until(weir_lease_pool *pool, void **ret_resource,
                                                      weir_context *ctx, int64_t deadline);
 
-/* Gives a resource back, from any thread. A `code` other than 0 says that it is of no more use: it
- * is destroyed. Blocks for a short lock, which is held longer the more are lent, and for `destroy`
- * and `make`.
+/* Gives a resource back, from any thread. A `code` other than 0 says that it is no longer usable:
+ * it is destroyed. Blocks for a short lock, which is held longer the more are lent, and for
+ * `destroy` and `make`.
  * Misuse that aborts: `pool` is NULL, or the resource is not lent. */
 WEIR_API void weir_lease_release(weir_lease_pool *pool, void *resource, int code);
 

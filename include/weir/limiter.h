@@ -12,14 +12,14 @@
  * Exact: in any span of t seconds at most burst + rate * t tokens come due. Times are in whole ns;
  * the rate is taken to 1 part in 10^15, or rounded down by less than 1 in 10^4 above a million a
  * second and in 10^7 below. Calls that find too few tokens may reserve ahead: they take tokens that
- * are yet to come, and wait until they are there; those after them queue up behind. That is a debt;
- * it is kept, in tokens, when the rate changes.
+ * are yet to come, and wait until these are there; later calls queue up behind. That is a debt; it
+ * is kept, in tokens, when the rate changes.
  *
  * Ownership: the caller's memory, nothing to destroy; the caller frees it after the last call.
  * Thread-safety: every call but init may be made by any number of threads at once, from tasks too,
  * and all but the waits are lock-free. NULL is -EINVAL everywhere.
- * In a child process made by fork() a limiter goes on with what it held; a cancelled wait may block
- * there for ever if another thread's was just being given back.
+ * In a child process made by fork() a limiter works as before, with what it held; a cancelled wait
+ * may block there for ever if another thread was just giving tokens back.
  * The burst never changes. What reserve took cannot be given back; what wait took can, by a cancel.
  *
  * The _at forms take the time from the caller: any clock in nanoseconds, the same for all calls on
@@ -48,7 +48,7 @@ WEIR_API WEIR_NODISCARD int weir_limiter_init(weir_limiter *limiter, double toke
 WEIR_API WEIR_NODISCARD int weir_limiter_allow(weir_limiter *limiter, uint32_t n);
 WEIR_API WEIR_NODISCARD int weir_limiter_allow_at(weir_limiter *limiter, uint32_t n, int64_t now);
 
-/* Takes `n` tokens, be they there or yet to come. Never blocks, lock-free.
+/* Takes `n` tokens, whether they are there or yet to come. Never blocks, lock-free.
  * Returns how many ns to wait before acting, >= 0; or, with nothing taken: -EINVAL: `n` is above
  * the burst; -EDEADLK: too few, and the rate is 0; -EOVERFLOW: the debt would be too large to
  * count (hours at the least). */
@@ -59,20 +59,20 @@ WEIR_API WEIR_NODISCARD int64_t weir_limiter_reserve_at(weir_limiter *limiter, u
 /* Reserves `n` tokens and blocks until they are there; in the order of the calls. If they will not
  * be there by the deadline (`deadline` or that of `ctx`) it fails at once and takes nothing.
  * The time is settled when the call begins: a later change of the rate does not move it.
- * A wait that is cancelled gives all its tokens back: at once if none were taken after it; else as
- * soon as those who took them have been cancelled too. Until then they keep the times that they
- * were given, and what it had taken goes unused. So it does if the rate was changed meanwhile, if
- * there are more than eight such waits, apart from each other, and now and then, hours apart.
+ * A wait that is cancelled gives all its tokens back: at once if no call took tokens after it; else
+ * as soon as all later waits were cancelled too. Until then they keep the times that they were
+ * given, and its tokens go unused. They also go unused if the rate was changed meanwhile, if there
+ * are more than eight such waits apart from each other, and now and then, hours apart.
  * Returns 0; -EINVAL and -EOVERFLOW as reserve does; -EDEADLK: too few, the rate is 0, and there is
  * no deadline; _until: -ETIMEDOUT, -ECANCELED. */
 WEIR_API WEIR_NODISCARD int weir_limiter_wait(weir_limiter *limiter, uint32_t n);
 WEIR_API WEIR_NODISCARD int weir_limiter_wait_until(weir_limiter *limiter, uint32_t n,
                                                     weir_context *ctx, int64_t deadline);
 
-/* Changes the rate from now on. What is in the bucket, or owed to it, stays as it is in tokens; a
- * debt is paid off at the new rate (one that reserve would find too large is cut). Calls that
- * already know their time keep it. Never blocks, lock-free. For the _at form, `now` should not be
- * earlier than that of calls that have returned.
+/* Changes the rate from now on. What is in the bucket, or owed to it, stays the same number of
+ * tokens; a debt is paid off at the new rate (one that reserve would find too large is cut). Calls
+ * that already know their time keep it. Never blocks, lock-free. For the _at form, `now` should not
+ * be earlier than that of calls that have returned.
  * Returns 0; -EINVAL as init does, and if the limiter is all-zero: init never made it. The rate is
  * then as it was. */
 WEIR_API WEIR_NODISCARD int weir_limiter_set_rate(weir_limiter *limiter, double tokens_per_second);
@@ -80,23 +80,23 @@ WEIR_API WEIR_NODISCARD int weir_limiter_set_rate_at(weir_limiter *limiter,
                                                      double tokens_per_second, int64_t now);
 
 /* weir_window: at most `max` grants in any span of `period` ns, exactly: one at time t leaves the
- * window at t + period. It costs 16 bytes a grant of `max`. A call holds a lock for some ns a grant
+ * window at t + period. It takes 16 * max bytes. A call holds a lock for some ns for each grant
  * that it asks for.
  * Ownership: new and free. Thread-safety: every call but free may be made by any number of threads
- * at once. NULL is -EINVAL. In a child process made by fork() it goes on as it was if no other
- * thread was inside a call on it; if one was, calls there may block for ever. */
+ * at once. NULL is -EINVAL. In a child process made by fork() it works as before if no other thread
+ * was inside a call on it; if one was, calls there may block for ever. */
 typedef struct weir_window weir_window;
 
 /* Makes an empty window. Never blocks.
  * Returns 0; -EINVAL (`ret` is NULL, `max` is 0, `period` is not positive); -ENOMEM. */
 WEIR_API WEIR_NODISCARD int weir_window_new(weir_window **ret, uint32_t max, int64_t period);
-/* Frees it; nobody may be in a call on it. free(NULL) is fine. Never blocks. */
+/* Frees it; no thread may be in a call on it. free(NULL) is fine. Never blocks. */
 WEIR_API void weir_window_free(weir_window *window);
 
 /* As for the limiter, with grants for tokens and `max` for the burst: -EAGAIN if `n` grants do not
  * fit now, -EINVAL if `n` is above `max`, -EOVERFLOW if what is reserved ahead is too much to count
  * (292 years). A wait that is cancelled gives its grants back as one on a limiter does; but after
- * more than `max` in a row were given back, the next may be told a time as late as theirs. */
+ * more than `max` in a row were given back, the next may get a time as late as theirs. */
 WEIR_API WEIR_NODISCARD int weir_window_allow(weir_window *window, uint32_t n);
 WEIR_API WEIR_NODISCARD int weir_window_allow_at(weir_window *window, uint32_t n, int64_t now);
 WEIR_API WEIR_NODISCARD int64_t weir_window_reserve(weir_window *window, uint32_t n);

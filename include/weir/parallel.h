@@ -11,10 +11,11 @@
  *
  *     err = weir_parallel_for(pool, n, 0, scale, x);
  *
- * The indices 0 to n - 1 are cut into chunks, which whoever is free takes one by one: so uneven
- * work is balanced. The caller takes part from the start, the workers as they come free; with none
- * free and the queue full the caller does it all. At most one task of a loop waits in the queue at
- * a time, and it is taken out again when the loop is done. Such tasks appear in the pool's counts.
+ * The indices 0 to n - 1 are cut into chunks, which the threads take one by one as they become
+ * free: so uneven work is balanced. The caller takes part from the start, the workers as they
+ * become free; if none is free and the queue is full, the caller does all chunks. At most one task
+ * of a loop waits in the queue at a time, and it is removed when the loop is done. Such tasks
+ * appear in the pool's counts.
  */
 #ifndef WEIR_PARALLEL_H
 #define WEIR_PARALLEL_H
@@ -29,10 +30,10 @@ WEIR_BEGIN_DECLS
  * weir_context_ref). Returns 0; anything else stops the loop. */
 typedef int weir_range_fn(weir_context *ctx, size_t begin, size_t end, void *arg);
 
-/* Calls `fn` for chunks of at most `grain` indices (0: chosen, some for each thread) until each
- * index of 0 to n - 1 was given to one call. After the first error, and once the context or the
- * deadline is over, no further chunk begins. Blocks until every call of `fn` has returned, however
- * long that takes; allocates nothing, unless `ctx` is a task's own.
+/* Calls `fn` for chunks of at most `grain` indices (0: weir chooses, several chunks for each
+ * thread) until each index of 0 to n - 1 was given to one call. After the first error, and once the
+ * context or the deadline is over, no further chunk begins. Blocks until every call of `fn` has
+ * returned, however long that takes; allocates nothing, unless `ctx` is a task's own.
  * Returns 0: all indices are done, also if that took longer than the deadline; the first value
  * other than 0 that `fn` returned (-ECANCELED if it ended its thread); -EPIPE (closed, or the
  * pool's context is over; for a task of the pool only the latter), then `fn` is not called;

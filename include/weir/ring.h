@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* weir/ring.h - a bounded lock-free FIFO queue of pointers, many producers, many consumers.
  *
- * Strictly lock-free: a thread that is stopped anywhere inside a call holds nobody up and makes
- * nobody see a false "full" or "empty" (on CPUs other than x86-64: up to 1024 threads at once). An
- * operation takes effect at one instant, a single compare-and-swap on the slot; elements come out
- * in the order in which their pushes took effect. Nothing here blocks, spins for another thread or
- * allocates, apart from new and free.
+ * Strictly lock-free: a thread that is stopped anywhere inside a call does not delay any other, and
+ * no thread sees a false "full" or "empty" (on CPUs other than x86-64: with up to 1024 stopped
+ * threads). An operation takes effect at one instant, a single compare-and-swap on the slot;
+ * elements come out in the order in which their pushes took effect. Nothing here blocks, spins for
+ * another thread or allocates, apart from new and free.
  *
  * The algorithm: slots that carry their sequence number (D. Vyukov, "Bounded MPMC queue", 2010),
  * entered by one CAS on number and pointer together, with head and tail that may lag behind

@@ -9,19 +9,20 @@
  *         weir_semaphore_release(&connections, 1);
  *     }
  *
- * It has a fixed number of permits, of which a request takes one or several. Whoever has to wait is
- * served in the order of arrival: while a large request waits for its permits, later small ones
- * wait behind it, so that it is not starved. A release hands its permits to those who wait; nobody
- * who arrives meanwhile can snatch them. A wait that ends without success takes no permit, and lets
- * those behind it go on if they fit. Without waiters, acquire and release are one atomic step each.
+ * It has a fixed number of permits, of which a request takes one or several. Requests that have to
+ * wait are served in the order of arrival: while a large one waits for its permits, later small
+ * ones wait behind it, so that it is not starved. A release hands its permits to the waiters; a
+ * request that arrives meanwhile cannot take them. A wait that ends without success takes no
+ * permit, and lets the waiters behind it continue if they fit. Without waiters, acquire and release
+ * are one atomic step each.
  *
  * Ownership: the caller's memory; nothing is allocated. It must be initialised: all-zero is valid
- * memory, but a semaphore without permits. Whoever has acquired may destroy it at once, even while
- * the release that made it possible is still returning, if nobody else will use it.
+ * memory, but a semaphore without permits. A thread that has acquired may destroy it at once, even
+ * while the release that made it possible is still returning, if no other thread will use it.
  * Thread-safety: acquire and release may be called by any number of threads at once, by tasks too
  * (a task that waits keeps its worker), and by another thread than the one that acquired.
- * In a child process made by fork() it goes on as it was if no other thread was inside a call but
- * to wait: permits that are out stay out, those who waited are not in the child.
+ * In a child process made by fork() it works as before if every other thread inside a call was
+ * waiting: permits that are out stay out, the waiters are not in the child.
  */
 #ifndef WEIR_SEMAPHORE_H
 #define WEIR_SEMAPHORE_H
@@ -40,11 +41,11 @@ WEIR_API WEIR_NODISCARD int weir_semaphore_init(weir_semaphore *sem, uint32_t pe
 
 /* Ends its use; permits may still be out. Afterwards no permit can be acquired: -EINVAL. NULL is
  * fine. Blocks for a short internal lock only.
- * Misuse that aborts: somebody waits for it. */
+ * Misuse that aborts: a thread waits for it. */
 WEIR_API void weir_semaphore_destroy(weir_semaphore *sem);
 
-/* Takes `n` permits. Blocks until they are free and everybody who came before was served; try_ does
- * not, and fails also if somebody waits. 0 permits are had at once.
+/* Takes `n` permits. Blocks until they are free and every earlier request was served; try_ does
+ * not, and fails also if a thread waits. 0 permits: succeeds at once.
  * Returns 0; -EINVAL (`sem` is NULL, or has fewer than `n` permits in all); try_: -EAGAIN;
  * _until: -ETIMEDOUT, -ECANCELED. A context that is cancelled before the release gets nothing.
  * Ordering: what came before a release happens-before the return of the acquire that takes its

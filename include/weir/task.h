@@ -8,7 +8,7 @@
  *     }
  *
  * Ownership: the caller's memory, all-zero is valid, nothing is allocated, nothing to destroy. From
- * an accepted submit until it is over it is weir's: do not move, clear or free it. Once a wait has
+ * an accepted submit until it is done it is weir's: do not move, clear or free it. Once a wait has
  * returned 0 (or the state is one of the ends) weir never touches it again, so it may live on the
  * waiter's stack; it may be submitted again then. The pool must not be freed while a wait or a
  * cancel is under way.
@@ -34,9 +34,9 @@ typedef struct weir_task {
         }                                                                                          \
     }
 
-/* Told of the end of a task: once, always, before its waiters wake, on whatever thread ended it.
- * `arg` is the task's; `status` as weir_task_status says. Must not block, must not wait for the
- * task, and does not yet permit to free it. */
+/* Called when a task is done: always, once, before its waiters wake, on the thread that ended it.
+ * `arg` is the task's; `status` is what weir_task_status returns. Must not block, must not wait for
+ * the task, and must not free it. */
 typedef void weir_done_fn(void *arg, weir_state end, int status);
 
 typedef struct weir_completion weir_completion;
@@ -71,10 +71,10 @@ WEIR_API WEIR_NODISCARD int weir_pool_submit_task_until(weir_pool *pool, weir_ta
                                                         const weir_task_options *options,
                                                         weir_context *ctx, int64_t deadline);
 
-/* Blocks until the task is over, however it ended. If it has not started, a worker of its pool runs
- * it itself (and so does any thread if the pool was made with `outside_waiters_help`); such a run
- * is not cut short by the deadline, so that the wait may end later than it by that run. A queued
- * task whose `start_by` passes ends there and then, EXPIRED.
+/* Blocks until the task is done, however it ended. If it has not started, a worker of its pool runs
+ * it itself (and so does any thread if the pool was made with `outside_waiters_help`). The deadline
+ * does not cut such a run short, so the wait may end later by that run. A queued task whose
+ * `start_by` passes ends at once, EXPIRED.
  * Returns 0; -EINVAL (NULL, or never submitted); -EDEADLK (the caller is inside that task);
  * -ESTALE; try_: -EAGAIN; _until: -ETIMEDOUT, -ECANCELED. Ordering: what the task did
  * happens-before the return. */
@@ -83,11 +83,11 @@ WEIR_API WEIR_NODISCARD int weir_task_try_wait(weir_task *task);
 WEIR_API WEIR_NODISCARD int weir_task_wait_until(weir_task *task, weir_context *ctx,
                                                  int64_t deadline);
 
-/* Blocks until one of the `n` tasks is over, and returns the index of one that is: the lowest, if
- * several are. NULL elements are passed over, so that the ones that are done with can be set to
- * NULL. Blocks, runs tasks and lets them expire as weir_task_wait does; each call looks at all of
- * them. Neither the array nor a task may go away before the call has returned, also if another
- * thread has waited for that task.
+/* Blocks until one of the `n` tasks is done, and returns the index of one that is: the lowest, if
+ * several are. NULL elements are skipped, so that tasks which were dealt with can be set to NULL.
+ * Blocks, runs tasks and lets them expire as weir_task_wait does; each call looks at all of them.
+ * Neither the array nor a task may go away before the call has returned, also if another thread has
+ * waited for that task.
  * Returns an index >= 0; -EINVAL (no task, one that was never submitted, or n > INT_MAX); -EDEADLK
  * (the caller is inside all of them); -ESTALE; try_: -EAGAIN; _until: -ETIMEDOUT, -ECANCELED.
  * Ordering: what the task at the index did happens-before the return. */
@@ -96,9 +96,9 @@ WEIR_API WEIR_NODISCARD int weir_task_try_wait_any(weir_task *const tasks[], siz
 WEIR_API WEIR_NODISCARD int weir_task_wait_any_until(weir_task *const tasks[], size_t n,
                                                      weir_context *ctx, int64_t deadline);
 
-/* Cancels the task. Returns 0: it will never run, it is CANCELLED and on_done has been told;
+/* Cancels the task. Returns 0: it will never run, it is CANCELLED and on_done has been called;
  * -EINPROGRESS: it has started, its context is cancelled now (or another thread is just ending it);
- * -EALREADY: it is over; -EINVAL (NULL, or never submitted); -ESTALE. Blocks for a short internal
+ * -EALREADY: it is done; -EINVAL (NULL, or never submitted); -ESTALE. Blocks for a short internal
  * lock at most. */
 WEIR_API int weir_task_cancel(weir_task *task);
 

@@ -9,15 +9,15 @@
  *     err = weir_topic_unsubscribe(prices, mine);
  *     weir_channel_free(mine);
  *
- * A publisher never waits for a subscriber: one whose channel is full (of capacity 0: that nobody
- * is receiving from) misses the element, and the miss is counted. All subscribers get the elements
- * in the same order.
+ * A publisher never waits for a subscriber: one whose channel is full (of capacity 0: from which no
+ * thread is receiving) misses the element, and the miss is counted. All subscribers get the
+ * elements in the same order.
  *
- * Ownership: channels stay their makers'. One that is subscribed must not be freed; after
+ * Ownership: a channel stays its maker's. While it is subscribed it must not be freed; after
  * unsubscribe has returned it may be, for no publish uses it any more. It may be closed at any
  * time, and may be subscribed to several topics.
  * Thread-safety: every call but free may be made by any number of threads at once, from tasks too.
- * In a child process made by fork() a topic goes on as it was if no other thread was inside a call.
+ * In a child process made by fork() a topic works as before if no other thread was inside a call.
  */
 #ifndef WEIR_TOPIC_H
 #define WEIR_TOPIC_H
@@ -44,8 +44,8 @@ WEIR_API WEIR_NODISCARD int weir_topic_subscribe(weir_topic *topic, weir_channel
  * way has tried all subscribers. Returns 0; -EINVAL (NULL, or not subscribed). */
 WEIR_API int weir_topic_unsubscribe(weir_topic *topic, weir_channel *channel);
 
-/* Sends a copy of `element` to every subscriber that can take it now. One whose channel is closed
- * neither receives nor misses it. Blocks for a short internal lock only.
+/* Sends a copy of `element` to every subscriber that has room for it now. One whose channel is
+ * closed neither receives nor misses it. Blocks for a short internal lock only.
  * Returns how many received it; -EINVAL (NULL, where the elements have a size).
  * Ordering: what came before happens-before the return of a recv that gets the element. */
 WEIR_API int weir_topic_publish(weir_topic *topic, const void *element);

@@ -43,11 +43,11 @@ WEIR_API void weir_waitgroup_add(weir_waitgroup *wg, unsigned n);
  * Ordering: what came before done happens-before the return of the wait that it ends. */
 WEIR_API void weir_waitgroup_done(weir_waitgroup *wg);
 
-/* Blocks until the counter is zero, or was zero since the call began. On a worker, the waiting
- * thread runs tasks given by weir_waitgroup_go to its own pool that have not started; such a run
- * is not cut short by the deadline, so that the wait may end later than it by that run. On a
- * thread outside, so does one whose pool was made with `outside_waiters_help`; then the pool must
- * not be freed before the wait has returned.
+/* Blocks until the counter is zero, or was zero since the call began. A worker that waits runs
+ * tasks which weir_waitgroup_go gave to its own pool and which have not started. The deadline does
+ * not cut such a run short, so the wait may end later by that run. A thread outside does the same
+ * if the pool was made with `outside_waiters_help`; then the pool must not be freed before the wait
+ * has returned.
  * Returns 0; -EDEADLK (called from a task that `wg` itself counts); -EINVAL (`wg` is NULL);
  * -ESTALE; try_: -EAGAIN; _until: -ETIMEDOUT, -ECANCELED. */
 WEIR_API WEIR_NODISCARD int weir_waitgroup_wait(weir_waitgroup *wg);
@@ -55,8 +55,8 @@ WEIR_API WEIR_NODISCARD int weir_waitgroup_try_wait(weir_waitgroup *wg);
 WEIR_API WEIR_NODISCARD int weir_waitgroup_wait_until(weir_waitgroup *wg, weir_context *ctx,
                                                       int64_t deadline);
 
-/* Adds 1, submits fn(ctx, arg) to `pool`, and counts down when it has ended, whether it ran or was
- * dropped (then the pool's on_drop is told first). If the pool refuses, the count is taken back.
+/* Adds 1, submits fn(ctx, arg) to `pool`, and counts down when the task is done, whether it ran or
+ * never starts (then the pool's on_drop is called first). If the pool refuses, the count is undone.
  * Blocks and returns as weir_pool_submit does, or its try_ or _until form; also -EINVAL (`wg` is
  * NULL) and -EOVERFLOW (2^31 - 1 are counted). */
 WEIR_API WEIR_NODISCARD int weir_waitgroup_go(weir_waitgroup *wg, weir_pool *pool, weir_task_fn *fn,
