@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* error.c - the texts of the codes, the version, and how weir stops a program that misuses it. */
+/* error.c - the texts of the codes, the version, and how weir stops a program on misuse. */
 #include "weir/base.h"
 
 #include <errno.h>
@@ -22,37 +22,37 @@ const char *weir_strerror(int code)
     case 0:
         return "Success";
     case -EAGAIN:
-        return "Full, empty, not yet over, or no permit just now";
+        return "Queue full or nothing ready";
     case -ETIMEDOUT:
-        return "The deadline has passed, or will pass before this can succeed";
+        return "Timed out";
     case -ECANCELED:
-        return "The context was cancelled";
+        return "Cancelled";
     case -EPIPE:
         return "Closed or shut down";
     case -EDEADLK:
-        return "This call could never end";
+        return "Would never return";
     case -EBUSY:
-        return "The object is in use";
+        return "Object in use";
     case -EINVAL:
-        return "An argument that can never be valid";
+        return "Invalid argument";
     case -ENOMEM:
-        return "No memory";
+        return "Out of memory";
     case -E2BIG:
-        return "The options are newer than this version of weir";
+        return "Options from a newer version of weir";
     case -EOVERFLOW:
-        return "A count would wrap";
+        return "Count too large";
     case -ESTALE:
-        return "The handle was inherited through fork()";
+        return "Handle from before fork()";
     case -EINPROGRESS:
-        return "The task is running";
+        return "Task is running";
     case -EALREADY:
-        return "It is over, closed or called already";
+        return "Already done";
     case -EMFILE:
-        return "The process has no file descriptor left";
+        return "Too many open files in this process";
     case -ENFILE:
-        return "The system has no file descriptor left";
+        return "Too many open files in the system";
     default:
-        return "A code that weir does not define";
+        return "Not an error code of weir";
     }
 }
 
