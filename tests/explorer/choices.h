@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* choices.h - who decides what happens next, and how a run is written down and replayed.
+/* choices.h - what decides what happens next, and how a run is written down and replayed.
  *
  * A run is a sequence of steps; at some of them there is more than one thing that may happen. The
- * first option is always to go on as if nothing else existed. What was chosen otherwise is the
+ * first option is always to continue as if nothing else existed. All other choices are the
  * trace of the run, "step:kind value" for each deviation, for example "112t1,140v2".
  */
 #ifndef WEIR_TESTS_EXPLORER_CHOICES_H
@@ -15,7 +15,7 @@ enum kind {
     KIND_THREAD = 't',   /* this thread runs on */
     KIND_CLOCK = 'c',    /* time passes, to the next instant that matters */
     KIND_SPURIOUS = 's', /* this thread's sleep ends for no reason */
-    KIND_VALUE = 'v',    /* the load returns the value that was overwritten so many stores ago */
+    KIND_VALUE = 'v',    /* the load returns the value that was overwritten that many stores ago */
 };
 
 struct option {
@@ -27,7 +27,7 @@ enum { MAX_OPTIONS = 24 };
 
 /* How much may happen in one run that need not happen. */
 struct bounds {
-    int preemptions; /* switches away from a thread that could go on */
+    int preemptions; /* switches away from a thread that could continue */
     int turns;       /* when a thread cannot go on, choices of another one than the next in turn */
     int stale;       /* loads that return an overwritten value, as a weakly ordered machine may */
     int spurious;    /* sleeps that end for no reason */

@@ -7,7 +7,7 @@
 
 void model_reset(void);
 
-/* Fails if the memory at `address` was freed, or belongs to a frame or thread that is over. */
+/* Fails if the memory at `address` was freed, or belongs to a frame or thread that has ended. */
 void model_check_address(const void *address, const char *site);
 
 /* As the kernel looks at a futex: the newest value, without any order for the caller. */
@@ -20,7 +20,7 @@ void model_leave(const void *lock);
 /* A plain access: fails if it races with another thread's. */
 void model_plain(const void *address, size_t size, bool writes, const void *code);
 
-/* Memory is about to be freed: fails if another thread may not be through with it. */
+/* Memory is about to be freed: fails if another thread may still use it. */
 void model_free(const void *memory, size_t size);
 
 #endif

@@ -10,17 +10,18 @@
 
 #include "scenario.h"
 
-/* How hard a mutant is tried: so many of a hunt's passes, in so many scenarios: those that are most
- * about its site. */
+/* How hard a mutant is tried: in how many of a hunt's passes, and in how many scenarios: those that
+ * are most about its site. */
 struct effort {
     unsigned passes, scenarios;
 };
 
 /* A scenario list is ended by NULL. Each returns an exit code. */
 
-/* The file and the program have the same mutants; who is said to be killed is, by that scenario. */
+/* The file and the program have the same mutants; each that the file calls killed is killed, by the
+ * scenario that it names. */
 int orders_check(const struct scenario *const list[], const char *file);
-/* Who is said to survive survives every scenario that comes to it. */
+/* Each mutant that the file says survives does so in every scenario that comes to it. */
 int orders_check_survivors(const struct scenario *const list[], const char *file);
 /* Writes the file anew. What is in it is tried first, and the reasons are kept. */
 int orders_write(const struct scenario *const list[], const char *file, struct effort effort);

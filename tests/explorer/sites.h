@@ -5,7 +5,8 @@
  * They are read from the records that the compiler has left, so all are here whether a run comes to
  * them or not. A site's name is its file, its function, the operation and which of those it is in
  * the function, "pool/submit.c enqueue load_seqcst 1": it survives edits elsewhere. A site in a
- * header is one site, whoever includes it. A mutant is a site with one of the weaker orders.
+ * header is one site, however many files include it. A mutant is a site with one of the weaker
+ * orders.
  */
 #ifndef WEIR_TESTS_EXPLORER_SITES_H
 #define WEIR_TESTS_EXPLORER_SITES_H

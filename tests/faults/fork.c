@@ -437,8 +437,8 @@ static void leave_at_exit(void)
     _exit(EXIT_SUCCESS);
 }
 
-/* Here the task is over, and the child is no worker: its only thread ends, so it ends, by itself
- * and not in place of a worker. */
+/* Here the task is done, and the child is no worker: its only thread ends, so it ends, by itself
+ * and not instead of a worker. */
 static void fork_and_end_thread_when_done(void *arg, weir_state end, int status)
 {
     pid_t *ret_child = arg;

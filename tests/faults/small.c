@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* small.c - as little of everything as there can be: one CPU, one worker, one place in the queue,
- * under every overflow policy; and nothing that waits may keep the CPU from whom it waits for.
+/* small.c - as little of everything as possible: one CPU, one worker, one place in the queue, under
+ * every overflow policy; and a waiter may not keep the CPU from the thread that it waits for.
  */
 #include "support/suite.h"
 

@@ -142,7 +142,7 @@ static int nest_in_waits(weir_context *ctx, void *arg)
     return 0;
 }
 
-/* Two: one that takes the only place, the other runs in place. */
+/* Two: one that takes the only place, the other runs inline. */
 static int fill_and_nest(weir_context *ctx, void *arg)
 {
     struct nest *self = arg;

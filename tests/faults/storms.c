@@ -212,7 +212,7 @@ static int produce(void *unused)
         if (err != 0)
             return err;
     }
-    counter_await(&traffic.leave, 1); /* a target must exist until the storm is over */
+    counter_await(&traffic.leave, 1); /* a target must exist until the storm ends */
     return 0;
 }
 

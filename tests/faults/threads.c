@@ -22,7 +22,7 @@
 
 enum { WORKERS = 5 };
 
-/* The hooks' log: who was started and stopped, and who refuses to start. */
+/* The hooks' log: which workers were started and stopped, and which refuse to start. */
 struct hooks {
     pthread_mutex_t lock;
     unsigned starts[WORKERS], stops[WORKERS];
@@ -101,7 +101,7 @@ static void await_threads(unsigned n)
     }
 }
 
-/* By the time that weir_pool_new has failed, whoever was started has been stopped. */
+/* By the time that weir_pool_new has failed, every worker that was started has been stopped. */
 static void assert_all_stopped(const struct hooks *hooks)
 {
     for (unsigned i = 0; i < WORKERS; i++) {
@@ -342,7 +342,7 @@ START_TEST(a_worker_that_dies_and_cannot_be_replaced_loses_no_task)
 }
 END_TEST
 
-/* One start and one stop for each life of a worker, whoever serves it. */
+/* One start and one stop for each life of a worker, whichever thread serves it. */
 static void assert_lives(const struct hooks *hooks, unsigned lives)
 {
     unsigned starts = 0, stops = 0;
@@ -355,8 +355,8 @@ static void assert_lives(const struct hooks *hooks, unsigned lives)
     ck_assert(!hooks->foreign_stop);
 }
 
-/* The thread that dies goes on as its own replacement, dies again, and so on; then threads can be
- * made again. Whoever was made is joined, once: also a thread that was replaced. */
+/* The thread that dies continues as its own replacement, dies again, and so on; then threads can be
+ * made again. Every thread that was made is joined, once: also one that was replaced. */
 START_TEST(each_death_is_survived_whether_or_not_the_worker_can_be_replaced)
 {
     enum { DEATHS = 6, MOST_FAILURES = 4 };

@@ -169,7 +169,7 @@ static int submit_without_end(void *pool)
     return err;
 }
 
-/* The one who waits for room knows when the task at the head will have expired. */
+/* A thread that waits for room knows when the task at the head will have expired. */
 START_TEST(a_task_that_expires_at_the_head_makes_room_though_the_clock_stands_still)
 {
     gate hold = GATE_INIT;

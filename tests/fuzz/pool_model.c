@@ -201,7 +201,7 @@ int model_submit(struct pool_model *model, int job, enum how how, int64_t deadli
 
 /* Running. */
 
-/* Whoever runs a task is inside the pool. */
+/* A thread that runs a task is inside the pool. */
 static void run_child(struct pool_model *model, struct job *job)
 {
     const struct job *child = &model->jobs[job->child];

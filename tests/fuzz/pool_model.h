@@ -2,8 +2,8 @@
 /* pool_model.h - what a pool, its tasks, waitgroups and errgroups must do, for one caller.
  *
  * The model knows the pool at rest: the caller waits for that after each call. Then either a worker
- * is free or nothing is queued... or rather not both, so what happens next follows from the call
- * and from the times that pass in it. Where two workers could be free at once and the order in
+ * is free or a task is queued, never both: so what happens next follows from the call and
+ * from the times that pass in it. Where two workers could be free at once and the order in
  * which they act would show, pool_program.c leaves the call out.
  */
 #ifndef WEIR_TESTS_FUZZ_POOL_MODEL_H

@@ -15,7 +15,7 @@ enum { CALLERS = 3, STEPS = 6, HANDLES = 2, SOON = 2000, JOBS = CALLERS * STEPS 
 struct job {
     unsigned starts, ends;
     bool accepted;
-    unsigned payload;  /* written by who submits and by the task */
+    unsigned payload;  /* written by the submitter and by the task */
     struct job *child; /* submitted by the task, and waited for; or NULL */
 };
 

@@ -24,7 +24,7 @@ LICENCE = "SPDX-License-Identifier: MIT"
 WIDTH = 100
 HEADER_LINES = 190
 
-# A tree must make sense to whoever has nothing but the tree.
+# A tree must make sense to a reader who has nothing but the tree.
 FOREIGN = [
     (re.compile(r"/(?:home|root|work|workspace|mnt)/[\w.]"), "a path of one machine"),
     (re.compile(r"(?:^|\s)#\d+\b|\b[Ii]ssue\s+#?\d+"), "a number that only a tracker explains"),

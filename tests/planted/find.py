@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Runs what must find each planted bug, and says who found it and after how many schedules.
+"""Runs what must find each planted bug, and says what found it and after how many schedules.
 
 The explorer must find every bug. A bug that real threads can show has a test with threads too,
 which must fail, or hang, or crash. What threads find depends on luck and on the machine: each test

@@ -651,7 +651,7 @@ static bool play_all(void)
     return play(SUBMIT_TO_SLEEPERS, QUEUE, 0) && play(SUBMIT_TO_BUSY, QUEUE, 0) &&
            play(WORKER_POP, QUEUE, 0);
 #else
-    return true; /* who sleeps and wakes by a mutex can be held up by who has it */
+    return true; /* sleeping and waking by a mutex can be held up by its holder */
 #endif
 }
 

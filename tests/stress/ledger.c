@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* ledger.c - who handed over which task, and what became of it. */
+/* ledger.c - which tasks were submitted, and how each ended. */
 #include "ledger.h"
 
 #include <errno.h>

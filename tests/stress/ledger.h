@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* ledger.h - who handed over which task, and what became of it.
+/* ledger.h - which tasks were submitted, and how each ended.
  *
  * Each task has an entry of its own. The submitter writes down whether it was accepted, the task
  * and the callbacks that they were called; at rest the ledger is checked against itself and against
@@ -17,18 +17,18 @@
 typedef struct entry {
     /* By the submitter. */
     bool accepted;
-    bool has_handle; /* told of its end by on_done; others only if they are dropped */
+    bool has_handle; /* on_done reports its end; of others, on_drop if they never start */
     bool of_group;   /* a refusal may be the group's, which the pool does not count */
     unsigned depth;  /* of nesting; 0: submitted from outside */
     uint64_t choice; /* the seed of what it does */
     int behaviour;
     void *more; /* for its behaviour */
     int refusal;
-    /* By whoever ends it. */
+    /* By the thread that ends it. */
     atomic_uint runs, drops, dones;
     atomic_bool over; /* it has returned, or was dropped */
     int returned;     /* what fn returned */
-    weir_state told;  /* the end that a callback was told, and its status */
+    weir_state told;  /* the end that a callback was given, and its status */
     int told_status;
     weir_context *kept; /* a reference that it took on its own context */
 } entry;
@@ -38,7 +38,7 @@ enum { LEDGER_ROOM = 1 << 16 };
 /* Forgets all entries. Nobody may be using one. */
 void ledger_clear(void);
 
-/* An entry that nobody else has; NULL if the ledger is full. */
+/* An entry that no other thread has; NULL if the ledger is full. */
 entry *ledger_take(void);
 unsigned ledger_used(void);
 

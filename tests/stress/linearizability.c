@@ -130,7 +130,7 @@ static void use_ring(struct part *p)
     }
 }
 
-/* The one worker popped it after its last task was over and before this one started. */
+/* The one worker popped it after its last task had ended and before this one started. */
 static int start(weir_context *ctx, void *arg)
 {
     (void)ctx;

@@ -26,7 +26,7 @@ START_TEST(the_version_is_that_of_the_headers)
 }
 END_TEST
 
-START_TEST(every_code_has_a_sentence_of_its_own)
+START_TEST(every_code_has_a_text_of_its_own)
 {
     for (size_t i = 0; i < CODES; i++) {
         const char *text = weir_strerror(codes[i]);
@@ -129,7 +129,7 @@ Suite *weir_suite(void)
     Suite *suite = suite_create("base");
     TCase *contract = add_group(suite, "contract");
     tcase_add_test(contract, the_version_is_that_of_the_headers);
-    tcase_add_test(contract, every_code_has_a_sentence_of_its_own);
+    tcase_add_test(contract, every_code_has_a_text_of_its_own);
     tcase_add_test(contract, all_other_numbers_share_one_text);
     tcase_add_test(contract, a_text_stays_as_it_is);
     tcase_add_test(contract, durations_are_nanoseconds);

@@ -601,7 +601,7 @@ START_TEST(the_try_forms_never_block)
 }
 END_TEST
 
-/* A close wakes whoever waits with a context, in whatever pool. */
+/* A close wakes every thread that waits with a context, in whatever pool. */
 START_TEST(the_close_of_another_pool_does_not_part_a_blocked_submitter_from_its_context)
 {
     struct full full;

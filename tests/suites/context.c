@@ -333,10 +333,10 @@ END_TEST
 
 START_TEST(keys_are_addresses_not_texts)
 {
-    static const char key[] = "key", twin[] = "key";
+    static const char key[] = "key", same[] = "key";
     weir_context *ctx = new_value(NULL, key, &ctx);
     ck_assert_ptr_eq(weir_context_value(ctx, key), &ctx);
-    ck_assert_ptr_null(weir_context_value(ctx, twin));
+    ck_assert_ptr_null(weir_context_value(ctx, same));
     weir_context_unref(ctx);
 }
 END_TEST
@@ -515,7 +515,8 @@ static int cancel_in_a_race(void *arg)
     int cause = atomic_fetch_add(&race->next_cause, 1);
     for (int round = 0; round < CANCEL_ROUNDS; round++) {
         meeting_wait(&race->start);
-        /* Who is woken from a meeting comes late; who spins until all are there does not. */
+        /* A thread that is woken from a meeting comes late; one that spins until all are there
+         * does not. */
         unsigned all = CANCELLERS * (unsigned)(round + 1);
         (void)atomic_fetch_add(&race->ready, 1);
         while (atomic_load(&race->ready) < all)
@@ -706,7 +707,7 @@ START_TEST(a_reference_to_the_context_of_a_task_outlives_the_task)
     ck_assert_ptr_eq(probe.value, &pool);
     ck_assert_ptr_eq(weir_context_value(probe.kept, &probe_key), &pool);
 
-    /* The task is over: cancelling it changes nothing, cancelling its parents still does. */
+    /* The task is done: cancelling it changes nothing, cancelling its parents still does. */
     ck_assert_int_eq(weir_task_cancel(&task), -EALREADY);
     assert_live(probe.kept);
     weir_context_cancel(parent, -EIO);

@@ -244,7 +244,7 @@ static int submit_and_wait(weir_context *ctx, void *arg)
             weir_task_wait(&task) != 0)
             parent->errors++;
     }
-    for (int i = 0; i < 5; i++) /* the first is queued, the others run in place */
+    for (int i = 0; i < 5; i++) /* the first is queued, the others run inline */
         if (weir_pool_submit(parent->pool, end_well, NULL) != 0)
             parent->errors++;
     return 0;

@@ -81,7 +81,7 @@ static int return_code_late(weir_context *ctx, void *arg)
     return late->code;
 }
 
-/* Returns what its context says once that is over; tells `arg`, a counter, when it has begun. */
+/* Returns its context's err once that is over; adds 1 to `arg`, a counter, when it has begun. */
 static int outlast_context(weir_context *ctx, void *arg)
 {
     counter_add(arg, 1);

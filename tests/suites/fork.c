@@ -538,7 +538,7 @@ static void *cancel_soon(void *ctx)
     return NULL;
 }
 
-/* 0 if a cancellation wakes whoever is blocked on the context. */
+/* 0 if a cancellation wakes a thread that is blocked with the context. */
 static int cancel_and_wake(void)
 {
     weir_context *ctx = NULL;

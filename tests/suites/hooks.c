@@ -89,8 +89,8 @@ START_TEST(a_cancel_of_an_ancestor_calls_those_below_it_and_no_others)
 }
 END_TEST
 
-/* A hook that is set too late is called by who sets it: so the tests with a deadline try again with
- * more time, until it was called by another thread. */
+/* A hook that is set too late is called by the thread that sets it: so the tests with a deadline
+ * try again with more time, until another thread has called it. */
 
 START_TEST(a_deadline_calls_it_though_nobody_waits)
 {

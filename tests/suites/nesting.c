@@ -179,7 +179,7 @@ START_TEST(waits_nest_deeper_than_runs_in_place)
 }
 END_TEST
 
-/* Running in place. */
+/* Running inline. */
 
 struct in_place {
     weir_pool *pool;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* semaphore.c - permits: counting, the order of those who wait, giving up, misuse. */
+/* semaphore.c - permits: counting, the order of waiters, giving up, misuse. */
 #include "support/suite.h"
 
 #include <errno.h>

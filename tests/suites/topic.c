@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* topic.c - who gets what is published, and who misses it. */
+/* topic.c - which subscribers get what is published, and which miss it. */
 #include "support/suite.h"
 
 #include <errno.h>

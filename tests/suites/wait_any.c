@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* wait_any.c - waiting for whichever of several tasks is over first. */
+/* wait_any.c - waiting for whichever of several tasks is done first. */
 #include <errno.h>
 #include <limits.h>
 #include <stdatomic.h>
@@ -355,7 +355,7 @@ START_TEST(a_delayed_task_that_is_cancelled_ends_the_wait)
 }
 END_TEST
 
-/* Several waiters for overlapping sets, many laps: each wait ends, with a task that is over. */
+/* Several waiters for overlapping sets, many laps: each wait ends, with a task that is done. */
 
 struct lap {
     weir_pool *pool;

@@ -376,7 +376,7 @@ static int count_itself(weir_context *ctx, void *arg)
     return 0;
 }
 
-/* The first one takes the only place, so that the victim runs in place. */
+/* The first one takes the only place, so that the victim runs inline. */
 static void submit_to_full_pool(struct nest *nest)
 {
     if (weir_pool_submit(nest->pool, count_itself, &nest->queued) == 0)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* gate.h - what tests hold threads with, and what threads tell tests with.
+/* gate.h - what tests hold threads with, and what threads report to tests with.
  *
  *     static gate hold = GATE_INIT;
  *     weir_pool_submit(pool, gate_task, &hold);    the task blocks at the gate
@@ -42,7 +42,7 @@ void counter_await(counter *count, size_t n);
 /* A task (weir_task_fn) that adds 1 to the counter `arg` and returns 0. */
 int counter_task(weir_context *ctx, void *arg);
 
-/* A door that is shut until it is opened, and that counts who has come to it. */
+/* A door that is shut until it is opened, and that counts the threads that have come to it. */
 typedef struct gate {
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -58,7 +58,7 @@ typedef struct gate {
 /* Counts the caller as arrived, then blocks until the gate is open. */
 void gate_wait(gate *door);
 void gate_open(gate *door);
-/* Shuts the gate again and forgets who arrived; nobody may be at it. */
+/* Shuts the gate again and sets the count to 0; no thread may be at it. */
 void gate_reset(gate *door);
 size_t gate_arrived(gate *door);
 /* Waits until at least `n` have arrived, whether they went through or not. */
@@ -103,7 +103,7 @@ typedef struct recorder {
 /* Gives up when the recorder is full: a test that records that much is wrong. */
 void recorder_add(recorder *log, int number);
 size_t recorder_count(recorder *log);
-/* The i-th number recorded, or INT_MIN if there are not so many. */
+/* The i-th number recorded, or INT_MIN if there is none. */
 int recorder_at(recorder *log, size_t i);
 void recorder_await(recorder *log, size_t n);
 

@@ -93,7 +93,8 @@ static void reap_against_submit(void)
     drop(loop);
 }
 
-/* Who waits for a task may free it before it is reported; then the report is an address. */
+/* A thread that waits for a task may free it before it is reported; then the report is an address.
+ */
 static void free_against_report(void)
 {
     struct loop *loop = new_loop(1, N);

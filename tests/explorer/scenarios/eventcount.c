@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* eventcount.c - sleepers on an event count, by themselves: who finds the queue empty and sleeps is
- * woken by who fills it, whatever else goes on.
+/* eventcount.c - sleepers on an event count, by themselves: a thread that finds the queue empty and
+ * sleeps is woken by one that fills it, whatever else happens.
  */
 #include "scenario.h"
 
@@ -39,7 +39,7 @@ static void give(struct bench *bench)
     eventcount_notify(&bench->ec, position);
 }
 
-/* As a submitter does that waits for room: whoever was woken wakes the next. */
+/* As a submitter that waits for room: a woken thread wakes the next. */
 static void take_or_sleep(struct bench *bench, bool woken)
 {
     uint64_t position;
@@ -61,7 +61,7 @@ static void take(void *arg)
     take_or_sleep(arg, false);
 }
 
-static void nap_and_take(void *arg)
+static void wait_timed_and_take(void *arg)
 {
     struct bench *bench = arg;
     uint32_t key = eventcount_prepare_nap(&bench->ec);
@@ -81,13 +81,13 @@ static void two_sleepers_two_changes(void)
     end_bench(bench);
 }
 
-/* A wake for the one who sleeps may reach the one who naps. */
-static void a_sleeper_and_one_who_naps(void)
+/* A wake for the sleeper may reach the timed wait. */
+static void a_sleeper_and_a_timed_wait(void)
 {
     struct bench *bench = new_bench();
     explore_begin();
     instant(SOON);
-    struct vthread *a = start(nap_and_take, bench), *b = start(take, bench);
+    struct vthread *a = start(wait_timed_and_take, bench), *b = start(take, bench);
     give(bench);
     give(bench);
     finish(a);
@@ -96,8 +96,8 @@ static void a_sleeper_and_one_who_naps(void)
     end_bench(bench);
 }
 
-/* Were the nap to have no end, who looks for nappers would still not miss one. */
-static void nap_until_there_is_something(void *arg)
+/* Even if a timed wait had no end, a thread that looks for one would not miss it. */
+static void wait_timed_until_there_is_something(void *arg)
 {
     struct bench *bench = arg;
     uint64_t position;
@@ -111,7 +111,7 @@ static void nap_until_there_is_something(void *arg)
     eventcount_cancel_nap(&bench->ec);
 }
 
-static void give_to_who_naps(struct bench *bench)
+static void give_to_a_timed_wait(struct bench *bench)
 {
     uint64_t position;
     check(ring_push(&bench->ring, 7, &position));
@@ -119,15 +119,15 @@ static void give_to_who_naps(struct bench *bench)
         weir__eventcount_wake_another(&bench->ec, position);
 }
 
-static void a_nap_without_end(void)
+static void a_timed_wait_without_end(void)
 {
     struct bench *bench = new_bench();
     explore_begin();
-    struct vthread *other = start(nap_until_there_is_something, bench);
-    give_to_who_naps(bench);
+    struct vthread *other = start(wait_timed_until_there_is_something, bench);
+    give_to_a_timed_wait(bench);
     finish(other);
-    other = start(nap_until_there_is_something, bench);
-    give_to_who_naps(bench);
+    other = start(wait_timed_until_there_is_something, bench);
+    give_to_a_timed_wait(bench);
     finish(other);
     explore_end();
     end_bench(bench);
@@ -135,7 +135,7 @@ static void a_nap_without_end(void)
 
 const struct scenario eventcount_scenarios[] = {
     {"event count: two sleepers, two changes", two_sleepers_two_changes, false},
-    {"event count: a sleeper and one who naps", a_sleeper_and_one_who_naps, false},
-    {"event count: a nap without end", a_nap_without_end, false},
+    {"event count: a sleeper and a timed wait", a_sleeper_and_a_timed_wait, false},
+    {"event count: a timed wait without end", a_timed_wait_without_end, false},
     {0},
 };

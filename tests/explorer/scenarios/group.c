@@ -210,7 +210,7 @@ static void outside_waiter_helps(void)
     drop(nest);
 }
 
-/* The only worker is held up: who waits outside runs what another thread gives to the waitgroup. */
+/* The only worker is held up: a waiter outside runs what another thread gives to the waitgroup. */
 static int pass_gate(weir_context *ctx, void *arg)
 {
     (void)ctx;
@@ -251,8 +251,8 @@ static void outside_waiter_helps_another(void)
     drop(nest);
 }
 
-/* The only worker waits for what it and another thread have given to the waitgroup: whoever of the
- * two was first, it finds both. */
+/* The only worker waits for what it and another thread have given to the waitgroup: in either
+ * order, it finds both. */
 static int go_and_wait(weir_context *ctx, void *arg)
 {
     struct nest *nest = arg;
@@ -284,7 +284,7 @@ static void help_for_two_that_go(void)
     drop(nest);
 }
 
-/* The pool that the waitgroup was used with is gone. Who waits must not search it because a task of
+/* The pool that the waitgroup was used with is gone. A waiter must not search it because a task of
  * another one is counted meanwhile. */
 static void wait_for_nest(void *arg)
 {
@@ -392,7 +392,7 @@ static void error_against_go_in_a_full_pool(void)
     error_against_go_and_wait(0, 1);
 }
 
-/* Who waits finds a group that is live, or one that was stopped: either way without an error. */
+/* A waiter finds a group that is live, or one that was stopped: either way without an error. */
 static void stop_group(void *arg)
 {
     int err = weir_errgroup_stop(((struct members *)arg)->group);
@@ -530,7 +530,7 @@ static void limit_against_go(void)
     drop(pair);
 }
 
-/* A member that adds to its own group at the limit runs the new one in place. */
+/* A member that adds to its own group at the limit runs the new one inline. */
 static int go_from_member(weir_context *ctx, void *arg)
 {
     struct pair *pair = arg;
@@ -557,7 +557,7 @@ static void member_of_a_group_at_its_limit_goes(void)
     drop(pair);
 }
 
-/* Observers that never block: what they see as over is over, with all that it did. */
+/* Observers that never block: what they see as done is done, with all that it did. */
 
 static int fail_after_work(weir_context *ctx, void *arg)
 {

@@ -169,7 +169,7 @@ static void wait_for_a_token(void *arg)
     limit->due[0] = weir_now();
 }
 
-/* Who waits keeps its time, and pays once whatever the rate. */
+/* A waiter keeps its time, and pays once whatever the rate. */
 static void wait_against_set_rate(void)
 {
     struct limit *limit = new_limit(1e6, 1);

@@ -50,7 +50,7 @@ static void look_for_the_running_one(void *arg)
 }
 
 /* One task runs all the time, one is queued: so the caller runs a third. What has ended was counted
- * on its way in: whoever looks finds the one that runs besides. */
+ * on its way in: a look at the counts also finds the one that runs. */
 static void look_at_counts_of_a_run_by_the_caller(void)
 {
     struct work *work = make(sizeof *work);
@@ -295,7 +295,7 @@ static void no_submitter_sleeps_while_there_is_room(void)
     drop(crowd);
 }
 
-/* CALLER_RUNS: whoever finds the pool full runs its task itself; a drain counts with it. */
+/* CALLER_RUNS: a submitter that finds the pool full runs its task itself; a drain waits for it. */
 static void callers_run_against_drain(void)
 {
     struct work *work = make(sizeof *work);

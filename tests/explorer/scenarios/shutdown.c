@@ -86,7 +86,7 @@ static void hard_shutdown_against_blocked_submit(void)
     shut_down_under_submit(0, 1);
 }
 
-/* Whoever was told that all has ended sees what the tasks did. */
+/* A thread that learns that all tasks have ended sees what they did. */
 static void check_ended(const struct work *work)
 {
     for (int i = 0; i < 3; i++)
@@ -236,7 +236,7 @@ static void hard_shutdown_against_a_task_that_submits(void)
     shutdown_against_a_task_that_submits(0, 2);
 }
 
-/* With one worker what it submits soon runs in place. */
+/* With one worker what it submits soon runs inline. */
 static void hard_shutdown_against_a_task_that_runs_in_place(void)
 {
     shutdown_against_a_task_that_submits(0, 1);

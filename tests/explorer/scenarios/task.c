@@ -168,7 +168,7 @@ static void cancel_wakes_the_task(void)
     end_work(work);
 }
 
-/* Somebody who has not waited for the task submits it again as soon as it is over. */
+/* A thread that has not waited for the task submits it again as soon as it is done. */
 static void submit_again(void *arg)
 {
     struct work *work = arg;
@@ -282,7 +282,7 @@ static void cancel_against_a_slot_that_is_used_again(void)
     end_work(work);
 }
 
-/* Observers that never block: what they see as over is over, with all that it did. */
+/* Observers that never block: what they see as done is done, with all that it did. */
 
 static bool over_by_state(struct work *work)
 {
@@ -447,7 +447,7 @@ static void wait_against_a_refusal(void)
     end_full_work(work, gate);
 }
 
-/* The task is over, and stays so while it is refused: whoever looks sees what it did. */
+/* The task is done, and stays so while it is refused: a thread that looks sees what it did. */
 static void look_until_over(void *arg)
 {
     struct work *work = arg;
@@ -475,7 +475,7 @@ static void look_at_a_task_that_is_refused(void)
     drop(others);
 }
 
-/* Who waits for a task that has a time to start by may be late to see that it is over: the next
+/* A waiter for a task that has a time to start by may be late to see that it is done: the next
  * submit of it has no such time. */
 enum { SOON = 2000 };
 

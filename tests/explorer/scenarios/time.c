@@ -298,7 +298,7 @@ static void submit_against_a_head_whose_context_ends(void)
     weir_context_cancel(work->ctx, 0);
     weir_context_unref(work->ctx);
     err = weir_pool_submit(work->pool, count_run, &work->runs[1]);
-    check(err == 0); /* at once: what is at the head is over */
+    check(err == 0); /* at once: the context of the head is over */
     finish(opener);
     explore_end();
     err = weir_pool_drain(work->pool);
@@ -522,7 +522,7 @@ static void hook_of_own_context_against_cancel(void)
     run_with_own_context(hook_against_cancel);
 }
 
-/* Who gives the last reference back frees it, after all that others did with it. */
+/* The thread that gives the last reference back frees it, after all that others did with it. */
 static void use_and_unref(void *arg)
 {
     struct work *work = arg;

@@ -484,7 +484,7 @@ static void retry_against_close(void)
     end_work(work);
 }
 
-/* The worker leaves the task to whoever waits for it: it is held up behind the first run. */
+/* The worker leaves the task to its waiter: it is held up behind the first run. */
 static void retry_of_a_task_that_a_waiter_runs(void)
 {
     struct work *work = make(sizeof *work);

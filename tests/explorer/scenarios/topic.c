@@ -110,7 +110,7 @@ static void a_mutex_lets_in_one_at_a_time(void)
     drop(work);
 }
 
-/* Whoever finds that the other one is through may free the mutex that both have used. */
+/* A thread that finds the other one done may free the mutex that both have used. */
 static void a_mutex_is_freed_by_the_last_to_hold_it(void)
 {
     struct work *work = make(sizeof *work);
