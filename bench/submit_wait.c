@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* submit_wait.c - the round trip of one task from a thread outside the pool: submit, wait, go on.
- * Whoever sleeps has to be woken, the worker first and then the waiter; a waiter that is allowed to
- * help runs the task itself. */
+/* submit_wait.c - the round trip of one task from a thread outside the pool: submit, wait, repeat.
+ * Threads that sleep have to be woken, the worker first and then the waiter; a waiter that is
+ * allowed to help runs the task itself. */
 #include <stdint.h>
 
 #include "common.h"

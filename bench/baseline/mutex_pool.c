@@ -3,8 +3,8 @@
  *
  * Locks: `mutex` guards every field of the pool that changes; one acquisition a task on each side.
  * A condition is signalled only when a thread waits on it that no signal is on its way to, and
- * after the mutex was released, so that who wakes does not run into it. What kind of locks they are
- * is decided by the folder in which the compiler finds lock.h.
+ * after the mutex was released, so that the woken thread does not find it held. The folder in which
+ * the compiler finds lock.h decides what kind of locks they are.
  */
 #include "mutex_pool.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* mutex_queue.c - a bounded queue on one mutex. A condition is signalled only when somebody waits
- * on it, and after the mutex was released, so that who wakes does not run into it. */
+/* mutex_queue.c - a bounded queue on one mutex. A condition is signalled only when a thread waits
+ * on it, and after the mutex was released, so that the woken thread does not find it held. */
 #include "mutex_queue.h"
 
 #include <pthread.h>

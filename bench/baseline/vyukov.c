@@ -3,7 +3,7 @@
  *
  * A cell's sequence equals the position that may fill it, or one more than the position that may
  * empty it. A position is claimed by a CAS on tail or head, the cell is published by its sequence.
- * Edges: the store of a sequence -> the load of it by whoever uses the cell next.
+ * The store of a sequence publishes the cell to the load of it by the thread that uses it next.
  */
 #include "vyukov.h"
 

@@ -29,7 +29,7 @@ void finish(void *pool)
     of(pool)->join();
 }
 
-/* Without a join the destructor drops what is queued; whoever closes has waited. */
+/* Without a join the destructor drops what is queued; the caller of close has waited. */
 void close_pool(void *pool)
 {
     delete of(pool);

@@ -4,9 +4,9 @@
  * Usage: PROGRAM WORKLOAD N, as in workloads.c.
  *
  * A task belongs to the team of threads of a parallel region. The team has the producers and the
- * two workers; who does not produce waits at the end of the region and runs tasks there, and so
- * does a producer that has ended. Fork and join has a team of two. A task cannot come from a thread
- * outside the team.
+ * two workers; a thread that does not produce waits at the end of the region and runs tasks there,
+ * and so does a producer that has ended. Fork and join has a team of two. A task cannot come from a
+ * thread outside the team.
  */
 #include <omp.h>
 #include <stdint.h>

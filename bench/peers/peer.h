@@ -32,7 +32,7 @@ struct peer {
     void (*produce)(void *pool, void (*body)(void *arg), void *arg);
 
     /* From a producer, and from inside a task. A producer waits for room; a task whose pool is full
-     * runs the new one in place, unless the peer is there to show what becomes of it otherwise. */
+     * runs the new one inline, unless the peer is there to show what happens otherwise. */
     void (*submit)(void *pool, weir_task_fn *fn, void *arg);
     void (*spawn)(void *pool, weir_task_fn *fn, void *arg);
 

@@ -5,8 +5,8 @@
  *   pair:CAPACITY              one thread, a push and a pop each time, on an empty queue
  *   PRODUCERSxCONSUMERS:CAPACITY    every producer pushes its part of N items
  *
- * Who finds the queue full or empty backs off: a few pauses, and after some tries in a row it lets
- * other threads run, for there may be more threads than processors. All queues have that in common.
+ * A thread that finds the queue full or empty backs off: a few pauses, and after some tries in a
+ * row a yield, for there may be more threads than processors. All queues have that in common.
  */
 #include <pthread.h>
 #include <sched.h>

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* tbb.cpp - oneTBB, in two forms.
  *
- * task_group: who submits is inside a task_arena, in a slot that is kept for it, and runs its own
- * task_group there; so it also runs tasks while it waits. The arena has as many slots besides as
- * there are workers.
- * task_arena: tasks are enqueued from outside the arena, in order; who waits goes in and helps.
+ * task_group: the submitter is inside a task_arena, in a slot that is kept for it, and runs its own
+ * task_group there; so it also runs tasks while it waits. Besides that slot the arena has as many
+ * as there are workers.
+ * task_arena: tasks are enqueued from outside the arena, in order; a waiter goes in and helps.
  */
 #include <memory>
 

@@ -111,8 +111,8 @@ static int64_t flood(unsigned producers, const struct range *all)
             bench_require(pthread_create(&threads[p], NULL, producer, &ranges[p]) == 0,
                           "a producer could not start");
     }
-    /* All producers are at the barrier, then the clock is read, then they may go: who reads it once
-     * they go can be late by all that they do before this thread runs again. */
+    /* All producers are at the barrier, then the clock is read, then they may go: if it were read
+     * once they go, it could be late by all that they do before this thread runs again. */
     if (producers > 1)
         (void)pthread_barrier_wait(&start);
     int64_t began = bench_now();

@@ -111,7 +111,7 @@ func channelFlood(producers int, n uint64) {
 	checkTallies(p.tallies, n, sumTo(n))
 }
 
-// A task that finds the channel full runs the new one in place.
+// A task that finds the channel full runs the new one inline.
 func spawnInPlace(p *channelPool, t *tally, j job) {
 	select {
 	case p.jobs <- j:

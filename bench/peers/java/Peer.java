@@ -35,7 +35,7 @@ public final class Peer {
 
     static boolean forkJoin;
 
-    /** A thread of the executor; only they run a task in place when the queue is full. */
+    /** A thread of the executor; only they run a task inline when the queue is full. */
     static final class Worker extends Thread {
         Worker(Runnable target) {
             super(target);

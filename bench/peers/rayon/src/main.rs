@@ -195,7 +195,7 @@ fn crowd(n: u64) {
     print_stamps(stamps);
 }
 
-/// Written by a task, read by who waited for it.
+/// Written by a task, read by the thread that waited for it.
 struct Parcel(UnsafeCell<u64>);
 
 // The wait orders the write before the read, and a task has its parcel to itself.
