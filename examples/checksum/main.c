@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* main.c - checksum: SHA-256 of whole trees, on all CPUs, in the order and format of sha256sum.
  *
- * Who does what: the main thread walks the tree and gives each file to an errgroup, never far ahead
- * of the workers; a worker reads and hashes one file and then prints, if its file was the oldest,
- * what has ended; a thread waits for signals; one draws the progress.
+ * What each thread does: the main thread walks the tree and gives each file to an errgroup, never
+ * far ahead of the workers; a worker reads and hashes one file and then prints, if its file was the
+ * oldest, what has ended; a thread waits for signals; one draws the progress.
  *
  * How it stops: `taking` is the errgroup's parent. Once it is done, by a signal or because nothing
  * can be printed any more, no file is begun. It is a child of `deadline`, which is done when
@@ -48,7 +48,7 @@ struct run {
     weir_pool *pool;
     weir_errgroup *group;
     struct hasher *hashers[MAX_WORKERS]; /* by worker */
-    /* Written by whoever prints, one at a time; read once the order is freed. */
+    /* Written by the thread that prints, one at a time; read once the order is freed. */
     uint64_t hashed, failed, undone;
     int write_error;
     /* What it came to. */

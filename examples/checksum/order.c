@@ -4,7 +4,7 @@
  * Invariants: emitted <= taken <= emitted + window; the job at a position below `emitted` is free,
  * from there up to `taken` it is out or has ended.
  * Locks: `lock` guards the counts, the flags and the `end` of each job. The rest of a job belongs
- * to whoever has it: from take to put the caller, then whoever has set `emitting`. */
+ * to one thread: from take to put the caller, then the thread that has set `emitting`. */
 #include "order.h"
 
 #include <errno.h>
@@ -81,7 +81,7 @@ static void wait_for_room_locked(struct order *order)
         return;
     order->waiting = true;
     for (;;) {
-        /* What was dropped has not been emitted by those who dropped it. */
+        /* The threads that dropped jobs have not emitted them. */
         emit_locked(order);
         if (has_room_locked(order, order->limit / 2))
             break;

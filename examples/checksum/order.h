@@ -31,8 +31,8 @@ struct job {
 
 struct order;
 
-/* Called for each job in order, one at a time, on the thread of whoever ended the oldest. No lock
- * is held: an output that blocks holds up that one thread until a bound is reached. */
+/* Called for each job in order, one at a time, on the thread that ended the oldest. No lock is
+ * held: an output that blocks delays that one thread until a bound is reached. */
 typedef void order_emit(const struct job *job, void *user);
 
 /* Returns 0 or -ENOMEM. */

@@ -158,7 +158,7 @@ void progress_stop(struct progress *progress, bool complete)
 {
     if (progress->ctx == NULL)
         return;
-    progress->complete = complete; /* seen by whoever sees the cancel */
+    progress->complete = complete; /* a thread that sees the cancel sees it */
     weir_context_cancel(progress->ctx, 0);
     pthread_join(progress->thread, NULL);
     weir_context_unref(progress->ctx);

@@ -25,7 +25,7 @@ void terminal_end(struct terminal *terminal, FILE *out);
 /* How many columns a bar may have. */
 int terminal_width(void);
 
-/* Draws the bar, in place of the one before. `last`: it stays, and the line is ended. */
+/* Draws the bar over the one before. `last`: it stays, and the line is ended. */
 void terminal_draw(struct terminal *terminal, const char *bar, bool last);
 
 /* One line on standard error: "checksum: ", `name` and a colon if it is not NULL, `text`, and

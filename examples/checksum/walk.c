@@ -93,8 +93,8 @@ static bool is_dot(const char *name)
     return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
 }
 
-/* What a name in a folder is. One that cannot be asked about counts as a file: whoever opens it
- * will say what is wrong with it. */
+/* What a name in a folder is. One that cannot be asked about counts as a file: the worker that
+ * opens it will report what is wrong with it. */
 static unsigned char type_of(int folder, const struct dirent *entry)
 {
     struct stat st;
