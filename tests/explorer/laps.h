@@ -7,7 +7,7 @@
  * its ring through two laps at least. Counted are the pushes that succeed, from the ring's first
  * on, in the run that makes most of them: in a run where everything is refused a ring stands still.
  * Those from before explore_begin() count too, for they leave the same behind (new_worn_pool); how
- * many laps are made by the others alone is told as well.
+ * many laps are made by the others alone is reported as well.
  *
  * To say so is the scenario's own business: see count_laps.
  */

@@ -26,7 +26,7 @@ enum status {
     AT_LOCK,  /* waits for a lock */
     AT_JOIN,  /* waits for the end of a thread */
     ASLEEP,   /* in a park */
-    SETTLING, /* runs on when nobody else can */
+    SETTLING, /* runs only when no other thread can */
     FROZEN,   /* never runs again */
     FINISHED,
 };

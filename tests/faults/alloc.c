@@ -500,7 +500,7 @@ static void use_many_at_once(weir_pool *pool, weir_completion *completion, weir_
     EXPECT(weir_context_hook_stop(&hook) == 0);
 }
 
-/* A full channel and an empty one, a cancelled select, a semaphore that somebody else has. */
+/* A full channel and an empty one, a cancelled select, a semaphore that another thread has. */
 static void use_channels(weir_channel *channel, weir_semaphore *sem)
 {
     int number = 1;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* fork.c - fork() in the middle of traffic: the parent does not notice, the children find what is
  * promised and end; what a child gives back is all that it inherited; a child that ends its thread
- * where it must not is told so.
+ * where it must not is aborted with a message.
  *
  * A child makes no assertion of Check's and touches no lock that a thread of the parent may have
  * held; it tells by its exit code, and by a line on standard error, what does not hold.

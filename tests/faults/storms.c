@@ -246,7 +246,7 @@ enum { SLEEPERS = 4, WAKES = 300 };
 struct sleeper {
     struct park *park;
     atomic_bool *over;
-    unsigned woken; /* how often it was told that it was */
+    unsigned woken; /* how many of its waits have returned 0 */
     caller thread;
 };
 

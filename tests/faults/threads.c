@@ -28,7 +28,7 @@ struct hooks {
     unsigned starts[WORKERS], stops[WORKERS];
     pthread_t thread[WORKERS];
     int refusals[WORKERS]; /* what on_worker_start returns */
-    bool foreign_stop;     /* a stop was told on another thread than its start */
+    bool foreign_stop;     /* a stop was called on another thread than its start */
 };
 
 #define HOOKS_INIT                                                                                 \

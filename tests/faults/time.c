@@ -2,8 +2,8 @@
 /* time.c - a clock that stands still, or jumps only now and then.
  *
  * What is promised then: a wait that has a deadline ends when either the clock that weir reads or
- * the timer of the system says that it has come, so a clock that stands still holds nobody up and
- * makes nobody spin; what does not depend on time goes on as ever.
+ * the timer of the system says that it has come, so a clock that stands still blocks no thread
+ * and makes none spin; what does not depend on time works as before.
  */
 #include "support/suite.h"
 

@@ -75,7 +75,7 @@ static int (*const submits[])(weir_pool *pool, weir_context *ctx, counter *ran) 
     submit_plain, submit_task, submit_counted, submit_member};
 enum { SUBMITS = sizeof submits / sizeof submits[0] };
 
-/* Until the worker is asleep, or about to be, so that a submit has somebody to wake. */
+/* Until the worker is asleep, or about to be, so that a submit has a worker to wake. */
 static void await_idle_worker(weir_pool *pool)
 {
     int64_t deadline = patience();
@@ -136,7 +136,7 @@ static int submit_one(void *arg)
     return weir_pool_try_submit(arg, counter_task, &ran);
 }
 
-/* All free slots of the pool, as if so many threads were in the middle of a call. */
+/* All free slots of the pool, as if that many threads were in the middle of a call. */
 static uint32_t take_all_slots(weir_pool *pool, uint32_t taken[])
 {
     uint32_t n = 0;
@@ -145,7 +145,7 @@ static uint32_t take_all_slots(weir_pool *pool, uint32_t taken[])
     return n;
 }
 
-/* While no slot is free, `submit` waits; it goes on with the one that comes back. */
+/* While no slot is free, `submit` waits; it continues with the one that comes back. */
 static void await_a_slot(weir_pool *pool, uint32_t slot, int (*submit)(void *))
 {
     caller submitter;
@@ -203,7 +203,7 @@ END_TEST
 
 struct hoarder {
     weir_pool *pool;
-    unsigned room; /* so many fit into the queue */
+    unsigned room; /* how many fit into the queue */
     counter *ran;
 };
 

@@ -57,7 +57,7 @@ struct group_model {
     unsigned limit, active, failed;
     int errors[MAX_ERRORS];
     bool stopped;
-    bool vague; /* several members failed at once: in which order cannot be told */
+    bool vague; /* several members failed at once: in an unknown order */
 };
 
 struct pool_model {

@@ -111,7 +111,7 @@ static struct job *read_job(enum owner_kind owner, int object)
     struct job *job = add_job(kind, owner, object);
     job->code = -(int)(byte / KINDS % 3);
     if (owner == GROUP && kind == RETURN && model->workers > 1)
-        job->code = 0; /* which of two fails first cannot be told */
+        job->code = 0; /* which of two fails first is open */
     if (kind == SUBMIT || kind == HELP)
         job->child = index_of(add_job(RETURN, kind == HELP ? HANDLE : PLAIN, MAX_HANDLES));
     return job;
@@ -501,7 +501,7 @@ static void close_pool(void)
     model_close(&world->model);
 }
 
-/* A shutdown that gave up may have told what it saw before the last that could end had ended. */
+/* A shutdown that gave up may report what it saw before the last task that could end had ended. */
 static void check_report(const weir_shutdown_report *report, bool gave_up)
 {
     weir_shutdown_report expected = model_report(&world->model);

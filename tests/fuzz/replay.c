@@ -2,7 +2,7 @@
 /* replay.c - runs inputs from files, without libFuzzer.
  *
  *     replay FOLDER      every file in it, and says what was covered
- *     replay FILE        one, told step by step
+ *     replay FILE        one, printed step by step
  */
 #include <dirent.h>
 #include <stdio.h>

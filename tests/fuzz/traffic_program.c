@@ -84,7 +84,7 @@ static void dropped(weir_task_fn *fn, void *arg, weir_state why, void *user)
 
 static int run_plain(weir_context *ctx, void *arg);
 
-/* With a handle, on_done is told of the end. */
+/* With a handle, on_done is called at the end. */
 static int run_task(weir_context *ctx, void *arg)
 {
     struct job *job = arg;

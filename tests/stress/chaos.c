@@ -87,7 +87,7 @@ static struct {
     weir_errgroup *group;
     weir_context *contexts[SHARED]; /* under contexts_lock */
     atomic_uint workers_started, workers_stopped;
-    unsigned midway; /* so many steps, and `halfway` is posted */
+    unsigned midway; /* after this many steps `halfway` is posted */
     atomic_uint steps;
     sem_t halfway;
     atomic_bool closing; /* set before the pool is closed in whatever way */
@@ -372,7 +372,7 @@ static void submit_handle_on_heap(dice *d, unsigned depth, weir_context *ctx)
     free(task);
 }
 
-/* on_done of a task that somebody counted by hand. */
+/* on_done of a task that was counted by hand. */
 static void count_down(void *arg, weir_state end, int status)
 {
     weir_waitgroup *wg = ((entry *)arg)->more;

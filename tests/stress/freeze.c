@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* freeze.c - a thread is stopped at every single instruction of an operation, in the machine code
- * as it is shipped; the others must get on, and must not be told of a false "full" or "empty".
+ * as it is shipped; the others must make progress, and must not see a false "full" or "empty".
  *
  * Two processes. The subject has a victim thread, which makes one operation, and its main thread,
  * the witness. The tracer steps the victim through the first k instructions of the operation,
@@ -533,7 +533,7 @@ static void wake_worker(pid_t victim)
     await_stop(victim);
 }
 
-/* Freezes the victim after k instructions of its operation. False: it has not so many. */
+/* Freezes the victim after k instructions of its operation. False: it has fewer. */
 static bool freeze_after(unsigned k, pid_t victim)
 {
     ask(SET_UP);

@@ -35,7 +35,7 @@ typedef struct entry {
 
 enum { LEDGER_ROOM = 1 << 16 };
 
-/* Forgets all entries. Nobody may be using one. */
+/* Forgets all entries. No thread may be using one. */
 void ledger_clear(void);
 
 /* An entry that no other thread has; NULL if the ledger is full. */

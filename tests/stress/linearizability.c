@@ -3,7 +3,7 @@
  *
  * Windows of a few operations a thread are recorded and checked exactly: of weir_ring, and of a
  * pool with one worker, whose pops are seen through the tasks that it starts. Each window begins
- * and ends with an empty queue, but the queue goes on, lap after lap.
+ * and ends with an empty queue, but the queue stays, lap after lap.
  *
  * WEIR_STRESS_SECONDS  how long (1); at least 110,000 operations are checked
  * WEIR_STRESS_SEED     repeats the choices of a run, though not what the scheduler made of them

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* watchdog.h - ends a test in which nothing happens any more, and says what everybody was doing.
+/* watchdog.h - ends a test in which nothing happens any more, and says what each thread was doing.
  *
  * Each thread that works says what it is about to do; that counts as progress. A test whose threads
  * all wait for something that does not come is told, and aborted so that a core is left.

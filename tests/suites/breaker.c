@@ -292,7 +292,7 @@ START_TEST(the_clock_forms_use_the_clock)
 }
 END_TEST
 
-/* Being told. */
+/* on_change. */
 
 struct listener {
     weir_breaker breaker;
@@ -314,7 +314,7 @@ static void listen(weir_breaker_state from, weir_breaker_state to, void *user)
     atomic_fetch_sub(&listener->inside, 1);
     if (listener->call_back && to == OPEN) {
         atomic_fetch_add(&listener->inside, 1);
-        uint64_t ticket; /* half open, in the middle of being told of open */
+        uint64_t ticket; /* half open, in the middle of on_change for open */
         if (weir_breaker_allow_at(&listener->breaker, &ticket, INT64_MAX) == 0)
             weir_breaker_record_at(&listener->breaker, ticket, 0, 0);
         atomic_fetch_sub(&listener->inside, 1);
@@ -423,7 +423,7 @@ START_TEST(changes_by_many_threads_are_told_one_at_a_time_and_in_order)
     for (size_t i = 1; i < n; i++)
         ck_assert_int_eq(recorder_at(&listener.told, i) / 10,
                          recorder_at(&listener.told, i - 1) % 10);
-    /* All are told by the time that the calls have returned. */
+    /* on_change has been called for all by the time that the calls have returned. */
     ck_assert_int_eq(recorder_at(&listener.told, n - 1) % 10,
                      weir_breaker_read_state_at(&listener.breaker, INT64_MIN));
 }

@@ -39,7 +39,7 @@ static void record_drop(weir_task_fn *fn, void *arg, weir_state why, void *user)
     recorder_add(user, (int)why);
 }
 
-/* What its on_drop is told goes to `dropped`. */
+/* Its on_drop writes to `dropped`. */
 static weir_pool *new_pool_that_tells(unsigned workers, unsigned capacity, weir_overflow overflow,
                                       recorder *dropped)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* fork.c - fork() and weir: inherited handles are stale, everything new works, the parent goes on.
+/* fork.c - fork() and weir: inherited handles are stale, all that is new works, the parent goes on.
  *
- * What a child finds is told by its exit code and by one line on standard error. It makes no
+ * A child reports what it finds by its exit code and by one line on standard error. It makes no
  * assertion of Check's, and touches no gate or counter that another thread may have held when the
  * process was forked.
  */
@@ -295,7 +295,7 @@ static int use_stale_handles(void *arg)
         return line;
     weir_pool_free(busy->pool);
     weir_context_unref(busy->ctx);
-    /* Its tasks are the parent's: nothing is told of them here. */
+    /* Its tasks are the parent's: no callback is called for them here. */
     EXPECT(atomic_load(&busy->dropped) == 0);
     EXPECT(atomic_load(&ran) == 0);
     return use_new_objects();

@@ -39,7 +39,7 @@ START_TEST(closing_a_pool_leaves_alone_what_the_tasks_of_another_keep)
     ck_assert_int_eq(weir_context_err(keeper.child), 0);
     gate_open(&keeper.door);
     finish_pool(pool);
-    ck_assert_int_eq(weir_context_err(keeper.child), 0); /* nobody cancelled it */
+    ck_assert_int_eq(weir_context_err(keeper.child), 0); /* it was not cancelled */
     weir_context_unref(keeper.child);
 }
 END_TEST

@@ -240,7 +240,7 @@ START_TEST(the_clock_forms_use_the_clock)
 }
 END_TEST
 
-/* As it is when init has failed, and nobody looked. */
+/* As after an init that failed, and whose result was ignored. */
 START_TEST(a_limiter_that_was_never_made_gives_nothing)
 {
     static weir_limiter limiter;
@@ -738,7 +738,7 @@ START_TEST(waits_that_are_all_cancelled_leave_nothing_behind)
 }
 END_TEST
 
-/* What it took is owed by all, at whatever rate: nobody can tell any more what it would free. */
+/* What it took is owed by all, at whatever rate: it is no longer known what it would free. */
 START_TEST(a_cancelled_wait_gives_nothing_back_after_a_change_of_the_rate)
 {
     weir_limiter limiter = new_limiter(0.001, 1);

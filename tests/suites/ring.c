@@ -31,7 +31,7 @@ static void *item(size_t n)
 }
 
 /* These are called so often that Check's bookkeeping for each assertion would take most of the
- * time; so it is told of failures only. */
+ * time; so it is called for failures only. */
 
 static void push(weir_ring *ring, size_t n)
 {

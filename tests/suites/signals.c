@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* signals.c - signals and weir: the workers see none, and a wait that is interrupted goes on. */
+/* signals.c - signals and weir: the workers see none, and a wait that is interrupted continues. */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>

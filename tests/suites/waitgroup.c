@@ -462,7 +462,7 @@ struct drop_wait {
     struct drops *drops;
 };
 
-/* Returns how many drops were told by the time the wait returned, or the wait's error. */
+/* Returns how often on_drop was called by the time the wait returned, or the wait's error. */
 static int wait_then_count_drops(void *arg)
 {
     const struct drop_wait *wait = arg;

@@ -92,7 +92,7 @@ static void let_die(struct victim *victim, enum way way)
         ck_assert_int_eq(pthread_cancel(victim->thread), 0);
 }
 
-/* Asserts that all workers are there: so many tasks that wait for each other run at once. */
+/* Asserts that all workers are there: as many tasks that wait for each other run at once. */
 static void assert_all_workers(weir_pool *pool, unsigned workers)
 {
     meeting place = MEETING_INIT(workers);
@@ -108,7 +108,7 @@ static weir_pool_counts counts_of(const weir_pool *pool)
     return counts;
 }
 
-/* Asserts that so many have failed and all others are done. */
+/* Asserts that this many have failed and all others are done. */
 static void assert_failed(const weir_pool *pool, unsigned failed)
 {
     weir_pool_counts counts = counts_of(pool);

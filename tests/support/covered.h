@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* covered.h - what a test binary covered, told in its last line.
+/* covered.h - what a test binary covered, printed in its last line.
  *
  *     covered("allocations that failed", n);
  *

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* faults.h - allocations and thread starts that are counted, and that fail when told to.
+/* faults.h - allocations and thread starts that are counted, and that fail on demand.
  *
  *     faults_begin(FAULT_ALLOC, 3);             the third allocation from now on fails
  *     err = weir_pool_new(&pool, NULL);

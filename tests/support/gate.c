@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* gate.c - gates, counters, meetings and recorders.
  *
- * Each object's lock guards all its fields; every change is told to everybody.
+ * Each object's lock guards all its fields; every change is broadcast.
  */
 #include "support/gate.h"
 

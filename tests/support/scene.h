@@ -29,7 +29,7 @@ extern int (*const scene_waits[SCENE_WAITS])(int64_t deadline);
 void set_scene(weir_pool *pool);
 /* All that is waited for. */
 void let_it_happen(void);
-/* When nobody waits any more; let_it_happen() was called, or nothing but time has passed. */
+/* When no thread waits any more; let_it_happen() was called, or nothing but time has passed. */
 void strike_scene(void);
 
 #endif

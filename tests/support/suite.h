@@ -38,7 +38,7 @@ Suite *weir_suite(void);
 TCase *add_group(Suite *suite, const char *name);
 
 /* For waits that must end in a correct library: a deadline so far away that only a hang reaches it,
- * yet nearer than the group's time-out, so that the failure is told by the test. */
+ * yet nearer than the group's time-out, so that the test reports the failure. */
 int64_t patience(void);
 
 /* Prints one sentence and aborts: how support code fails in whatever thread it runs. */

@@ -41,7 +41,7 @@ static void set(struct work *work, size_t i, int64_t at)
     check(err == 0);
 }
 
-/* Until all alarms before END have rung: time goes on only when nobody can run. */
+/* Until all alarms before END have rung: time passes only when no thread can run. */
 static void sleep_to_the_end(void)
 {
     int err = weir_sleep_until(NULL, END);

@@ -184,7 +184,7 @@ static void receive_one(void *arg)
     work->value = receive(work->a);
 }
 
-/* Each side goes on under its own lock, or enters an arm while the other side does. */
+/* Each side works under its own lock, or enters an arm while the other side does. */
 static void both_sides_meet(size_t capacity)
 {
     struct work *work = new_work(capacity);
@@ -205,7 +205,7 @@ static void two_senders_and_two_receivers_of_a_channel_of_two(void)
     both_sides_meet(2);
 }
 
-/* Room is made while somebody finds the ring full. */
+/* Room is made while another thread finds the ring full. */
 static void a_full_channel_is_emptied(void)
 {
     struct work *work = new_work(2);

@@ -31,7 +31,7 @@ static int submit(struct loop *loop, int i)
                                  WEIR_TASK_OPTIONS(.completion = loop->completion));
 }
 
-/* When told that there is something, takes some of it, and frees the tasks. */
+/* Once the descriptor is raised, takes some tasks and frees them. */
 static void reap_some(struct loop *loop, size_t most)
 {
     weir_task *over[N];

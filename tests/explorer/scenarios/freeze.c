@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* freeze.c - one thread stops for ever, at each point of its work in turn; the others must not
- * notice. Nothing here waits for the frozen thread: what is checked, once nobody can go on, is that
- * the others have done all their work. */
+ * notice. Nothing here waits for the frozen thread: what is checked, once no thread can continue,
+ * is that the others have done all their work. */
 #include "scenario.h"
 
 #include "ring/index_ring.h"
@@ -104,8 +104,8 @@ static unsigned runs_of(const struct work *work, unsigned who)
     return runs;
 }
 
-/* With everybody at rest and a free worker, tasks are accepted and start: more than fit in the
- * pool. The frozen submitter's own task may be queued yet: nobody was told of it. */
+/* With all threads at rest and a free worker, tasks are accepted and start: more than fit in the
+ * pool. The frozen submitter's own task may still be queued: its submit has not returned. */
 static void check_pool_works(struct work *work)
 {
     for (unsigned i = 1; i <= weir_pool_capacity(work->pool) + 1; i++) {

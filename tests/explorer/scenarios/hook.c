@@ -48,7 +48,7 @@ static void cancel(void *arg)
     weir_context_cancel(((struct work *)arg)->parent, 0);
 }
 
-/* After a stop the hook is freed: nobody may touch it any more. */
+/* After a stop the hook is freed: no thread may touch it any more. */
 static void stop(void *arg)
 {
     struct work *work = arg;

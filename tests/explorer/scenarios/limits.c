@@ -200,8 +200,8 @@ static void reserve_one(void *arg)
     limit->due[1] = weir_now() + weir_limiter_reserve(limit->limiter, 1);
 }
 
-/* Nobody comes after the one that is cancelled: its token is there again. Somebody does: then it
- * keeps the time that it was given, and nobody else gets that. */
+/* If no call comes after the one that is cancelled, its token is there again. If one does, it keeps
+ * the time that it was given, and no other call gets that. */
 static void cancelled_wait_against_reserve(void)
 {
     struct limit *limit = new_limit(1e6, 1);

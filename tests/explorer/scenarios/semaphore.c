@@ -228,7 +228,7 @@ static void what_is_left_of_a_release_carries_what_came_before(void)
     end_work(work);
 }
 
-/* A request that can only fail any more is in nobody's way, also before its thread has run. */
+/* A request that can only fail blocks no other, also before its thread has run. */
 static void a_permit_is_had_in_front_of_a_cancelled_request(void)
 {
     struct work *work = new_work(2);

@@ -243,7 +243,7 @@ static void cancel_against_start_lap_after_lap(void)
     end_work(work);
 }
 
-/* A canceller looks at a queued task; then the task is cancelled by somebody else, its ticket is
+/* A canceller looks at a queued task; then another thread cancels the task, its ticket is
  * cleared from the head, and another task is in its slot: which the canceller must leave alone. */
 static int wait_at_gate(weir_context *ctx, void *arg)
 {
@@ -330,7 +330,7 @@ static void look_by_try_wait(void)
 }
 
 /* A task submits another to its own pool, which had room when it looked and is full when it pushes,
- * while somebody cancels the new task: it may be taken before it is refused. */
+ * while another thread cancels the new task: it may be taken before it is refused. */
 struct gated {
     struct work *work;
     weir_waitgroup gate;
@@ -402,7 +402,7 @@ static void cancel_against_a_refusal(void)
     drop(work);
 }
 
-/* Somebody waits for it: the task may look queued, and then it is not any more. */
+/* A thread waits for it: the task may look queued, and then it no longer is. */
 static void wait_for_a_refusal(void *arg)
 {
     struct work *work = arg;

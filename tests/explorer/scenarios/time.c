@@ -44,7 +44,8 @@ static void end_work(struct work *work)
     drop(work);
 }
 
-/* A wait that times out leaves nothing behind: the task's end finds nobody, the next wait works. */
+/* A wait that times out leaves nothing behind: the task's end finds no waiter, the next wait works.
+ */
 static void wait_against_its_deadline(void)
 {
     struct work *work = new_work(1);
@@ -176,7 +177,7 @@ static void submit_plainly(void *arg)
     work->errs[0] = weir_pool_submit(work->pool, count_run, &work->runs[0]);
 }
 
-/* A submit without a deadline is never told that one has passed. */
+/* A submit without a deadline never fails because one has passed. */
 static void blocked_submit_against_the_deadline_of_the_pool(void)
 {
     struct work *work = make(sizeof *work);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* timer.c - delayed and periodic tasks: becoming due against cancel, run, wait, close and a full
- * queue. Time jumps to SOON at any moment, or goes on when nobody can run. */
+ * queue. Time jumps to SOON at any moment, or passes when no thread can run. */
 #include "scenario.h"
 
 enum { SOON = 2000, LATER = 3000, PERIOD = 500, OTHERS = 3 };
@@ -130,7 +130,7 @@ static int pass_gate(weir_context *ctx, void *arg)
 }
 
 /* The ticket of the task that was claimed comes out, and its slot is used for another delayed task,
- * before the canceller goes on. */
+ * before the canceller continues. */
 static void cancel_against_use_of_the_slot_for_another(void)
 {
     struct work *work = make(sizeof *work);
@@ -407,7 +407,7 @@ static void a_worker_waits_for_a_periodic_task(void)
     end_work(work);
 }
 
-/* It is told to expire while the queue is full, or runs. */
+/* It expires while the queue is full, or runs. */
 static void expiry_against_due(void)
 {
     struct work *work = new_work(1);

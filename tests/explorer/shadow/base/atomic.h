@@ -29,7 +29,7 @@ struct site {
     uint8_t order;     /* enum memory_order: the one that is written there */
     uint8_t in_force;  /* and the one that is used */
     bool loads, stores;
-    uint32_t met; /* how often in explored parts of runs, since somebody set it to 0 */
+    uint32_t met; /* how often in explored parts of runs, since it was set to 0 */
 } __attribute__((aligned(64)));
 
 uint64_t model_load(const void *p, size_t size, struct site *site);

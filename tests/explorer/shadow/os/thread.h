@@ -36,7 +36,7 @@ void weir__thread_name_timer(const char *name);
 size_t weir__stack_minimum(void);
 void weir__thread_yield(void);
 
-/* The thread goes on: to let others go first would leave out schedules. */
+/* The thread continues: to let others run first would leave out schedules. */
 static inline void thread_yield_hint(void)
 {
 }
