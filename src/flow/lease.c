@@ -168,7 +168,7 @@ static int make_one_idle(weir_lease_pool *pool, int *ret_err)
     return 1;
 }
 
-/* At most as often as there are resources, however fast they age. An error of `make` is dropped
+/* At most twice for each resource, however fast they age. An error of `make` is dropped
  * here: a thread that needs a resource will call it, and get its error. */
 static void keep_up(weir_lease_pool *pool)
 {

@@ -16,16 +16,15 @@ bool weir__waitgroup_add(struct waitgroup *wg, uint32_t n)
         if (waitgroup_count(state) == 0)
             round++;
         next = (uint64_t)(uint32_t)round << 32 | count;
-        /* pairs with weir_waitgroup_wait_until: publishes what go has noted for waiters. No thread
-         * waits for the count to grow, so it need not be seq_cst. */
+        /* pairs with weir_waitgroup_wait_until, stale in waitgroup_tasks.c: publishes what go has
+         * noted for waiters. No thread waits for the count to grow, so it need not be seq_cst. */
     } while (!cas_rel(&wg->state, &state, next));
     return true;
 }
 
 bool weir__waitgroup_take(struct waitgroup *wg)
 {
-    /* pairs with weir_waitgroup_wait_until, weir_waitgroup_try_wait, round_over in
-     * pool/waitgroup_tasks.c */
+    /* pairs with weir_waitgroup_wait_until, weir_waitgroup_try_wait, round_over */
     uint64_t before = sub_seqcst(&wg->state, 1);
     if (waitgroup_count(before) == 0)
         weir__misuse("weir_waitgroup_done", "the counter is below zero.");

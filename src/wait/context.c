@@ -59,7 +59,7 @@ static int64_t own_cancellation(const weir_context *ctx, int *ret_cause)
 {
     uint64_t cause = load_seqcst(&ctx->cause); /* pairs with write_cancellation */
     if (likely(cause == 0)) {
-        /* pairs with weir_task_cancel in pool/task.c */
+        /* pairs with weir_task_cancel */
         if (ctx->task_flag == NULL || load_seqcst(ctx->task_flag) == 0)
             return NEVER;
         cause = CAUSE_SET | (uint32_t)-ECANCELED;
