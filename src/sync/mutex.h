@@ -28,8 +28,8 @@ void weir__mutex_wake(struct mutex *mutex);
 static inline bool mutex_try_lock(struct mutex *mutex)
 {
     uint32_t expected = MUTEX_FREE;
-    return cas_acqrel(&mutex->state, &expected, MUTEX_HELD); /* pairs with mutex_unlock; acquire
-                                                              * would do */
+    /* pairs with mutex_unlock; acquire would do */
+    return cas_acqrel(&mutex->state, &expected, MUTEX_HELD);
 }
 
 static inline void mutex_lock(struct mutex *mutex)
