@@ -86,7 +86,7 @@ typedef struct weir_select_case {
  * closed channel can happen: nothing is sent or received, and its status is -EPIPE. (To leave such
  * a case out, set its channel to NULL.) A channel may be in several cases; a send and a recv of the
  * same select never meet. try_select sees all channels at one instant.
- * Blocks until a case has happened; for a short internal lock on each channel at the least.
+ * Blocks until a case has happened; at least for a short internal lock on each channel.
  * Returns the index of the case that happened, whose status is set and whose element was sent or
  * received; the others are untouched. -EINVAL (no cases or more than WEIR_SELECT_MAX; a case that
  * has both of send and recv, or neither); -EDEADLK (no case has a channel, and nothing else bounds

@@ -54,8 +54,8 @@ WEIR_API void weir_context_unref(weir_context *ctx);
  * Ordering: what came before the call happens-before whatever sees the context as cancelled. */
 WEIR_API void weir_context_cancel(weir_context *ctx, int cause);
 
-/* 0 while `ctx` is not over; then -ECANCELED or -ETIMEDOUT, whichever happened first, for ever.
- * Never blocks. */
+/* 0 while `ctx` is not over; then -ECANCELED or -ETIMEDOUT, whichever happened first: this never
+ * changes again. Never blocks. */
 WEIR_API int weir_context_err(const weir_context *ctx);
 
 /* 0 while `ctx` is not over; then the cause given to the first cancelled of it and its ancestors
@@ -95,8 +95,8 @@ typedef struct weir_context_hook {
  * once, on the caller, if it is over already. Not at all if `ctx` is NULL. No lock is held during
  * the call. `fn` must not block, nor end its thread; it may set the hook again, or free it if no
  * other thread will stop it.
- * Never blocks, but for the call of `fn`. Returns 0; -EINVAL (`hook` or `fn` is NULL); -EBUSY (it
- * is set); -ENOMEM (`ctx` is a task's own, see weir_context_ref); what pthread_create returned,
+ * Never blocks, except for the call of `fn`. Returns 0; -EINVAL (`hook` or `fn` is NULL); -EBUSY
+ * (it is set); -ENOMEM (`ctx` is a task's own, see weir_context_ref); what pthread_create returned,
  * negated.
  * Ownership: until it has run or was stopped the hook is weir's, and holds a reference on `ctx`.
  * Ordering: what came before the cancellation happens-before the call of `fn`. */

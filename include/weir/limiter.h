@@ -51,7 +51,7 @@ WEIR_API WEIR_NODISCARD int weir_limiter_allow_at(weir_limiter *limiter, uint32_
 /* Takes `n` tokens, whether they are there or yet to come. Never blocks, lock-free.
  * Returns how many ns to wait before acting, >= 0; or, with nothing taken: -EINVAL: `n` is above
  * the burst; -EDEADLK: too few, and the rate is 0; -EOVERFLOW: the debt would be too large to
- * count (hours at the least). */
+ * count (hours at least). */
 WEIR_API WEIR_NODISCARD int64_t weir_limiter_reserve(weir_limiter *limiter, uint32_t n);
 WEIR_API WEIR_NODISCARD int64_t weir_limiter_reserve_at(weir_limiter *limiter, uint32_t n,
                                                         int64_t now);

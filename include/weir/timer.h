@@ -18,9 +18,9 @@
  * Drain, close and shutdown. weir_pool_drain waits for delayed tasks, however far ahead their time
  * is; weir_pool_drain_until bounds that. After weir_pool_close they still come due, and run.
  * weir_pool_shutdown lets them come due until its soft deadline; one that is not due by then ends
- * as CANCELLED, as do all when the pool's context is over. A periodic task is never waited for, but
- * for its run that is queued or under way. When the pool is closed it ends as CANCELLED, at once or
- * after that run. The shutdown report counts all of these under `cancelled`.
+ * as CANCELLED, as do all when the pool's context is over. Of a periodic task they wait only for a
+ * run that is queued or under way. When the pool is closed it ends as CANCELLED, at once or after
+ * that run. The shutdown report counts all of these under `cancelled`.
  *
  * Thread-safety: every call may be made by any number of threads at once, from tasks too.
  * After fork(), in the child: -ESTALE.

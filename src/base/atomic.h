@@ -76,7 +76,7 @@ static inline void cpu_relax(unsigned n)
 }
 
 /* Fetches a line that this thread is going to write to. x86-64 CPUs without the instruction ignore
- * it (but for the first ones, of 2004); without its name, compilers fetch a copy for reading. */
+ * it (except the first ones, of 2004); without its name, compilers fetch a copy for reading. */
 static inline void prefetch_write(const void *address)
 {
 #if defined(__x86_64__)

@@ -60,7 +60,7 @@ void weir__channel_unlock(weir_channel *channel);
  * -EAGAIN. After 0, `*ret_peer` is a call to let go after the unlock, or NULL. */
 int weir__channel_try_locked(const struct arm *arm, struct call **ret_peer);
 
-/* With the locks: the arm waits for a peer; does so no more, whether it did or not. */
+/* With the locks: the arm waits for a peer; no longer waits, whether it did or not. */
 void weir__channel_enter_locked(struct arm *arm);
 void weir__channel_leave_locked(struct arm *arm);
 

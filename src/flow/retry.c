@@ -120,7 +120,7 @@ int weir_retry_until(const weir_retry_options *given, weir_task_fn *fn, void *ar
             return state.code;
         if (weir_sleep_until(ctx, at) == -ECANCELED || weir_context_err(ctx) == -ECANCELED)
             return -ECANCELED;
-        if (weir_now() >= state.deadline) /* it slept for longer than it was to */
+        if (weir_now() >= state.deadline) /* it woke up too late */
             return state.code;
     }
 }

@@ -76,7 +76,7 @@ static void unlock_all(struct selection *selection)
         weir__channel_unlock(selection->channels[i - 1]);
 }
 
-/* A number below `n`, each as likely as the others but for 1 in 2^32 / n (xorshift64*). */
+/* A number below `n`, each with the same chance to 1 in 2^32 / n (xorshift64*). */
 static unsigned random_below(unsigned n)
 {
     uint64_t *state = &this_thread()->random;

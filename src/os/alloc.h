@@ -7,7 +7,7 @@
 
 /* `count` times `size` bytes, zeroed; NULL if there is no memory or the product would wrap. */
 void *weir__alloc(size_t count, size_t size);
-/* The same but for the zeroes: pages that nobody writes to cost nothing. */
+/* The same without the zeroes: pages that are never written to cost nothing. */
 void *weir__alloc_untouched(size_t count, size_t size);
 /* For what is made and freed again and again: not aligned to a cache line. */
 void *weir__alloc_unaligned(size_t size);

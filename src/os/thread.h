@@ -8,7 +8,7 @@
 
 #include "os/park.h"
 
-/* One for each thread of the process, all-zero (but for the park) at its start, gone at its end. */
+/* One for each thread of the process, all-zero (except the park) at its start, gone at its end. */
 struct self {
     struct park park;            /* where this thread sleeps when it waits for an object */
     struct weir__frame *frame;   /* the innermost task that runs on this thread, or NULL */

@@ -6,7 +6,7 @@
  * call that needs a thread, or destroys the clock, joins the one that left. The thread of a clock
  * that is never destroyed detaches itself, for nobody may ever join it: RUNS -> NONE.
  *
- * Lock: the clock's guards all its fields and those of the alarms that are set, but for `changes`.
+ * Lock: the clock's guards all its fields and those of the alarms that are set, except `changes`.
  * It is not held while an alarm rings.
  *
  * Sleeping: `changes` grows, under the lock, when the thread has to look again: for an earlier

@@ -34,8 +34,8 @@ struct alarm_clock {
     struct lock lock;
     struct heap alarms;
     unsigned held;            /* holds: the thread is wanted although no alarm is set */
-    enum alarm_thread state;  /* LEFT: it is to be joined */
-    pthread_t thread;         /* while it runs or is to be joined */
+    enum alarm_thread state;  /* LEFT: it must be joined */
+    pthread_t thread;         /* while it runs or must be joined */
     atomic(uint32_t) changes; /* grows when the thread is to look again */
     const char *name;         /* of the thread, borrowed: "<name>/timer" */
     bool for_ever;            /* never destroyed: its thread is detached instead of joined */

@@ -8,7 +8,7 @@
  *
  * It is not fair. A thread that finds it held leaves it alone for a while: the holder mostly wants
  * it again soon, and does a hundred things while they are in its cache, which takes less time than
- * handing the lock to and fro. Then the thread spins for a few rounds; then it sleeps.
+ * passing the lock back and forth. Then the thread spins for a few rounds; then it sleeps.
  */
 #ifndef WEIR_SYNC_MUTEX_H
 #define WEIR_SYNC_MUTEX_H

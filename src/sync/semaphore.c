@@ -18,8 +18,8 @@
  * the large request that the others waited behind, and hands over what is free then.
  *
  * A waiter that was handed its permits may destroy the semaphore. So the hand-over has two steps:
- * it takes out the waiters that can be served and writes the state; then it wakes them, and touches
- * the semaphore no more.
+ * it takes out the waiters that can be served and writes the state; then it wakes them, and no
+ * longer touches the semaphore.
  *
  * A release publishes what came before it (weir_semaphore_release, hand_over_locked) to the thread
  * that takes later, or sets the flag (take, take_or_enter). CASes in between carry that on, and so

@@ -4,7 +4,7 @@
  * States of a context: live -> over, never back. Nothing is propagated: a cancellation is written
  * in the context that was cancelled, and a check of a descendant walks up to it. Since when a
  * context is over, and why, follows from times alone: the earliest `cancelled_at` of it and its
- * ancestors against its deadline. So every observer gets the same answer, and for ever.
+ * ancestors against its deadline. So every observer gets the same answer, at any time.
  *
  * Invariants:
  *   I1  cause is set once, by CAS. It is set before the clock is read for cancelled_at; so a check

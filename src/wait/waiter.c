@@ -2,7 +2,7 @@
 /* waiter.c - the table of waiters (the "parking lot" of F. Pizlo, "Locking in WebKit", 2016).
  *
  * Locks: a bucket's lock guards its list and the fields of the waiters in it. It is held while the
- * waiters are woken. A waiter leaves only once it was told so (RELEASED), or after it held the lock
+ * waiters are woken. A waiter leaves only once it finds itself RELEASED, or after it held the lock
  * itself: so its park and its stack outlive the waker's use of them. At most one bucket's lock is
  * held at a time, and only a park's own lock is taken under it.
  *

@@ -44,7 +44,7 @@ void finish(struct vthread *thread);
 
 /* A pool whose workers are asleep. */
 weir_pool *new_pool(const weir_pool_options *options);
-/* The same; its ring is about to begin its third lap, but for one push. Its laps count. */
+/* The same; its ring begins its third lap after one more push. Its laps count. */
 weir_pool *new_worn_pool(const weir_pool_options *options);
 /* The scenario is about handing over: it fails unless the ring makes two laps. See laps.h. */
 void count_laps(const weir_pool *pool);

@@ -112,7 +112,7 @@ static const struct machine machines[] = {
     {.cpus = 3, .expected = 3},
     /* More CPUs than the first set has room for. */
     {.cpus = 1500, .mask = 4096, .expected = 1500},
-    /* A kernel that has no answer, and systems that know no more, or that fail to tell. */
+    /* A kernel that has no answer, and systems that know nothing else, or whose answer fails. */
     {.affinity_errs = EPERM, .online = 6, .expected = 6},
     {.affinity_errs = EPERM, .online = -1, .expected = 1},
     {.affinity_errs = EINVAL, .online = 2, .expected = 2},

@@ -184,7 +184,7 @@ START_TEST(a_task_that_expires_at_the_head_makes_room_though_the_clock_stands_st
                      0);
     caller submitter;
     caller_start(&submitter, submit_without_end, pool);
-    ck_assert_int_eq(weir_task_wait(&head), 0); /* sees to it too, if it is the first */
+    ck_assert_int_eq(weir_task_wait(&head), 0); /* expires it too, if it is the first */
     ck_assert_int_eq(weir_task_state(&head), WEIR_TASK_EXPIRED);
     gate_open(&hold);
     ck_assert_int_eq(caller_join(&submitter), 0);

@@ -31,7 +31,7 @@ unsigned input_below(unsigned n)
     return input_byte() % n;
 }
 
-/* The low bits are different for each, and so are those of sums of a few, but for bad luck. */
+/* The low bits are different for each, and so, with some luck, are those of sums of a few. */
 int64_t input_duration(void)
 {
     uint64_t scattered = ++durations * UINT64_C(0x9E3779B97F4A7C15) >> 24;

@@ -158,7 +158,7 @@ static int64_t any_deadline(void)
 
 /* Submitting. */
 
-/* How the next call submits; not so that it would wait for ever. */
+/* How the next call submits; never in a way that would wait for ever. */
 static enum how any_how(void)
 {
     const struct pool_model *model = &world->model;

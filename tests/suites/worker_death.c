@@ -84,7 +84,7 @@ static weir_task_fn *dying_task(enum way way)
     return way == BY_EXIT ? exit_thread : await_cancellation;
 }
 
-/* Once the victim has entered: sees to it that it dies. */
+/* Once the victim has entered: makes sure that it dies. */
 static void let_die(struct victim *victim, enum way way)
 {
     counter_await(&victim->entered, 1);

@@ -16,7 +16,7 @@
  *         return suite;
  *     }
  *
- * The suite file defines weir_suite(); main.c runs it. Check's own variables work as ever:
+ * The suite file defines weir_suite(); main.c runs it. Check's own variables work as usual:
  * CK_FORK=no runs all tests in one process (for a debugger or valgrind), CK_RUN_CASE picks a group,
  * CK_VERBOSITY tells more, CK_TIMEOUT_MULTIPLIER stretches all time-outs.
  *

@@ -168,7 +168,7 @@ static void submit_second(void *arg)
     submit_each(arg, 1);
 }
 
-/* It may have one task in its hands, no more. If it was woken, and frozen before it could look,
+/* It may hold one task, not more. If it was woken, and frozen before it could look,
  * others rely on it for a while: at most until the pool is full. */
 static void worker_is_frozen(unsigned capacity)
 {

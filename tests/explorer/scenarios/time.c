@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* time.c - deadlines and contexts against what they race with. The clock stands still, but for one
- * jump to SOON that may come at any moment. */
+/* time.c - deadlines and contexts against what they race with. The clock stands still, except for
+ * one jump to SOON that may come at any moment. */
 #include "scenario.h"
 
 enum { SOON = 2000 };
@@ -309,7 +309,7 @@ static void submit_against_a_head_whose_context_ends(void)
 }
 
 /* The same, by a cancel of that task, which has the last reference: the submitter peeks at the
- * context of a task that is queued no more. */
+ * context of a task that is no longer queued. */
 static void submit_against_cancel_of_a_head_with_a_context(void)
 {
     struct work *work = new_work(1);
@@ -545,7 +545,7 @@ static void the_last_two_references(void)
     drop(work);
 }
 
-/* Whatever a context says of its end, it says for ever. */
+/* What a context says about its end never changes. */
 static void cancel_with_parent(void *arg)
 {
     cancel_context(arg);
