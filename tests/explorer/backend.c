@@ -53,9 +53,7 @@ int virtual_join(pthread_t number, void **ret_result)
     while (thread->status != FINISHED)
         block(AT_JOIN, thread);
     thread->joined = true;
-    for (int i = 0; i < MAX_THREADS; i++)
-        if (current->clock.at[i] < thread->clock.at[i])
-            current->clock.at[i] = thread->clock.at[i];
+    clock_join(&current->clock, &thread->clock);
     return 0;
 }
 

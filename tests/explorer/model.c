@@ -20,21 +20,19 @@
 #include "laps.h"
 #include "scheduler.h"
 
-enum { HISTORY = 6, MAX_WORDS = 1 << 14, GRANULE = 4 };
+enum { HISTORY = 6, MAX_WORDS = 1 << 13, GRANULE = 4 };
 
 struct store {
     uint64_t value;
-    uint32_t time; /* of the storing thread's clock; 0: before the run */
+    uint16_t time; /* of the storing thread's clock; 0: before the run */
     uint8_t thread;
     bool seqcst;
-    bool weakened;              /* by a store whose order was made weaker */
-    struct clock released;      /* what an acquire load of it takes over */
-    uint32_t seen[MAX_THREADS]; /* when each thread first read it; 0: never */
+    bool weakened;         /* by a store whose order was made weaker */
+    struct clock released; /* what an acquire load of it takes over */
+    times seen;            /* when each thread first read it; 0: never */
 };
 
 struct word {
-    const void *address;
-    uint32_t run;
     uint8_t size;
     uint8_t count; /* stores in the history */
     uint8_t newest;
@@ -43,74 +41,144 @@ struct word {
 
 /* Accesses to a granule of memory: the last plain write, and when each thread last used it. */
 struct granule {
+    times reads, atomics;
     uint32_t run;
-    uint32_t write_time;
+    uint16_t write_time;
     uint8_t writer;
-    uint32_t reads[MAX_THREADS];
-    uint32_t atomics[MAX_THREADS];
 };
 
+/* The words of this run, close together, and where to find them by address. */
 static struct word words[MAX_WORDS];
+static unsigned word_count;
+static struct {
+    const void *address;
+    uint32_t run;
+    uint32_t word;
+} directory[2 * MAX_WORDS];
+
 static struct granule *granules;
 static uint32_t run;
 
 void model_reset(void)
 {
     if (granules == NULL) {
-        size_t size = arena_size() / GRANULE * sizeof *granules;
+        size_t size = ARENA_SIZE / GRANULE * sizeof *granules;
         granules = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (granules == MAP_FAILED)
             fail("no memory for the explorer");
     }
     run++;
+    word_count = 0;
 }
 
-static uint32_t my_time(void)
+static uint16_t my_time(void)
 {
     return current->clock.at[current->number];
 }
 
-static void join(struct clock *into, const struct clock *from)
-{
-    for (int i = 0; i < MAX_THREADS; i++)
-        if (into->at[i] < from->at[i])
-            into->at[i] = from->at[i];
-}
-
-static bool knows(unsigned thread, uint32_t time)
+static bool knows(unsigned thread, uint16_t time)
 {
     return current->clock.at[thread] >= time;
 }
 
-void model_check_address(const void *address, const char *site)
+static bool any(times are)
 {
-    unsigned owner = 0;
-    switch (arena_place(address, &owner)) {
+    typedef uint64_t halves __attribute__((vector_size(sizeof(times))));
+    halves two = (halves)are;
+    return (two[0] | two[1]) != 0;
+}
+
+static unsigned first(times are)
+{
+    unsigned i = 0;
+    while (are[i] == 0)
+        i++;
+    return i;
+}
+
+static times unknown(times what)
+{
+    return (times)(current->clock.at < what);
+}
+
+static bool is_gone(const void *address, enum place place, unsigned owner)
+{
+    switch (place) {
+    case PLACE_FREED:
+    case PLACE_UNUSED:
+        return true;
+    case PLACE_STACK:
+        return owner != current->number && (vthread_get(owner)->status == FINISHED ||
+                                            (uintptr_t)address < vthread_get(owner)->stack_top);
+    case PLACE_THREAD:
+        return owner != current->number && vthread_get(owner)->status == FINISHED;
+    default:
+        return false;
+    }
+}
+
+static void fail_as_gone(const void *address, enum place place, unsigned owner, const char *site)
+{
+    switch (place) {
     case PLACE_FREED:
         fail("use after free of %p at %s", address, site);
     case PLACE_UNUSED:
         fail("access to %p, where nothing is, at %s", address, site);
     case PLACE_STACK:
-        if (owner != current->number && (vthread_get(owner)->status == FINISHED ||
-                                         (uintptr_t)address < vthread_get(owner)->stack_top))
-            fail("access to a frame of T%u that is gone, %p, at %s", owner, address, site);
-        break;
-    case PLACE_THREAD:
-        if (owner != current->number && vthread_get(owner)->status == FINISHED)
-            fail("access to data of T%u, which has ended, at %s", owner, site);
-        break;
+        fail("access to a frame of T%u that is gone, %p, at %s", owner, address, site);
     default:
-        break;
+        fail("access to data of T%u, which has ended, at %s", owner, site);
     }
+}
+
+void model_check_address(const void *address, const char *site)
+{
+    unsigned owner = 0;
+    enum place place = arena_place(address, &owner);
+    if (is_gone(address, place, owner))
+        fail_as_gone(address, place, owner, site);
 }
 
 /* Atomic words. */
 
+/* Each size by itself: a CPU is slow to read as a whole what was written in parts. */
 static uint64_t read_memory(const void *p, size_t size)
 {
-    uint64_t value = 0;
-    memcpy(&value, p, size); /* little-endian machines only */
-    return value;
+    uint64_t all;
+    uint32_t half;
+    uint16_t quarter;
+    switch (size) {
+    case sizeof all:
+        memcpy(&all, p, sizeof all);
+        return all;
+    case sizeof half:
+        memcpy(&half, p, sizeof half);
+        return half;
+    case sizeof quarter:
+        memcpy(&quarter, p, sizeof quarter);
+        return quarter;
+    default:
+        return *(const uint8_t *)p;
+    }
+}
+
+static void write_memory(void *p, size_t size, uint64_t value)
+{
+    uint32_t half = (uint32_t)value;
+    uint16_t quarter = (uint16_t)value;
+    switch (size) {
+    case sizeof value:
+        memcpy(p, &value, sizeof value);
+        break;
+    case sizeof half:
+        memcpy(p, &half, sizeof half);
+        break;
+    case sizeof quarter:
+        memcpy(p, &quarter, sizeof quarter);
+        break;
+    default:
+        *(uint8_t *)p = (uint8_t)value;
+    }
 }
 
 static uint64_t cut(uint64_t value, size_t size)
@@ -121,15 +189,20 @@ static uint64_t cut(uint64_t value, size_t size)
 static struct word *find(const void *p, size_t size)
 {
     size_t at = ((uintptr_t)p * UINT64_C(0x9E3779B97F4A7C15)) >> 50;
-    while (words[at].run == run && words[at].address != p)
-        at = (at + 1) % MAX_WORDS;
-    struct word *word = &words[at];
+    while (directory[at].run == run && directory[at].address != p)
+        at = (at + 1) % (2 * MAX_WORDS);
+    bool new = directory[at].run != run;
+    if (new) {
+        if (word_count == MAX_WORDS)
+            fail("the explorer has no room for so many words");
+        directory[at].address = p;
+        directory[at].run = run;
+        directory[at].word = word_count++;
+    }
+    struct word *word = &words[directory[at].word];
     uint64_t value = read_memory(p, size);
-    if (word->run != run || word->history[word->newest].value != value || word->size != size) {
+    if (new || word->history[word->newest].value != value || word->size != size) {
         /* New, or plain code has set it since: whoever may see that is another question. */
-        if (word->run != run || word->address != p)
-            word->address = p;
-        word->run = run;
         word->size = (uint8_t)size;
         word->count = 1;
         word->newest = 0;
@@ -141,7 +214,7 @@ static struct word *find(const void *p, size_t size)
 
 static struct store *aged(struct word *word, unsigned age)
 {
-    return &word->history[(word->newest + HISTORY - age) % HISTORY];
+    return &word->history[word->newest >= age ? word->newest - age : word->newest + HISTORY - age];
 }
 
 static bool acquires(enum memory_order order)
@@ -159,13 +232,13 @@ static void read_from(struct store *store, enum memory_order order)
     if (store->seen[current->number] == 0)
         store->seen[current->number] = my_time();
     if (acquires(order))
-        join(&current->clock, &store->released);
+        clock_join(&current->clock, &store->released);
 }
 
 static struct store *append(struct word *word, void *p, uint64_t value, enum memory_order order,
                             const struct site *site)
 {
-    word->newest = (uint8_t)((word->newest + 1) % HISTORY);
+    word->newest = word->newest + 1 < HISTORY ? word->newest + 1 : 0;
     if (word->count < HISTORY)
         word->count++;
     struct store *store = &word->history[word->newest];
@@ -176,7 +249,7 @@ static struct store *append(struct word *word, void *p, uint64_t value, enum mem
     store->seqcst = order == SEQCST;
     store->weakened = site->in_force != site->order;
     store->seen[current->number] = my_time();
-    memcpy(p, &value, word->size);
+    write_memory(p, word->size, value);
     return store;
 }
 
@@ -185,10 +258,7 @@ static bool is_last(const struct store *store, enum memory_order order)
 {
     if (knows(store->thread, store->time) || (store->seqcst && order == SEQCST))
         return true;
-    for (unsigned i = 0; i < MAX_THREADS; i++)
-        if (store->seen[i] != 0 && knows(i, store->seen[i]))
-            return true;
-    return false;
+    return any((times)(store->seen != 0) & ~unknown(store->seen));
 }
 
 static unsigned choose_age(struct word *word, enum memory_order order)
@@ -255,7 +325,7 @@ static uint64_t change(struct word *word, void *p, uint64_t value, enum memory_o
     struct store *store = append(word, p, cut(value, word->size), order, site);
     store->released = released;
     if (releases(order)) {
-        join(&store->released, &current->clock);
+        clock_join(&store->released, &current->clock);
         current->clock.at[current->number]++;
     }
     trace("  %llx -> %llx", (unsigned long long)old, (unsigned long long)store->value);
@@ -288,7 +358,7 @@ bool model_cas(void *p, size_t size, void *expected, uint64_t value, struct site
     if (newest->value != read_memory(expected, size)) {
         trace("  fails: %llx", (unsigned long long)newest->value);
         read_from(newest, order == REL ? RLX : order == ACQREL ? ACQ : order);
-        memcpy(expected, &newest->value, size);
+        write_memory(expected, size, newest->value);
         return false;
     }
     (void)change(word, p, value, order, site);
@@ -307,7 +377,7 @@ uint64_t model_look(const void *p, size_t size, const char *operation, const cha
 
 void model_take(const void *lock)
 {
-    join(&current->clock, &find(lock, sizeof(uint32_t))->history[0].released);
+    clock_join(&current->clock, &find(lock, sizeof(uint32_t))->history[0].released);
 }
 
 void model_leave(const void *lock)
@@ -351,23 +421,23 @@ void model_free(const void *memory, size_t size)
         const struct granule *granule = &granules[offset / GRANULE];
         if (granule->run != run)
             continue;
-        for (unsigned t = 0; t < MAX_THREADS; t++)
-            if (!knows(t, granule->reads[t]) || !knows(t, granule->atomics[t]))
-                fail("data race: T%u used %p, T%u frees it", t, (const char *)memory + i,
-                     current->number);
+        times racing = unknown(granule->reads) | unknown(granule->atomics);
+        if (any(racing))
+            fail("data race: T%u used %p, T%u frees it", first(racing), (const char *)memory + i,
+                 current->number);
     }
 }
 
 void model_plain(const void *address, size_t size, bool writes, const void *code)
 {
-    char site[64];
     unsigned owner = 0;
     enum place place = arena_place(address, &owner);
     if (place == PLACE_UNKNOWN || (place == PLACE_THREAD && owner == current->number))
         return;
-    if (place != PLACE_LIVE && (place != PLACE_STACK || owner != current->number)) {
+    if (is_gone(address, place, owner)) {
+        char site[64];
         (void)snprintf(site, sizeof site, "code %p", code);
-        model_check_address(address, site);
+        fail_as_gone(address, place, owner, site);
     }
     for (size_t i = 0; i < size; i += GRANULE) {
         struct granule *granule = granule_at((const char *)address + i);
@@ -377,10 +447,10 @@ void model_plain(const void *address, size_t size, bool writes, const void *code
             fail("data race: T%u wrote %p, T%u %s it at code %p (see addr2line)", granule->writer,
                  address, current->number, writes ? "writes" : "reads", code);
         if (writes) {
-            for (unsigned t = 0; t < MAX_THREADS; t++)
-                if (!knows(t, granule->reads[t]))
-                    fail("data race: T%u read %p, T%u writes it at code %p (see addr2line)", t,
-                         address, current->number, code);
+            times racing = unknown(granule->reads);
+            if (any(racing))
+                fail("data race: T%u read %p, T%u writes it at code %p (see addr2line)",
+                     first(racing), address, current->number, code);
             granule->writer = (uint8_t)current->number;
             granule->write_time = my_time();
         }

@@ -16,7 +16,6 @@
 #include "weir/clock.h"
 
 enum {
-    MAX_STEPS = 40000,
     MAX_SHARED = 1 << 12, /* words that more than one thread may use */
     START_TIME = 1000,
 };
@@ -26,7 +25,8 @@ struct vthread *current;
 static unsigned thread_count;
 static jmp_buf outside; /* where a run ends */
 static char failure[1024];
-static bool failed, traced, explores;
+static bool failed;
+bool explores, traced;
 static uint32_t step, sleeps;
 static unsigned points;
 static int64_t now, next_instant;
@@ -47,11 +47,6 @@ struct shared {
 static struct shared shared[MAX_SHARED];
 static bool learned, assumed;
 
-struct vthread *vthread_get(unsigned number)
-{
-    return arena_thread_page(number);
-}
-
 unsigned vthread_count(void)
 {
     return thread_count;
@@ -67,10 +62,8 @@ void fail(const char *format, ...)
     _longjmp(outside, 1);
 }
 
-void trace(const char *format, ...)
+void trace_line(const char *format, ...)
 {
-    if (!traced || !explores)
-        return;
     va_list args;
     va_start(args, format);
     (void)fprintf(stderr, "%6u T%u  ", step, current->number);
@@ -152,11 +145,12 @@ void conflicts_forget(void)
 
 bool conflicts_use(void)
 {
-    bool more = learned;
+    if (!learned)
+        return false;
     for (size_t i = 0; i < MAX_SHARED; i++)
         shared[i].active = conflicts(&shared[i]);
     learned = false;
-    return more;
+    return true;
 }
 
 /* Switching. */
@@ -500,20 +494,13 @@ void explore_begin(void)
 static void know_everything(void)
 {
     for (unsigned i = 0; i < thread_count; i++)
-        for (int j = 0; j < MAX_THREADS; j++)
-            if (current->clock.at[j] < vthread_get(i)->clock.at[j])
-                current->clock.at[j] = vthread_get(i)->clock.at[j];
+        clock_join(&current->clock, &vthread_get(i)->clock);
 }
 
 void explore_end(void)
 {
     explores = false;
     know_everything();
-}
-
-bool exploring(void)
-{
-    return explores;
 }
 
 void settle(void)

@@ -15,10 +15,20 @@
 #include "arena.h"
 #include "os/thread.h"
 
+/* Times of all threads, which a machine handles as one: the explorer spends its time on them. They
+ * are counts of steps, of which a run has fewer than MAX_STEPS. */
+typedef uint16_t times __attribute__((vector_size(MAX_THREADS * sizeof(uint16_t))));
+
 /* Vector clock: how far each thread is known to be. */
 struct clock {
-    uint32_t at[MAX_THREADS];
+    times at;
 };
+
+static inline void clock_join(struct clock *into, const struct clock *from)
+{
+    times later = (times)(into->at < from->at);
+    into->at = (from->at & later) | (into->at & ~later);
+}
 
 enum status {
     UNUSED,
@@ -49,9 +59,16 @@ struct vthread {
     bool has_base;
 };
 
-extern struct vthread *current;
+enum { MAX_STEPS = 40000 };
 
-struct vthread *vthread_get(unsigned number);
+extern struct vthread *current;
+extern bool explores, traced;
+
+static inline struct vthread *vthread_get(unsigned number)
+{
+    return (struct vthread *)arena_thread_page(number);
+}
+
 unsigned vthread_count(void);
 
 /* Ends the run as failed, with a sentence. Does not return. */
@@ -84,7 +101,9 @@ void block(enum status status, const void *at);
 /* Lets those run that wait at a lock or for a thread. */
 void unblock(enum status status, const void *at);
 uint32_t next_step(void);
-void trace(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void trace_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* In a run that is told step by step, while it explores. */
+#define trace(...) (traced && explores ? trace_line(__VA_ARGS__) : (void)0)
 struct vthread *vthread_start(void *(*run)(void *), void *arg);
 void give_way(const char *site);
 
@@ -93,7 +112,10 @@ void give_way(const char *site);
 /* Between these two the order of things is explored; outside it is always the same. */
 void explore_begin(void);
 void explore_end(void);
-bool exploring(void);
+static inline bool exploring(void)
+{
+    return explores;
+}
 /* Lets the others run until they are all blocked. */
 void settle(void);
 /* Time jumps to `instant` at any moment from now on; at most one is to come. */
