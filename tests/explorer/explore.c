@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "choices.h"
+#include "jobs.h"
 #include "laps.h"
 
 struct pass {
@@ -59,10 +60,28 @@ static const struct pass freeze_passes[] = {
     {"frozen, random priorities", PRIORITIES, {0, 0, 1, 0}, 20},
 };
 
+enum { QUICK_SHARE = 4 };
+
 struct totals totals;
-bool explore_slowly;
+enum extent explore_extent = EXTENT_FULL;
 static bool quietly; /* a run that fails is no news */
 const char *explore_program;
+
+void totals_add(struct totals *to, const struct totals *more)
+{
+    if (more->rounds > 0 && (to->rounds == 0 || more->fewest_laps < to->fewest_laps))
+        to->fewest_laps = more->fewest_laps;
+    if (more->most_points > to->most_points)
+        to->most_points = more->most_points;
+    to->scenarios += more->scenarios;
+    to->failures += more->failures;
+    to->runs += more->runs;
+    to->complete_passes += more->complete_passes;
+    to->cut_passes += more->cut_passes;
+    to->frozen_points += more->frozen_points;
+    to->rounds += more->rounds;
+    to->explored_rounds += more->explored_rounds;
+}
 
 static double seconds(void)
 {
@@ -80,6 +99,7 @@ static void report(const struct scenario *scenario, const char *why, unsigned fr
     char *sentence = strdup(why), *trace = strdup(choices_trace());
     if (sentence == NULL || trace == NULL)
         exit(EXIT_FAILURE);
+    jobs_print_begin();
     (void)choices_replay(trace);
     choices_begin_run(0);
     (void)run_once(scenario->body, true);
@@ -88,6 +108,7 @@ static void report(const struct scenario *scenario, const char *why, unsigned fr
     if (freeze != 0)
         (void)fprintf(stderr, " %u", freeze);
     (void)fputc('\n', stderr);
+    jobs_print_end();
     free(trace);
     free(sentence);
 }
@@ -173,9 +194,11 @@ static bool explore_passes(const struct scenario *scenario, const struct pass pa
     for (size_t i = 0; i < n; i++) {
         struct progress progress = {0, 0, false};
         double begin = seconds();
-        if (!run_pass(scenario, &passes[i], 0, &progress))
+        struct pass pass = passes[i];
+        pass.most /= explore_extent == EXTENT_QUICK ? QUICK_SHARE : 1;
+        if (!run_pass(scenario, &pass, 0, &progress))
             return false;
-        tell(&passes[i], &progress, seconds() - begin);
+        tell(&pass, &progress, seconds() - begin);
     }
     return true;
 }
@@ -192,7 +215,8 @@ static void explore_frozen(const struct scenario *scenario)
         reached = false;
         for (size_t i = 0; i < sizeof freeze_passes / sizeof freeze_passes[0]; i++) {
             struct pass pass = freeze_passes[i];
-            pass.most *= explore_slowly ? 50 : 1;
+            pass.most *= explore_extent == EXTENT_SLOW ? 50 : 1;
+            pass.most /= explore_extent == EXTENT_QUICK ? QUICK_SHARE : 1;
             if (!run_pass(scenario, &pass, freeze, &progress))
                 return;
             reached = reached || run_froze();
@@ -232,7 +256,7 @@ void explore_scenario(const struct scenario *scenario)
         return;
     if (!explore_passes(scenario, default_passes, sizeof default_passes / sizeof default_passes[0]))
         return;
-    if (explore_slowly &&
+    if (explore_extent == EXTENT_SLOW &&
         !explore_passes(scenario, slow_passes, sizeof slow_passes / sizeof slow_passes[0]))
         return;
     if (scenario->freezes)

@@ -16,7 +16,11 @@ struct totals {
 };
 
 extern struct totals totals;
-extern bool explore_slowly; /* wider bounds */
+void totals_add(struct totals *to, const struct totals *more);
+
+/* How wide the bounds are: a quarter of the runs; what CI makes; hours more. */
+enum extent { EXTENT_QUICK, EXTENT_FULL, EXTENT_SLOW };
+extern enum extent explore_extent;
 extern const char *explore_program;
 
 /* Explores until a run fails. */

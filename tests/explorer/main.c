@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* main.c - runs every scenario within the bounds, replays one run, or hunts for a planted bug.
  *
- *     explorer                                   every scenario
+ *     explorer                                   every scenario, on all CPUs
  *     explorer SCENARIO                          this one
  *     explorer SCENARIO TRACE [POINT]            one run, told step by step; frozen at POINT
  *     explorer --hunt                            succeeds as soon as some run fails
@@ -10,6 +10,9 @@
  *     explorer --orders-survivors FILE           and does nobody notice where nobody is said to?
  *     explorer --orders-write FILE [PASSES [SCENARIOS]]
  *                                                writes FILE anew, with so much effort a mutant
+ *
+ * WEIR_EXPLORER in the environment says how wide the bounds of the scenarios are: quick (a quarter
+ * of the runs), full (as without it), slow (hours).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +21,7 @@
 #include "arena.h"
 #include "choices.h"
 #include "explore.h"
+#include "jobs.h"
 #include "orders.h"
 
 static const struct scenario *const all[] = {
@@ -49,12 +53,20 @@ static bool is_meant(const struct scenario *scenario, void *arg)
     return request->found == NULL;
 }
 
-static bool explore_one(const struct scenario *scenario, void *unused)
+static bool list_one(const struct scenario *scenario, void *arg)
 {
-    (void)unused;
-    (void)printf("%s\n", scenario->name);
-    explore_scenario(scenario);
+    const struct scenario ***end = arg;
+    *(*end)++ = scenario;
     return true;
+}
+
+/* All of them, ended by NULL. */
+static const struct scenario *const *list_all(void)
+{
+    enum { MOST = 1024 };
+    static const struct scenario *list[MOST], **end = list;
+    each_scenario(list_one, &end);
+    return list;
 }
 
 static int sum_up(void)
@@ -65,7 +77,49 @@ static int sum_up(void)
                  totals.scenarios, totals.failures, totals.runs, totals.most_points,
                  totals.complete_passes, totals.cut_passes, totals.frozen_points, totals.rounds,
                  totals.fewest_laps, totals.explored_rounds);
+    if (explore_extent == EXTENT_QUICK)
+        (void)printf(
+            "These are the quick bounds; WEIR_EXPLORER=full makes them as wide as in CI.\n");
     return totals.failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int explore_one(const struct scenario *scenario)
+{
+    (void)printf("%s\n", scenario->name);
+    explore_scenario(scenario);
+    return sum_up();
+}
+
+struct campaign {
+    const struct scenario *const *list;
+    struct totals *results; /* of each; no scenario in them: it has crashed */
+};
+
+static void explore_piece(unsigned piece, void *arg)
+{
+    const struct campaign *campaign = arg;
+    totals = (struct totals){0};
+    (void)printf("%s\n", campaign->list[piece]->name);
+    explore_scenario(campaign->list[piece]);
+    campaign->results[piece] = totals;
+}
+
+static int explore_all(void)
+{
+    struct campaign campaign = {list_all(), NULL};
+    unsigned n = 0;
+    while (campaign.list[n] != NULL)
+        n++;
+    campaign.results = jobs_memory(n * sizeof *campaign.results);
+    jobs_run(n, explore_piece, &campaign);
+    for (unsigned i = 0; i < n; i++) {
+        if (campaign.results[i].scenarios == 0) {
+            (void)printf("%s: it has crashed\n", campaign.list[i]->name);
+            campaign.results[i].failures = 1;
+        }
+        totals_add(&totals, &campaign.results[i]);
+    }
+    return sum_up();
 }
 
 static int replay(const struct scenario *scenario, const char *trace, const char *freeze)
@@ -117,18 +171,9 @@ static int hunt_everywhere(void)
 
 /* Memory orders. */
 
-static bool list_one(const struct scenario *scenario, void *arg)
-{
-    const struct scenario ***end = arg;
-    *(*end)++ = scenario;
-    return true;
-}
-
 static int orders(const char *command, const char *file, const char *passes, const char *scenarios)
 {
-    enum { MOST = 1024 };
-    static const struct scenario *list[MOST], **end = list;
-    each_scenario(list_one, &end);
+    const struct scenario *const *list = list_all();
     if (strcmp(command, "--orders-survivors") == 0)
         return orders_check_survivors(list, file);
     if (strcmp(command, "--orders-write") == 0)
@@ -138,16 +183,28 @@ static int orders(const char *command, const char *file, const char *passes, con
     return orders_check(list, file);
 }
 
+static bool read_extent(const char *text)
+{
+    static const char *const names[] = {"quick", "full", "slow"};
+    for (unsigned i = 0; text != NULL && i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(text, names[i]) == 0) {
+            explore_extent = (enum extent)i;
+            return true;
+        }
+    return text == NULL;
+}
+
 int main(int argc, char **argv)
 {
     arena_init();
     explore_program = argv[0];
-    explore_slowly = getenv("WEIR_EXPLORER_SLOW") != NULL;
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
-    if (argc == 1) {
-        each_scenario(explore_one, NULL);
-        return sum_up();
+    if (!read_extent(getenv("WEIR_EXPLORER"))) {
+        (void)fprintf(stderr, "WEIR_EXPLORER is neither quick nor full nor slow\n");
+        return EXIT_FAILURE;
     }
+    if (argc == 1)
+        return explore_all();
     if (strcmp(argv[1], "--hunt") == 0)
         return hunt_everywhere();
     if (strncmp(argv[1], "--orders", strlen("--orders")) == 0 && argc > 2)
@@ -160,6 +217,5 @@ int main(int argc, char **argv)
     }
     if (argc > 2)
         return replay(request.found, argv[2], argv[3]);
-    (void)explore_one(request.found, NULL);
-    return sum_up();
+    return explore_one(request.found);
 }

@@ -4,13 +4,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/atomic.h"
 #include "choices.h"
 #include "explore.h"
+#include "jobs.h"
 #include "sites.h"
 
 enum { MAX_SCENARIOS = 256, LINE = 512, REASON = 320, SECONDS = 600 };
@@ -38,26 +38,15 @@ static struct report *told;
 /* How much of a scenario is about a site, by scenario and site; 0: it does not come to it. */
 static double *shares;
 
-/* Memory that children write into. */
-static void *shared(size_t size)
-{
-    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED) {
-        perror("explorer: mmap");
-        exit(EXIT_FAILURE);
-    }
-    return memory;
-}
-
 static void start_up(const struct scenario *const list[])
 {
     while (list[scenario_count] != NULL)
         scenario_count++;
     site_count = sites_collect();
     mutant_count = mutants_all(&mutants);
-    answers = shared(mutant_count * sizeof *answers);
+    answers = jobs_memory(mutant_count * sizeof *answers);
     shares = calloc((size_t)scenario_count * site_count, sizeof *shares);
-    told = shared(sizeof *told);
+    told = jobs_memory(sizeof *told);
     if (shares == NULL)
         exit(EXIT_FAILURE);
 }
@@ -250,22 +239,91 @@ static bool kill_somewhere(const struct scenario *const list[], unsigned i, stru
 
 /* The three commands. */
 
+/* Whose killers are asked, those first that take longest; and how it went, in shared memory. */
+struct check {
+    const struct scenario *const *list;
+    unsigned *order;
+    bool *killed;
+};
+
+static void check_piece(unsigned piece, void *arg)
+{
+    const struct check *check = arg;
+    unsigned i = check->order[piece];
+    static bool own_report;
+    if (!own_report)
+        told = jobs_memory(sizeof *told);
+    own_report = true;
+    check->killed[i] = kill_again(check->list, i);
+}
+
+static int compare_runs(const void *left, const void *right)
+{
+    unsigned long a = answers[*(const unsigned *)left].runs,
+                  b = answers[*(const unsigned *)right].runs;
+    return (a < b) - (a > b);
+}
+
+/* By mutant: does who killed it before do so again? */
+static const bool *kill_all_again(const struct scenario *const list[])
+{
+    struct check check = {list, calloc(mutant_count, sizeof *check.order),
+                          jobs_memory(mutant_count * sizeof *check.killed)};
+    unsigned n = 0;
+    if (check.order == NULL)
+        exit(EXIT_FAILURE);
+    for (unsigned i = 0; i < mutant_count; i++)
+        if (answers[i].known && answers[i].killed)
+            check.order[n++] = i;
+    qsort(check.order, n, sizeof check.order[0], compare_runs);
+    jobs_run(n, check_piece, &check);
+    free(check.order);
+    return check.killed;
+}
+
+/* By site: does any scenario come to it? Whoever is killed there tells already; for the others the
+ * scenarios make as few of their first runs as will do. */
+static bool *find_reached(const struct scenario *const list[], const bool killed[])
+{
+    bool *reached = calloc(site_count, sizeof *reached);
+    unsigned missing = site_count;
+    if (reached == NULL)
+        exit(EXIT_FAILURE);
+    for (unsigned i = 0; i < mutant_count; i++) {
+        missing -= killed[i] && !reached[mutants[i].site];
+        reached[mutants[i].site] = reached[mutants[i].site] || killed[i];
+    }
+    for (unsigned pass = 0; pass < 4; pass++)
+        for (unsigned s = 0; s < scenario_count && missing > 0; s++) {
+            unsigned long runs;
+            sites_forget();
+            (void)hunt(list[s], pass, 300, &runs);
+            for (unsigned i = 0; i < site_count; i++)
+                if (!reached[i] && site_met(i) > 0) {
+                    reached[i] = true;
+                    missing--;
+                }
+        }
+    return reached;
+}
+
 int orders_check(const struct scenario *const list[], const char *file)
 {
     start_up(list);
-    unsigned wrong = read_file(list, file, true), killed = 0, survivors = 0;
-    find_shares(list);
+    unsigned wrong = read_file(list, file, true), kills = 0, survivors = 0;
+    const bool *killed = kill_all_again(list);
+    bool *reached = find_reached(list, killed);
     for (unsigned i = 0; i < mutant_count; i++) {
         const char *why = NULL;
-        if (!is_reached(mutants[i].site)) {
+        if (!reached[mutants[i].site]) {
             why = "is where no scenario comes to";
         } else if (!answers[i].known) {
             why = "is not in the file";
         } else if (!answers[i].killed) {
             survivors++;
             why = answers[i].reason[0] == '\0' ? "survives without a reason" : NULL;
-        } else if (kill_again(list, i)) {
-            killed++;
+        } else if (killed[i]) {
+            kills++;
         } else {
             why = "was not killed";
         }
@@ -273,8 +331,9 @@ int orders_check(const struct scenario *const list[], const char *file)
         if (why != NULL)
             (void)printf("%s %s\n", mutants[i].name, why);
     }
+    free(reached);
     (void)printf("orders: %u sites, %u weaker orders, %u killed, %u said to survive; %u wrong\n",
-                 site_count, mutant_count, killed, survivors, wrong);
+                 site_count, mutant_count, kills, survivors, wrong);
     return wrong == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
@@ -366,7 +425,7 @@ int orders_write(const struct scenario *const list[], const char *file, struct e
     find_shares(list);
     pid_t helper = fork(); /* every other site is its */
     if (helper == 0) {
-        told = shared(sizeof *told);
+        told = jobs_memory(sizeof *told);
         answer_half(list, 1, effort);
         _exit(EXIT_SUCCESS);
     }
