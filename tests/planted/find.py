@@ -14,6 +14,7 @@ import re
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 BUDGET = 30  # seconds, after which no other try is made
@@ -61,12 +62,31 @@ def read_arguments(arguments):
     return bugs
 
 
+def find_all(bugs):
+    """What explorer_finds and threads_find say of each bug, in turn.
+
+    The explorer keeps one CPU busy. A test with threads mostly waits until it may be taken for
+    stuck, so two of them run beside it.
+    """
+    explorers = ThreadPoolExecutor(max(1, len(os.sched_getaffinity(0)) - 1))
+    threads = ThreadPoolExecutor(2)
+    finds = [
+        (
+            explorers.submit(explorer_finds, explorer),
+            threads.submit(threads_find, stress) if stress is not None else None,
+        )
+        for _, explorer, stress in bugs
+    ]
+    for by_explorer, by_threads in finds:
+        yield by_explorer.result(), by_threads.result() if by_threads is not None else None
+
+
 def main():
     bugs = read_arguments(sys.argv[1:])
     schedules, by_threads, missed = [], 0, []
     with_threads = sum(stress is not None for _, _, stress in bugs)
-    for bug, explorer, stress in bugs:
-        taken, told = explorer_finds(explorer)
+    for (bug, _, stress), (by_explorer, by_stress) in zip(bugs, find_all(bugs)):
+        taken, told = by_explorer
         print(f"{bug}\n    explorer: {told}", flush=True)
         if taken is None:
             missed.append(bug)
@@ -74,7 +94,7 @@ def main():
             schedules.append(taken)
         if stress is None:
             continue
-        found, told = threads_find(stress)
+        found, told = by_stress
         print(f"    {Path(stress).name.split('_')[0]}: {told}", flush=True)
         by_threads += found
     if missed:
