@@ -423,8 +423,8 @@ void model_free(const void *memory, size_t size)
             continue;
         times racing = unknown(granule->reads) | unknown(granule->atomics);
         if (any(racing))
-            fail("data race: T%u used %p, T%u frees it", first(racing), (const char *)memory + i,
-                 current->number);
+            fail("data race: T%u used %p, T%u frees it", first(racing),
+                 (const void *)((const char *)memory + i), current->number);
     }
 }
 
