@@ -24,7 +24,7 @@
 WEIR_BEGIN_DECLS
 
 typedef struct weir_waitgroup {
-    uint64_t words_[4];
+    uint64_t words_[6];
 } weir_waitgroup;
 
 #define WEIR_WAITGROUP_INIT                                                                        \

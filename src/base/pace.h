@@ -15,9 +15,6 @@ enum {
     RING_TELL = 8,     /* a worker stores the hint `head` once in so many pops */
 };
 
-/* Event counts: other threads rely on a wake in flight for so many changes. */
-enum { WAKE_RELY = 8 };
-
 /* Workers, before they park. */
 enum {
     WORKER_LOOKS = 4,           /* this often, where there are as many CPUs as workers */

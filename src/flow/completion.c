@@ -23,7 +23,7 @@
 
 #include "os/alloc.h"
 #include "os/notify.h"
-#include "pool/pool.h"
+#include "pool/task.h"
 
 struct weir_completion {
     struct reports reports; /* first: what the pool knows of it */

@@ -7,7 +7,7 @@
 #include <errno.h>
 
 #include "flow/retry.h"
-#include "pool/pool.h"
+#include "pool/task_submit.h"
 
 /* In the words of a struct repeat. */
 struct __attribute__((may_alias)) retry {

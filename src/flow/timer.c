@@ -5,7 +5,7 @@
 
 #include <errno.h>
 
-#include "pool/pool.h"
+#include "pool/task_submit.h"
 
 int weir_pool_submit_task_at(weir_pool *pool, weir_task *task, weir_task_fn *fn, void *arg,
                              const weir_task_options *options, int64_t start_at)

@@ -4,36 +4,38 @@
  * `active` counts members from before they are submitted until they have ended; with a limit it is
  * raised only while it is below, by CAS. A member's end records its error, cancels the group if it
  * is one, and then lowers `active`: at zero that is the members' last access to the group, which
- * whoever waited may free (G1, sequentially consistent -> G2, the waiters' load). They borrow its
- * context; the memory, which is the context's, goes with the last reference to that.
+ * the waiter may free (give_place -> no_members). They run under the group's context, which they
+ * have no references to; the memory, which is the context's, goes with the last one.
  *
  * Waiters: for the end under the group's address, for a place under that of `limit`. Both help:
- * they run queued members meanwhile (pool/help.c). Who is inside a member must not wait for a
- * place, which may be its own; it runs the new member in place, which pauses the one that called.
+ * they run queued members meanwhile (pool/help.c). A thread inside a member must not wait for a
+ * place, which may be its own; it runs the new member inline, which pauses the one that called.
  */
 #include "weir/errgroup.h"
 
 #include <errno.h>
 
+#include "base/deadline.h"
 #include "base/options.h"
 #include "os/alloc.h"
-#include "pool/pool.h"
+#include "pool/help.h"
+#include "pool/submit.h"
 
 enum { MAX_KEEP = 1 << 20 };
 
 struct weir_errgroup {
     weir_context
-        context; /* first; over when the group is; the memory goes with its last reference */
-    struct membership membership;
+        context;      /* first; over when the group is; the memory goes with its last reference */
+    struct sink sink; /* of the members */
     weir_pool *pool;
     uint32_t fork;
     unsigned keep_errors;
     atomic(uint32_t) stopped; /* by weir_errgroup_stop, before anything else ended it */
     atomic(uint32_t) limit;
-    atomic(uint64_t) active; /* more than a line behind what all members read of the context */
-    atomic(uint64_t) first;  /* queue position before which no member is */
-    atomic(uint64_t) failed; /* how many */
-    atomic(int) errors[];    /* the first keep_errors; 0: none yet */
+    atomic(uint64_t) active;  /* more than a line behind what all members read of the context */
+    atomic(queue_mark) first; /* no member is before it */
+    atomic(uint64_t) failed;  /* how many */
+    atomic(int) errors[];     /* the first keep_errors; 0: none yet */
 };
 
 static bool stale(const weir_errgroup *group)
@@ -41,9 +43,9 @@ static bool stale(const weir_errgroup *group)
     return group->fork != fork_count();
 }
 
-static owner members(const weir_errgroup *group)
+static weir_errgroup *group_of(struct sink *sink)
 {
-    return owner_of(&group->membership, OWNER_GROUP);
+    return container_of(sink, weir_errgroup, sink);
 }
 
 void weir_errgroup_options_init(weir_errgroup_options *options)
@@ -56,19 +58,21 @@ void weir_errgroup_options_init(weir_errgroup_options *options)
 
 static bool take_place(weir_errgroup *group)
 {
-    uint64_t active = load_seqcst(&group->active);
+    uint64_t active = load_seqcst(&group->active); /* pairs with give_place */
     uint32_t limit;
     do
+        /* Pairs with weir_errgroup_set_limit. */
         if ((limit = load_seqcst(&group->limit)) != 0 && active >= limit)
             return false;
-    while (!cas_acq(&group->active, &active, active + 1)); /* G2 of who has left the place */
+    while (!cas_acq(&group->active, &active, active + 1)); /* pairs with give_place */
     return true;
 }
 
 static void give_place(weir_errgroup *group)
 {
     const void *limit = &group->limit;
-    if (sub_seqcst(&group->active, 1) == 1) /* G1: from here on only addresses */
+    /* From here on only addresses. Pairs with no_members, take_place. */
+    if (sub_seqcst(&group->active, 1) == 1)
         wake_waiters(group);
     wake_waiters(limit);
 }
@@ -77,23 +81,35 @@ static void record_error(weir_errgroup *group, int status)
 {
     for (unsigned i = 0; i < group->keep_errors; i++) {
         int none = 0;
-        /* A hint, then the CAS; with the codes, and with their number, goes what was done. */
+        /* A hint, then the CAS; with the codes, and with their number, goes what was done: it
+         * pairs with weir_errgroup_errors. */
         if (load_rlx(&group->errors[i]) == 0 && cas_rel(&group->errors[i], &none, status))
             break;
     }
-    add_rel(&group->failed, 1);
+    add_rel(&group->failed, 1); /* pairs with weir_errgroup_errors */
     weir_context_cancel(&group->context, status);
 }
 
-static void member_ended(struct membership *membership, weir_state end, int status)
+static weir_context *members_context(struct sink *sink)
 {
-    weir_errgroup *group = container_of(membership, weir_errgroup, membership);
+    return &group_of(sink)->context;
+}
+
+static void member_ended(struct sink *sink, weir_state end, int status)
+{
+    weir_errgroup *group = group_of(sink);
     /* What never started, or gave up, because the group is over is a consequence of that. */
     bool gave_up = end != WEIR_TASK_FAILED || status == -ECANCELED;
     if (end != WEIR_TASK_DONE && !(gave_up && weir_context_err(&group->context) != 0))
         record_error(group, status);
     give_place(group);
 }
+
+static const struct sink_ops member_ops = {
+    .tells_on_drop = true,
+    .context = members_context,
+    .ended = member_ended,
+};
 
 /* Life. */
 
@@ -117,11 +133,11 @@ int weir_errgroup_new(weir_errgroup **ret, weir_pool *pool, weir_context *parent
     err = weir__context_new_at((weir_context *)group, parent, WEIR_FOREVER);
     if (err != 0)
         return err;
-    group->membership.ended = member_ended;
+    store_rlx(&group->sink.ops, &member_ops); /* nobody else knows the group yet */
     group->pool = pool;
     group->fork = fork_count();
     group->keep_errors = keep;
-    store_rlx(&group->limit, options.limit); /* nobody else knows the group yet */
+    store_rlx(&group->limit, options.limit);
     *ret = group;
     return 0;
 }
@@ -137,21 +153,21 @@ int weir_errgroup_set_limit(weir_errgroup *group, unsigned limit)
         return -EINVAL;
     if (stale(group))
         return -ESTALE;
-    (void)xchg_seqcst(&group->limit, limit);
+    (void)xchg_seqcst(&group->limit, limit); /* pairs with take_place */
     wake_waiters(&group->limit);
     return 0;
 }
 
 /* go. */
 
-struct place {
+struct member_place {
     weir_errgroup *group;
     bool taken;
 };
 
 static bool place_or_over(void *arg)
 {
-    struct place *place = arg;
+    struct member_place *place = arg;
     weir_errgroup *group = place->group;
     return weir_context_err(&group->context) != 0 || weir__refusal(group->pool) != 0 ||
            (place->taken = take_place(group));
@@ -160,15 +176,13 @@ static bool place_or_over(void *arg)
 /* Waits for a place under the limit, running queued members meanwhile. */
 static int wait_for_place(weir_errgroup *group, weir_context *ctx, int64_t deadline)
 {
-    struct place place = {group, false};
-    weir_pool *pool = group->pool;
-    const weir_context *also[2] = {&group->context, pool->context};
-    int64_t over = weir_context_deadline(&group->context);
-    if (over > weir_context_deadline(pool->context))
-        over = weir_context_deadline(pool->context);
-    int err = weir__wait_helping(weir__helped(group->pool), members(group), &group->limit,
-                                 load_rlx(&group->first), place_or_over, &place, ctx, also,
-                                 deadline < over ? deadline : over);
+    struct member_place place = {group, false};
+    struct host *host = &group->pool->host;
+    const weir_context *also[2] = {&group->context, host->context};
+    int64_t until = earlier(deadline, weir_context_deadline(&group->context));
+    until = earlier(until, weir_context_deadline(host->context));
+    int err = weir__wait_helping(weir__helped(host), &group->sink, &group->limit,
+                                 load_rlx(&group->first), place_or_over, &place, ctx, also, until);
     if (place.taken)
         return 0;
     int why = weir_context_err(&group->context);
@@ -186,13 +200,11 @@ static int submit_member(weir_errgroup *group, const struct job *job, enum submi
             return err;
         if (mode == SUBMIT_TRY)
             return -EAGAIN;
-        if (weir__inside_owner(members(group))) {
-            add_rlx(&group->active, 1); /* before the G1 of the member that we are */
-            err = weir__run_in_place(group->pool, job);
-            if (err != 0) {
-                add_rlx(&group->pool->rejected, 1); /* a count, read at rest */
+        if (weir__inside_sink(&group->sink)) {
+            add_rlx(&group->active, 1); /* before the member that we are gives its place */
+            err = count_rejected(group->pool, weir__run_inline(group->pool, job));
+            if (err != 0)
                 give_place(group);
-            }
             return err;
         }
         if ((err = wait_for_place(group, ctx, deadline)) != 0)
@@ -200,9 +212,8 @@ static int submit_member(weir_errgroup *group, const struct job *job, enum submi
     }
     err = weir__submit(group->pool, job, mode, ctx, deadline);
     if (err != 0) {
-        weir__drop_context(group->pool, job); /* it may have been in the queue */
         give_place(group);
-    } else { /* only addresses: it may be over */
+    } else { /* only addresses: it may be done */
         weir__wake_all(helper_key(group));
         weir__wake_all(helper_key(&group->limit));
     }
@@ -219,13 +230,12 @@ static int go(weir_errgroup *group, weir_task_fn *fn, void *arg, enum submit_mod
     int err;
     if ((err = weir_context_err(ctx)) != 0 || (err = context_err(&group->context)) != 0)
         return err;
-    uint64_t tail = load_acq(&group->pool->ring.tail); /* see waitgroup_tasks.c */
+    queue_mark end = queue_mark_end(&group->pool->queue); /* see waitgroup_tasks.c */
     if (load_rlx(&group->active) == 0)
-        store_rlx(&group->first, tail);
+        store_rlx(&group->first, end);
     struct job job = {.fn = fn,
                       .arg = arg,
-                      .context = &group->context,
-                      .owner = members(group),
+                      .sink = &group->sink,
                       .start_by = weir_context_deadline(&group->context)};
     return submit_member(group, &job, mode, ctx, deadline);
 }
@@ -250,11 +260,11 @@ int weir_errgroup_go_until(weir_errgroup *group, weir_task_fn *fn, void *arg, we
 
 static bool no_members(void *arg)
 {
-    return load_seqcst(&((weir_errgroup *)arg)->active) == 0; /* G2 */
+    return load_seqcst(&((weir_errgroup *)arg)->active) == 0; /* pairs with give_place */
 }
 
-/* The context first: who sees it cancelled sees the error, or the stop, that it was cancelled for;
- * both are published by the cancellation (R7 in context.c), and what members left by G1 too. */
+/* The context first: a thread that sees it cancelled sees the error, or the stop, that it was
+ * cancelled for; the cancellation publishes both, as give_place does what members left. */
 static int outcome(const weir_errgroup *group)
 {
     int over = weir_context_err(&group->context);
@@ -268,9 +278,9 @@ int weir_errgroup_wait_until(weir_errgroup *group, weir_context *ctx, int64_t de
         return -EINVAL;
     if (stale(group))
         return -ESTALE;
-    if (weir__inside_owner(members(group)))
+    if (weir__inside_sink(&group->sink))
         return -EDEADLK;
-    int err = weir__wait_helping(weir__helped(group->pool), members(group), group,
+    int err = weir__wait_helping(weir__helped(&group->pool->host), &group->sink, group,
                                  load_rlx(&group->first), no_members, group, ctx, NULL, deadline);
     return err != 0 ? err : outcome(group);
 }
@@ -307,9 +317,10 @@ size_t weir_errgroup_errors(const weir_errgroup *group, int ret_codes[], size_t 
         return 0;
     if (n > group->keep_errors)
         n = group->keep_errors;
-    uint64_t failed = load_acq(&group->failed); /* first: as many codes are there by then */
+    /* First: as many codes are there by then. Pairs with record_error. */
+    uint64_t failed = load_acq(&group->failed);
     for (size_t i = 0; i < n && ret_codes != NULL; i++) {
-        int code = load_acq(&group->errors[i]);
+        int code = load_acq(&group->errors[i]); /* pairs with record_error */
         if (code == 0)
             break;
         ret_codes[i] = code;
@@ -321,7 +332,7 @@ void weir_errgroup_free(weir_errgroup *group)
 {
     if (group == NULL)
         return;
-    bool inside = weir__inside_owner(members(group));
+    bool inside = weir__inside_sink(&group->sink);
     if (stale(group) && inside)
         return; /* the child goes on inside a member, whose context this is */
     if (!stale(group)) {

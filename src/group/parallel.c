@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* parallel.c - a for loop on the caller and on those workers that come free.
  *
- * The loop lives on its caller's stack. Chunks are numbered; who takes part takes the next number
- * until there is none, or the loop's context is over. Helpers are tasks of the pool with the loop
- * as their group; `active` counts them from before they are submitted until they have ended, and
- * the loop ends when it is zero: that is a helper's last access to it (P1, sequentially consistent
- * -> P2, the caller's load). All other words are relaxed: what the participants did is published by
- * P1, and who raises `active` is counted in it, so that its own P1 comes later.
+ * The loop lives on its caller's stack. Chunks are numbered; each participant takes the next number
+ * until there is none, or the loop's context is over. Helpers are jobs of the pool with the loop as
+ * their sink; `active` counts them from before they are submitted until they have ended, and the
+ * loop ends when it is zero: that is a helper's last access to it (leave -> no_helpers). All other
+ * words are relaxed: what the participants did is published by leave, and a thread that raises
+ * `active` is counted in it, so that its own leave comes later.
  *
  * At most one helper is in the queue, unstarted (`invited`). When it starts, and before each chunk,
- * whoever takes part invites the next one while there are chunks left; so the workers join one
- * after the other, and a full queue or a busy pool is tried again with each chunk. When the chunks
- * are gone the caller takes the helper that has not started out of the queue, by running it (it
- * finds nothing to do): it never waits for one that nobody has begun. Those that run are at a chunk
- * of this loop, so all there is to wait for is `fn`.
+ * each participant invites the next one while there are chunks left; so the workers join one after
+ * the other, and a full queue or a busy pool is tried again with each chunk. When the chunks are
+ * gone the caller claims the helper that has not started, and runs it (it finds nothing to do): it
+ * never waits for one that nobody has begun. Those that run are at a chunk of this loop, so all
+ * there is to wait for is `fn`.
  *
  * If fn ends the caller's thread, the unwinding of its stack waits for the helpers likewise.
  */
@@ -22,12 +22,13 @@
 #include <errno.h>
 
 #include "base/unwind.h"
-#include "pool/pool.h"
+#include "pool/help.h"
+#include "pool/submit.h"
 
 enum { CHUNKS_FOR_EACH = 8 }; /* of a grain that was not chosen by the caller */
 
 struct loop {
-    struct membership membership; /* first: the address is the owner of the helpers */
+    struct sink sink; /* of the helpers; first */
     weir_pool *pool;
     weir_context *parent; /* a reference, or NULL */
     weir_context context; /* what fn sees */
@@ -35,10 +36,10 @@ struct loop {
     void *arg;
     size_t n, grain;
     uint64_t chunks;
-    uint64_t first; /* queue position before which no helper is */
-    unsigned most;  /* helpers at once */
-    bool returned;  /* the caller's part did; if not, its thread is dying */
-    int over;       /* why the context was over at the end, or 0 */
+    queue_mark first; /* no helper is before it */
+    unsigned most;    /* helpers at once */
+    bool returned;    /* the caller's part did; if not, its thread is dying */
+    int over;         /* why the context was over at the end, or 0 */
     _Alignas(CACHE_LINE)
         atomic(uint64_t) next; /* the chunk to be taken next; above `chunks` once they are gone */
     atomic(uint32_t) active;
@@ -46,33 +47,30 @@ struct loop {
     atomic(int) error; /* the first */
 };
 
-static owner helpers(const struct loop *loop)
-{
-    return owner_of(loop, OWNER_GROUP);
-}
-
 static void record_error(struct loop *loop, int status)
 {
     int none = 0;
-    if (cas_rlx(&loop->error, &none, status)) /* published by P1 */
+    if (cas_rlx(&loop->error, &none, status)) /* published by leave */
         weir_context_cancel(&loop->context, status);
 }
 
 static void leave(struct loop *loop)
 {
-    if (sub_seqcst(&loop->active, 1) == 1) /* P1: from here on only addresses */
+    if (sub_seqcst(&loop->active, 1) == 1) /* from here on only addresses; pairs with no_helpers */
         wake_waiters(loop);
 }
 
-static void helper_ended(struct membership *membership, weir_state end, int status)
+static void helper_ended(struct sink *sink, weir_state end, int status)
 {
-    struct loop *loop = (struct loop *)membership;
+    struct loop *loop = (struct loop *)sink;
     if (end == WEIR_TASK_FAILED) /* fn ended the thread */
         record_error(loop, status);
     else if (end != WEIR_TASK_DONE)   /* it never started */
         store_rlx(&loop->invited, 0); /* orders nothing, nor does it elsewhere */
     leave(loop);
 }
+
+static const struct sink_ops helper_ops = {.ended = helper_ended};
 
 static int help(weir_context *ctx, void *arg);
 
@@ -82,19 +80,19 @@ static void invite(struct loop *loop)
     weir_pool *pool = loop->pool;
     if (load_rlx(&loop->next) + 1 >= loop->chunks || /* a hint; so are the next two: one */
         load_rlx(&loop->active) >= loop->most ||     /* helper more or less is no harm */
-        load_rlx(&loop->invited) != 0 || ring_full(&pool->ring) || weir__refusal(pool) != 0)
+        load_rlx(&loop->invited) != 0 || queue_full(&pool->queue) || weir__refusal(pool) != 0)
         return;
     uint32_t none = 0;
     if (!cas_rlx(&loop->invited, &none, 1))
         return;
-    add_rlx(&loop->active, 1); /* before the P1 of this thread, or the caller's P2 */
-    struct job job = {.fn = help, .arg = loop, .owner = helpers(loop), .start_by = WEIR_FOREVER};
+    add_rlx(&loop->active, 1); /* before this thread leaves, or the caller looks */
+    struct job job = {.fn = help, .arg = loop, .sink = &loop->sink, .start_by = WEIR_FOREVER};
     if (weir__submit(pool, &job, SUBMIT_TRY, NULL, WEIR_FOREVER) == 0) {
         weir__wake_all(helper_key(loop)); /* the caller, if it waits, may have to run it */
         return;
     }
     store_rlx(&loop->invited, 0);
-    leave(loop); /* not the last: who invites is the caller, or active */
+    leave(loop); /* not the last: this thread is the caller, or active */
 }
 
 /* In a child process there are no helpers: waiting for them would have no end. */
@@ -110,7 +108,7 @@ static void take_part(struct loop *loop)
     int err = 0;
     while (err == 0 && weir_context_err(&loop->context) == 0) {
         invite(loop);
-        uint64_t chunk = add_rlx(&loop->next, 1); /* what is done is published by P1 */
+        uint64_t chunk = add_rlx(&loop->next, 1); /* what is done is published by leave */
         if (chunk >= loop->chunks)
             break;
         size_t begin = (size_t)chunk * loop->grain;
@@ -133,18 +131,18 @@ static int help(weir_context *ctx, void *arg)
 
 static bool no_helpers(void *arg)
 {
-    return load_seqcst(&((struct loop *)arg)->active) == 0; /* P2 */
+    return load_seqcst(&((struct loop *)arg)->active) == 0; /* pairs with leave */
 }
 
-/* Waits for the helpers, and takes the one out of the queue that has not started. */
+/* Waits for the helpers, and claims the one that has not started. */
 static void end_loop(struct loop **guarded)
 {
     struct loop *loop = *guarded;
     check_fork(loop);
     if (!loop->returned)
         record_error(loop, -ECANCELED);
-    (void)weir__wait_helping(loop->pool, helpers(loop), loop, loop->first, no_helpers, loop, NULL,
-                             NULL, WEIR_FOREVER);
+    (void)weir__wait_helping(&loop->pool->host, &loop->sink, loop, loop->first, no_helpers, loop,
+                             NULL, NULL, WEIR_FOREVER);
     loop->over = weir_context_err(&loop->context);
     weir__context_end(&loop->context);
     weir_context_unref(loop->parent);
@@ -157,7 +155,7 @@ static void run_loop(struct loop *loop)
     loop->returned = true;
 }
 
-/* All participants have left (P2). */
+/* All participants have left. */
 static int outcome(const struct loop *loop)
 {
     int err = load_rlx(&loop->error);
@@ -179,20 +177,15 @@ int weir_parallel_for_until(weir_pool *pool, size_t n, size_t grain, weir_range_
     weir_context *parent = weir_context_ref(ctx);
     if (ctx != NULL && parent == NULL)
         return -ENOMEM;
-    struct loop loop = {.membership = {.ended = helper_ended, .internal = true},
-                        .pool = pool,
-                        .parent = parent,
-                        .fn = fn,
-                        .arg = arg,
-                        .n = n};
-    loop.most = pool->worker_count - (own_worker(pool) != NULL ? 1 : 0);
+    struct loop loop = {
+        .sink = {&helper_ops}, .pool = pool, .parent = parent, .fn = fn, .arg = arg, .n = n};
+    loop.most = pool->crew.count - (own_seat(&pool->queue) != NULL ? 1 : 0);
     loop.grain = grain != 0 ? grain : n / CHUNKS_FOR_EACH / ((size_t)loop.most + 1);
     if (loop.grain == 0)
         loop.grain = 1;
     loop.chunks = (uint64_t)(n / loop.grain) + (n % loop.grain != 0 ? 1 : 0);
-    /* Before any helper is pushed. Relaxed: who stored it cannot have seen the push of one. */
-    loop.first = load_rlx(&pool->ring.tail);
-    weir__context_begin(&loop.context, parent, pool->context, deadline, NULL);
+    loop.first = queue_mark_end(&pool->queue); /* before any helper is pushed */
+    weir__context_begin(&loop.context, parent, pool->host.context, deadline, NULL);
     run_loop(&loop);
     return outcome(&loop);
 }

@@ -10,11 +10,10 @@
 
 /* One for each thread of the process, all-zero (except the park) at its start, gone at its end. */
 struct self {
-    struct park park;            /* where this thread sleeps when it waits for an object */
-    struct weir__frame *frame;   /* the innermost task that runs on this thread, or NULL */
-    struct weir__worker *worker; /* the worker that this thread is, or NULL */
-    uint64_t random;             /* state of a generator of random numbers; 0: not yet seeded */
-    unsigned stripes_left;       /* stripes of free slots that it shared and then left */
+    struct park park;    /* where this thread sleeps when it waits for an object */
+    struct frame *frame; /* the innermost task that runs on this thread, or NULL */
+    struct seat *seat;   /* the worker that this thread is, or NULL */
+    uint64_t random;     /* state of a generator of random numbers; 0: not yet seeded */
 };
 
 /* initial-exec: an access costs one instruction and never allocates, even if weir was loaded late.

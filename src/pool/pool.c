@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* pool.c - making a pool, and asking it what it is. */
+/* pool.c - making a pool, freeing it, and asking it what it is. */
 #include "pool/pool.h"
 
 #include <errno.h>
@@ -14,14 +14,11 @@ enum {
     MAX_CAPACITY = 1 << 22,
     MAX_TIMERS = 1 << 22,
     DEFAULT_CAPACITY = 1024,
-    SPINS = 4, /* yields before a busy worker parks, if there are CPUs to spare */
 };
 
-_Static_assert(MAX_CAPACITY + MAX_TIMERS + MAX_WORKERS * ROUNDS + MARGIN <= STACK_LINK_MASK,
-               "an index has 24 bits");
-
-/* Queue positions of the n-th pool of a process start at n * 2^32: see waitgroup_tasks.c. */
-static atomic(uint64_t) pools_made;
+_Static_assert(MAX_CAPACITY + MAX_TIMERS + MAX_WORKERS * MAGAZINE_ROUNDS + SLOT_MARGIN <=
+                   STACK_LINK_MASK,
+               "the number of a slot has 24 bits");
 
 void weir_pool_options_init(weir_pool_options *options)
 {
@@ -52,74 +49,99 @@ static int settle(weir_pool_options *options)
     return 0;
 }
 
-/* On lines of its own: all workers read it for every task. */
-static bool make_context(weir_pool *pool, weir_context *parent)
+/* Releasing. */
+
+/* In a forked child, which is alone with the pool: the contexts that queued jobs hold. */
+static void drop_queued_contexts(struct queue *queue)
+{
+    uint64_t position;
+    uint32_t index;
+    while (ring_pop(&queue->ring, &position, &index)) {
+        struct slot *slot = &queue->slots[index];
+        if (!claim_taken(load_rlx(&slot->claim))) /* the child has one thread */
+            weir_context_unref(load_rlx(&slot->context));
+    }
+}
+
+/* Frees a pool without threads, or one that was inherited. */
+static void release(weir_pool *pool)
+{
+    bool inherited = pool_stale(pool);
+    if (inherited)
+        drop_queued_contexts(&pool->queue);
+    weir_context_unref(pool->host.context);
+    weir__repeats_release(&pool->repeats);
+    weir__delay_release(&pool->delay);
+    weir__crew_free(&pool->crew);
+    weir__queue_destroy(&pool->queue, inherited);
+    weir__free(pool);
+}
+
+void weir_pool_free(weir_pool *pool)
+{
+    if (pool == NULL)
+        return;
+    if (!pool_stale(pool)) {
+        if (weir__inside(&pool->host))
+            weir__misuse("weir_pool_free", "a task cannot free the pool that it runs on.");
+        int err = weir_pool_shutdown(pool, 0, WEIR_FOREVER, NULL);
+        weir_assert(err == 0);
+        (void)err;
+    }
+    release(pool);
+}
+
+/* Making. */
+
+/* On lines of its own: all workers read it for every job. */
+static int make_context(weir_pool *pool, weir_context *parent)
 {
     weir_context *ctx = weir__alloc(1, sizeof *ctx);
-    if (weir__context_new_at(ctx, parent, WEIR_FOREVER) != 0)
-        return false;
-    pool->context = ctx;
-    return true;
+    int err = weir__context_new_at(ctx, parent, WEIR_FOREVER);
+    if (err == 0)
+        pool->host.context = ctx;
+    return err;
 }
 
-static weir_pool *alloc(const weir_pool_options *options)
+static void set_host(weir_pool *pool, const weir_pool_options *options)
 {
-    weir_pool *pool = weir__alloc(1, sizeof *pool);
-    if (pool == NULL)
-        return NULL;
-    pool->fork = fork_count();
-    ring_word *words = weir__alloc((size_t)ring_slots(options->capacity), sizeof *words);
-    pool->workers = weir__alloc(options->workers, sizeof *pool->workers);
-    pool->ring.words = words;
-    weir__eventcount_init(&pool->work);
-    weir__eventcount_init(&pool->room);
+    struct host *host = &pool->host;
+    host->queue = &pool->queue;
+    host->fork = fork_count();
+    host->outside_waiters_help = options->outside_waiters_help != 0;
+    host->cpus_to_spare = options->workers <= weir__usable_cpus();
+    host->on_drop = options->on_drop;
+    host->user = options->user;
+}
+
+static void set_crew(weir_pool *pool, const weir_pool_options *options)
+{
+    struct crew *crew = &pool->crew;
+    crew->host = &pool->host;
+    crew->on_start = options->on_worker_start;
+    crew->on_stop = options->on_worker_stop;
+    crew->stack_size = options->stack_size;
+    memcpy(crew->name, options->name, strnlen(options->name, sizeof crew->name - 1));
+}
+
+/* Everything but the threads. */
+static int build(weir_pool *pool, const weir_pool_options *options)
+{
+    uint32_t places = (uint32_t)options->timers;
+    set_host(pool, options);
+    set_crew(pool, options);
     lock_init(&pool->lock);
-    uint32_t timers = (uint32_t)options->timers;
-    if (words == NULL || pool->workers == NULL ||
-        weir__slab_init(&pool->slab, options->capacity, options->workers, timers + 1) != 0 ||
-        weir__timers_init(pool, timers, options->capacity + options->workers + timers + MARGIN) !=
-            0 ||
-        !make_context(pool, options->context)) {
-        weir__pool_release(pool);
-        return NULL;
-    }
-    pool->first_position = add_rlx(&pools_made, 1) << 32; /* unique is all that it must be */
-    ring_init(&pool->ring, words, options->capacity, pool->first_position);
-    store_rlx(&pool->head_seen, pool->first_position); /* no other thread yet */
-    return pool;
-}
-
-static bool all_started(void *arg)
-{
-    weir_pool *pool = arg;
-    return load_seqcst(&pool->started) == pool->worker_count;
-}
-
-/* Starts the workers; on failure none is left. */
-static int start(weir_pool *pool, unsigned workers)
-{
-    int err = 0;
-    for (unsigned i = 0; i < workers && err == 0; i++) {
-        struct weir__worker *worker = &pool->workers[i];
-        worker->pool = pool;
-        worker->index = i;
-        worker->head = pool->first_position;
-        worker->free_slots = slab_first_magazine(i);
-        err = weir__worker_start(worker);
-        if (err == 0)
-            pool->worker_count++;
-    }
-    if (err == 0) {
-        (void)weir__wait_until(&pool->started, all_started, pool, NULL, NULL, WEIR_FOREVER);
-        err = load_rlx(&pool->start_error); /* each was set before its thread was counted */
-    }
-    if (err != 0) {
-        /* Relaxed: a worker reads the epoch, which the wake changes, before it looks at this. */
-        store_rlx(&pool->state, POOL_STOPPING);
-        weir__eventcount_wake_all(&pool->work);
-        for (unsigned i = 0; i < pool->worker_count; i++)
-            (void)pthread_join(pool->workers[i].thread, NULL);
-    }
+    pool->overflow = options->overflow;
+    pool->has_parent_context = options->context != NULL;
+    int err = weir__queue_init(&pool->queue, options->capacity, options->workers, places + 1);
+    if (err == 0)
+        err = make_context(pool, options->context);
+    if (err == 0)
+        err = weir__delay_init(&pool->delay, &pool->host, places, pool->crew.name,
+                               options->context != NULL ? pool->host.context : NULL);
+    if (err == 0)
+        err = weir__repeats_init(&pool->repeats,
+                                 options->capacity + options->workers + places + SLOT_MARGIN);
     return err;
 }
 
@@ -134,47 +156,39 @@ int weir_pool_new(weir_pool **ret, const weir_pool_options *given)
         err = settle(&options);
     if (err != 0)
         return err;
-    weir_pool *pool = alloc(&options);
+    weir_pool *pool = weir__alloc(1, sizeof *pool);
     if (pool == NULL)
         return -ENOMEM;
-    pool->overflow = options.overflow;
-    pool->outside_waiters_help = options.outside_waiters_help != 0;
-    pool->has_parent_context = options.context != NULL;
-    pool->timers.clock.watched = options.context != NULL ? pool->context : NULL;
-    pool->spins = options.workers <= weir__usable_cpus() ? SPINS : 0;
-    pool->on_worker_start = options.on_worker_start;
-    pool->on_worker_stop = options.on_worker_stop;
-    pool->on_drop = options.on_drop;
-    pool->user = options.user;
-    pool->stack_size = options.stack_size;
-    memcpy(pool->name, options.name, strnlen(options.name, sizeof pool->name - 1));
-    store_rlx(&pool->alive, options.workers); /* no other thread yet */
-    err = start(pool, options.workers);
+    err = build(pool, &options);
+    if (err == 0)
+        err = weir__crew_start(&pool->crew, options.workers);
     if (err != 0) {
-        weir__pool_release(pool);
+        release(pool);
         return err;
     }
     *ret = pool;
     return 0;
 }
 
+/* Observers. */
+
 unsigned weir_pool_workers(const weir_pool *pool)
 {
-    return pool != NULL ? pool->worker_count : 0;
+    return pool != NULL ? pool->crew.count : 0;
 }
 
 unsigned weir_pool_capacity(const weir_pool *pool)
 {
-    return pool != NULL ? (unsigned)pool->ring.capacity : 0;
+    return pool != NULL ? (unsigned)pool->queue.ring.capacity : 0;
 }
 
 weir_pool *weir_pool_current(void)
 {
-    const struct weir__worker *worker = this_thread()->worker;
-    return worker != NULL && !pool_stale(worker->pool) ? worker->pool : NULL;
+    weir_pool *pool = own_pool();
+    return pool != NULL && !pool_stale(pool) ? pool : NULL;
 }
 
 int weir_pool_worker_index(void)
 {
-    return weir_pool_current() != NULL ? (int)this_thread()->worker->index : -1;
+    return weir_pool_current() != NULL ? (int)weir__own_worker()->index : -1;
 }

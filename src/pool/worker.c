@@ -1,21 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* worker.c - the threads.
  *
- * A worker pops and runs until the ring is empty, then parks on pool->work. One that was woken
- * wakes the next before it runs its task, if more is queued: so the wakes of a burst are made in
- * parallel, and w queued tasks that wait for each other all start on w idle workers. It leaves when
- * the pool is STOPPING and the ring is empty.
+ * A worker takes and runs jobs until the queue is empty, then parks. One that was woken wakes the
+ * next before it runs its job, if more is queued: so the wakes of a burst are made in parallel, and
+ * w queued jobs that wait for each other all start on w idle workers. It leaves when the queue is
+ * STOPPING and empty.
  *
- * With more workers than CPUs a wake tends to put the woken worker in the place of the one who
- * submits, and a stream of tasks would be a wake and a park for each. So when wakes follow each
- * other closely, a woken worker gives its core away before it parks again, and then looks once
- * more: those who submit get on meanwhile.
+ * With more workers than CPUs a wake tends to put the woken worker in the place of the thread that
+ * submits, and a stream of jobs would be a wake and a park for each. So when wakes follow each
+ * other closely, a woken worker yields once before it parks again, and then looks once more: the
+ * submitters get on meanwhile.
  *
- * Before it parks it pays what it owes: to a submitter that may sleep although there is room (it
- * naps, or the one that was woken first is held up), and to who waits for the pool to be quiet. The
- * latter reads this worker's counters after an atomic operation on work.sleepers, this worker
- * changes work.sleepers between its counters and its look at the waiters: one of the two sees the
- * other.
+ * Before it parks it wakes the threads that may rely on it: a submitter that may sleep although
+ * there is room (room.h), and those that wait for the pool to be quiet (quiet.h).
  *
  * A thread that dies in a task (pthread_exit, thread cancellation) is replaced as the stack is
  * unwound; its replacement joins it. If no thread can be made, the dying one goes on as a worker:
@@ -23,78 +20,27 @@
  * not all compilers let a second death unwind through a cleanup, and each one would take more
  * stack.)
  */
-#include "pool/pool.h"
+#include "pool/worker.h"
 
+#include <errno.h>
 #include <setjmp.h>
 
+#include "base/pace.h"
 #include "base/unwind.h"
-
-/* Between two looks at an empty queue: each takes the line away from who is about to fill it. */
-enum { POLL_PAUSES = 256 };
-
-/* Right behind the submitters, every pop takes lines away that they are about to write, and neither
- * side gets on. So after each LEAD tasks in a row a worker looks whether as many are queued; if
- * not, it gives the submitters a start of two or three microseconds, unless its own tasks submit. A
- * SHORT queue would be full by then. */
-enum { SHORT = LEAD_FROM };
-
-/* Wakes that follow each other so soon (ns) cost more than the tasks they are for. */
-enum { SHORT_GAP = 5000 };
-
-bool weir__redeem(weir_pool *pool, uint32_t index, struct job *ret)
-{
-    struct slot *slot = &pool->slab.slots[index];
-    slot_read(slot, ret);
-    bool won = true;
-    if (ret->owner != OWNER_NONE || unlikely(load_seqcst(&pool->state) != POOL_OPEN)) {
-        uint64_t claim = load_acq(&slot->claim); /* A11: ours to give back, so of this task */
-        won = !claim_taken(claim) && slot_claim(slot, claim);
-        if (!won)
-            weir__dropped(pool);
-    }
-    slab_give(&pool->slab, own_slots(pool), index + 1);
-    return won;
-}
-
-static bool next(struct weir__worker *worker, struct job *ret)
-{
-    weir_pool *pool = worker->pool;
-    uint64_t position;
-    uint32_t index;
-    while (ring_pop_from(&pool->ring, &worker->head, &position, &index)) {
-        eventcount_notify(&pool->room, position);
-        slab_prefetch(&pool->slab, &pool->ring, position + AHEAD);
-        if (likely(weir__redeem(pool, index, ret)))
-            return true;
-    }
-    return false;
-}
-
-static bool have_lead(const struct weir__worker *worker)
-{
-    const struct ring *ring = &worker->pool->ring;
-    return ring->capacity < SHORT || ring_passed(ring, worker->head + LEAD, 0);
-}
-
-static bool more_queued(const weir_pool *pool)
-{
-    uint64_t position;
-    uint32_t index;
-    return ring_peek(&pool->ring, &position, &index);
-}
+#include "os/alloc.h"
 
 /* What a worker does yet before it parks. */
 struct patience {
-    unsigned spins; /* only after a run of tasks: one that comes alone shall not be polled for */
+    unsigned looks; /* only after a run of jobs: one that comes alone shall not be polled for */
     bool yields;
 };
 
 /* Waits for a moment. False: it has, and may park. */
-static bool linger(struct patience *left)
+static bool spin(struct patience *left)
 {
-    if (left->spins > 0) {
-        left->spins--;
-        cpu_relax(POLL_PAUSES);
+    if (left->looks > 0) {
+        left->looks--;
+        cpu_relax(WORKER_LOOK_PAUSES);
     } else if (left->yields) {
         left->yields = false;
     } else {
@@ -105,106 +51,117 @@ static bool linger(struct patience *left)
 }
 
 /* Parks until there may be work. True: this thread was woken and owes a wake to the next. */
-static bool park(struct weir__worker *worker, uint32_t key, struct patience *ret)
+static bool park(struct host *host, uint32_t key, struct patience *ret)
 {
-    weir_pool *pool = worker->pool;
-    if (unlikely(weir__submitters_blocked(pool)))
-        weir__eventcount_wake_another(&pool->room, load_rlx(&pool->ring.head));
-    weir__wake_all(&pool->outside);
-    bool woken = weir__eventcount_sleep(&pool->work, key, WEIR_FOREVER) == 0;
-    ret->spins = 0;
-    ret->yields = pool->spins == 0 && eventcount_wake_gap(&pool->work) < SHORT_GAP;
+    struct queue *queue = host->queue;
+    weir__room_idle(&queue->room);
+    weir__quiet_idle(&queue->quiet);
+    bool woken = weir__eventcount_sleep(&queue->idle, key, WEIR_FOREVER) == 0;
+    ret->looks = 0;
+    ret->yields = !host->cpus_to_spare && eventcount_wake_gap(&queue->idle) < WORKER_SHORT_GAP_NS;
     return woken;
 }
 
-static void serve(struct weir__worker *worker)
+/* After each LEAD jobs in a row: lets the submitters get ahead. */
+static void give_head_start(struct seat *seat)
 {
-    weir_pool *pool = worker->pool;
+    if (!seat->submits && !weir__queue_has_lead(seat))
+        cpu_relax(LEAD_PAUSES);
+    seat->submits = false;
+}
+
+/* Runs jobs until there is none. `*woken`: this thread was woken, and has not passed that on. */
+static void run_queued(struct host *host, struct seat *seat, bool *woken, struct patience *ret)
+{
+    struct queue *queue = host->queue;
     struct job job;
+    unsigned in_a_row = 0;
+    while (weir__queue_next(seat, &job)) {
+        if (*woken) {
+            *woken = false;
+            weir__queue_pass_wake(queue);
+        } else {
+            ret->looks = host->cpus_to_spare ? WORKER_LOOKS : 0;
+        }
+        weir__run(host, &job, 0);
+        if (++in_a_row % LEAD == 0)
+            give_head_start(seat);
+    }
+    if (in_a_row > 0 && unlikely(room_has_timed(&queue->room)))
+        weir__room_idle(&queue->room);
+}
+
+static void serve(struct worker *worker)
+{
+    struct host *host = worker->crew->host;
+    struct queue *queue = host->queue;
     struct patience patience = {0, false};
     bool woken = false;
     for (;;) {
-        unsigned in_a_row = 0;
-        while (next(worker, &job)) {
-            if (woken) {
-                woken = false;
-                if (more_queued(pool))
-                    eventcount_notify(&pool->work, load_rlx(&pool->ring.tail));
-            } else {
-                patience.spins = pool->spins;
-            }
-            weir__run(pool, &job, 0);
-            if (++in_a_row % LEAD == 0) {
-                if (!worker->submits && !have_lead(worker))
-                    cpu_relax(LEAD_PAUSES);
-                worker->submits = false;
-            }
-        }
-        if (in_a_row > 0 && unlikely(eventcount_has_nappers(&pool->room)))
-            weir__eventcount_wake_another(&pool->room, load_rlx(&pool->ring.head));
-        if (linger(&patience))
+        run_queued(host, &worker->seat, &woken, &patience);
+        if (spin(&patience))
             continue;
-        uint32_t key = eventcount_prepare(&pool->work);
-        if (more_queued(pool)) {
-            eventcount_cancel(&pool->work);
+        uint32_t key = eventcount_prepare(&queue->idle);
+        bool empty = weir__queue_empty(queue);
+        if (!empty || queue_phase(queue) >= POOL_STOPPING) {
+            eventcount_cancel(&queue->idle);
+            if (empty)
+                return;
             continue;
         }
-        if (load_seqcst(&pool->state) >= POOL_STOPPING) {
-            eventcount_cancel(&pool->work);
-            return;
-        }
-        woken = park(worker, key, &patience);
+        woken = park(host, key, &patience);
     }
 }
 
-static void *worker_main(void *arg);
+/* A thread's life. */
+
+static int start(struct worker *worker);
 
 /* The thread is at its end, one way or the other. */
-static void left(struct weir__worker *worker)
+static void left(struct worker *worker)
 {
-    weir_pool *pool = worker->pool;
-    if (pool->on_worker_stop != NULL)
-        pool->on_worker_stop(worker->index, pool->user);
+    const struct crew *crew = worker->crew;
+    if (crew->on_stop != NULL)
+        crew->on_stop(worker->index, crew->host->user);
     if (worker->has_predecessor)
         (void)pthread_join(worker->predecessor, NULL);
     worker->has_predecessor = false;
 }
 
 struct service {
-    struct weir__worker *worker;
+    struct worker *worker;
     jmp_buf *begin; /* where a thread that dies and cannot be replaced goes on */
     bool done;
 };
 
 static void replace_if_dying(struct service *service)
 {
-    if (service->done || pool_stale(service->worker->pool))
+    struct worker *worker = service->worker;
+    if (service->done || host_stale(worker->crew->host))
         return;
-    struct weir__worker *worker = service->worker;
     left(worker);
     worker->predecessor = pthread_self();
     worker->has_predecessor = true;
-    this_thread()->worker = NULL; /* what still runs on this thread is outside */
-    if (weir__worker_start(worker) == 0)
+    this_thread()->seat = NULL; /* what still runs on this thread is outside */
+    if (start(worker) == 0)
         return;
-    this_thread()->worker = worker;
+    this_thread()->seat = &worker->seat;
     worker->has_predecessor = false;
-    if (worker->pool->on_worker_start != NULL)
-        (void)worker->pool->on_worker_start(worker->index, worker->pool->user);
+    if (worker->crew->on_start != NULL)
+        (void)worker->crew->on_start(worker->index, worker->crew->host->user);
     longjmp(*service->begin, 1);
 }
 
-static void leave_pool(struct weir__worker *worker)
+static void leave_pool(struct worker *worker)
 {
-    weir_pool *pool = worker->pool;
+    atomic(unsigned) *alive = &worker->crew->alive;
     left(worker);
-    this_thread()->worker = NULL;
-    sub_seqcst(&pool->alive, 1);
-    weir__wake_all(
-        &pool->alive); /* only the address: the pool is freed after this thread is joined */
+    this_thread()->seat = NULL;
+    sub_seqcst(alive, 1);  /* pairs with all_left */
+    weir__wake_all(alive); /* only the address: the pool is freed after this thread is joined */
 }
 
-static void serve_once(struct weir__worker *worker, jmp_buf *begin)
+static void serve_once(struct worker *worker, jmp_buf *begin)
 {
     struct service service ON_LEAVE(replace_if_dying) = {worker, begin, false};
     serve(worker);
@@ -213,7 +170,7 @@ static void serve_once(struct weir__worker *worker, jmp_buf *begin)
 }
 
 /* In a function of its own: no variable changes between setjmp and longjmp. */
-static __attribute__((noinline)) void serve_for_life(struct weir__worker *worker)
+static __attribute__((noinline)) void serve_for_life(struct worker *worker)
 {
     jmp_buf begin;
     (void)setjmp(begin);
@@ -222,31 +179,96 @@ static __attribute__((noinline)) void serve_for_life(struct weir__worker *worker
 
 static void *worker_main(void *arg)
 {
-    struct weir__worker *worker = arg;
-    weir_pool *pool = worker->pool;
-    this_thread()->worker = worker;
-    weir__thread_name(pool->name, worker->index);
+    struct worker *worker = arg;
+    struct crew *crew = worker->crew;
+    this_thread()->seat = &worker->seat;
+    weir__thread_name(crew->name, worker->index);
     int err = 0;
-    if (pool->on_worker_start != NULL)
-        err = pool->on_worker_start(worker->index, pool->user);
+    if (crew->on_start != NULL)
+        err = crew->on_start(worker->index, crew->host->user);
     bool first_time = !worker->has_predecessor;
     if (first_time) {
         int none = 0;
         if (err != 0)
-            (void)cas_seqcst(&pool->start_error, &none, err);
-        add_seqcst(&pool->started, 1);
-        weir__wake_all(&pool->started);
+            (void)cas_rlx(&crew->start_error, &none, err); /* published by the next step */
+        add_seqcst(&crew->started, 1);                     /* pairs with all_started */
+        weir__wake_all(&crew->started);
     }
     if (err == 0 || !first_time)
         serve_for_life(worker);
     return NULL;
 }
 
-int weir__worker_start(struct weir__worker *worker)
+static int start(struct worker *worker)
 {
     pthread_t thread; /* undefined after a failure, and then worker->thread is still right */
-    int err = weir__thread_start(&thread, worker_main, worker, worker->pool->stack_size);
+    int err = weir__thread_start(&thread, worker_main, worker, worker->crew->stack_size);
     if (err == 0)
         worker->thread = thread;
     return err;
+}
+
+/* The crew. */
+
+static bool all_started(void *arg)
+{
+    const struct crew *crew = arg;
+    return load_seqcst(&crew->started) == crew->count; /* pairs with worker_main */
+}
+
+void weir__crew_join(struct crew *crew)
+{
+    for (unsigned i = 0; i < crew->count; i++)
+        (void)pthread_join(crew->workers[i].thread, NULL);
+}
+
+int weir__crew_start(struct crew *crew, unsigned count)
+{
+    struct queue *queue = crew->host->queue;
+    int err = 0;
+    crew->workers = weir__alloc(count, sizeof *crew->workers);
+    if (crew->workers == NULL)
+        return -ENOMEM;
+    store_rlx(&crew->alive, count); /* no other thread yet */
+    for (unsigned i = 0; i < count && err == 0; i++) {
+        struct worker *worker = &crew->workers[i];
+        worker->crew = crew;
+        worker->index = i;
+        weir__seat_init(&worker->seat, queue, crew->host, i);
+        err = start(worker);
+        if (err == 0)
+            crew->count++;
+    }
+    if (err == 0) {
+        (void)weir__wait_until(&crew->started, all_started, crew, NULL, NULL, WEIR_FOREVER);
+        err = load_rlx(&crew->start_error); /* each was set before its thread was counted */
+    }
+    if (err != 0) {
+        weir__queue_set_phase(queue, POOL_STOPPING);
+        weir__eventcount_wake_all(&queue->idle);
+        weir__crew_join(crew);
+    }
+    return err;
+}
+
+void weir__crew_free(struct crew *crew)
+{
+    weir__free(crew->workers);
+}
+
+static bool all_left(void *arg)
+{
+    return load_seqcst(&((const struct crew *)arg)->alive) == 0; /* pairs with leave_pool */
+}
+
+void weir__crew_wait(struct crew *crew)
+{
+    weir__eventcount_wake_all(&crew->host->queue->idle);
+    (void)weir__wait_until(&crew->alive, all_left, crew, NULL, NULL, WEIR_FOREVER);
+}
+
+struct worker *weir__own_worker(void)
+{
+    struct seat *seat = this_thread()->seat;
+    return seat != NULL ? container_of(seat, struct worker, seat) : NULL;
 }

@@ -126,7 +126,8 @@ static inline bool ring_push_or(struct ring *ring, ring_item item, uint64_t *ret
                 word_ahead(ring_at(ring, oldest), oldest + ring->mask + 1) < 0)
                 return false;
             if (likely(word_fill(word, t, item))) {
-                store_rel(&ring->tail, t + 1); /* pairs with ring_push_or, ring_end */
+                /* pairs with ring_push_or, ring_end, queue_mark_end in pool/queue.h */
+                store_rel(&ring->tail, t + 1);
                 *ret_position = t;
                 return true;
             }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* waitgroup.h - the counter of a waitgroup. Waiting, which may run tasks, is in pool/help.c.
+/* waitgroup.h - the counter of a waitgroup. Waiting, which may run tasks, is in
+ * group/waitgroup_tasks.c.
  *
  * state: {round:32, count:32}. An add from zero starts a new round in the same step. A waiter
  * leaves when the count is zero or the round is not the one that it found: so it never mistakes a
@@ -14,15 +15,11 @@
 
 enum { WAITGROUP_MAX = INT32_MAX };
 
+/* What a weir_waitgroup begins with; group/waitgroup_tasks.c has the rest. */
 struct __attribute__((may_alias)) waitgroup {
     atomic(uint64_t) state;
-    atomic(uintptr_t) pool; /* the one pool that tasks of it were ever given to, see help.c; or 0 */
-    atomic(uint64_t) first; /* queue position before which no task of this round is */
-    atomic(uint32_t) fork;  /* fork_count() when a task was last given to it; 0: not this round */
-    atomic(uint32_t) members; /* tasks that have not ended, of pools whose outside waiters help */
+    atomic(uint32_t) fork; /* fork_count() when a task was last given to it; 0: not this round */
 };
-
-_Static_assert(sizeof(struct waitgroup) <= sizeof(weir_waitgroup), "fits");
 
 static inline uint32_t waitgroup_count(uint64_t state)
 {

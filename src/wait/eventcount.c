@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* eventcount.c - an event count (D. P. Reed and R. K. Kanodia, "Synchronization with eventcounts
- * and sequencers", 1979) with at most one wake in flight.
- *
- * A wake costs microseconds before the woken thread runs. Threads that push meanwhile need not wake
- * again: the woken thread will see the new items, and wake the next sleeper if there is work for
- * it.
+ * and sequencers", 1979).
  *
  * The handshake. Its steps are named here as in tests/model/pool.pml:
  *
  *   a sleeper    key: eventcount_prepare reads the epoch; announce: then it counts itself;
- *                look: the caller looks at the queue; sleep: sleep_on, while the epoch is the key
+ *                look: the caller looks at the queue; sleep: while the epoch is the key
  *   a notifier   push: the caller; count: eventcount_has_sleepers;
  *                advance: weir__eventcount_wake_another changes the epoch; wake: then it wakes one
  *   woken        advance: sleep_on changes the epoch; eventcount_cancel; look: the caller
@@ -17,15 +13,6 @@
  * Announce and look, push and count are sequentially consistent. If the count misses the
  * announcement, the look sees the push. If it does not, either the sleeper finds that the epoch has
  * advanced and does not sleep, or the wake reaches it.
- *
- * A wake in flight. After a wake that reached a sleeper, the notifier marks {the epoch it made,
- * position}. Others may rely on that wake while the epoch is still the marked one: then the woken
- * thread has yet to advance the epoch, and its next look sees whatever they pushed before they read
- * the epoch. The mark is
- *   - set only after the system call, so a thread stopped before it holds nobody's wake back;
- *   - tied to the epoch, so a late one is void;
- *   - good for WAKE_RELY changes only, so that a woken thread which does not get a core does not
- *     keep the other sleepers from what is queued meanwhile.
  *
  * A wake in vain. The wake may find nobody asleep, because the threads that were counted were woken
  * and have not run yet, or have only announced themselves. The former will look again. The latter
@@ -35,8 +22,8 @@
  * itself first and read its key second, it could take the new epoch for its key, find nothing,
  * sleep, and be missed.)
  *
- * A timed wait (eventcount_prepare_nap, weir__eventcount_nap) sleeps on the same word and is
- * counted apart: only notifiers that ask eventcount_has_nappers wake it. A wake that was meant for
+ * A timed wait (eventcount_prepare_timed, weir__eventcount_sleep_timed) sleeps on the same word and
+ * is counted apart: only notifiers that ask eventcount_has_timed wake it. A wake that was meant for
  * a sleeper may reach a timed wait; then that advances the epoch, and owes what a woken thread
  * owes.
  *
@@ -44,25 +31,21 @@
  * would sleep through one.
  *
  * Orders that are stronger than they must be. A woken thread looks again after its next
- * announcement, or wakes another; both are sequentially consistent, so it finds what was pushed in
- * reliance on its wake, whatever the order of its own advance, and even if a notifier read an old
- * epoch and relied on it too long. And the kernel compares the newest epoch, whatever the order of
- * the advance before a wake. All are seq_cst nevertheless, so that the argument above needs no
- * exceptions.
+ * announcement, or wakes another; both are sequentially consistent, so it finds what was pushed,
+ * whatever the order of its own advance. And the kernel compares the newest epoch, whatever the
+ * order of the advance before a wake. All are seq_cst nevertheless, so that the argument above
+ * needs no exceptions.
  */
 #include "wait/eventcount.h"
 
 #include "weir/clock.h"
 
-#include "base/pace.h"
-
 void weir__eventcount_init(struct eventcount *ec)
 {
     weir__park_init(&ec->park);
     store_rlx(&ec->sleepers, 0);
-    store_rlx(&ec->in_flight, UINT64_MAX); /* no epoch for a long time */
-    store_rlx(&ec->in_vain, UINT64_MAX);
-    store_rlx(&ec->nappers, 0);
+    store_rlx(&ec->timed, 0);
+    store_rlx(&ec->in_vain, UINT64_MAX); /* no epoch for a long time */
     store_rlx(&ec->last_wake, 0);
     store_rlx(&ec->wake_gap, WEIR_FOREVER);
 }
@@ -87,14 +70,14 @@ int weir__eventcount_sleep(struct eventcount *ec, uint32_t key, int64_t deadline
     return err;
 }
 
-int weir__eventcount_nap(struct eventcount *ec, uint32_t key, int64_t deadline)
+int weir__eventcount_sleep_timed(struct eventcount *ec, uint32_t key, int64_t deadline)
 {
     int err = sleep_on(ec, key, deadline);
-    eventcount_cancel_nap(ec);
+    eventcount_cancel_timed(ec);
     return err;
 }
 
-void weir__eventcount_wake_another(struct eventcount *ec, uint64_t position)
+void weir__eventcount_wake_another(struct eventcount *ec)
 {
     /* pairs with eventcount_prepare; stronger: an old number only makes the mark void */
     uint64_t prepares = load_seqcst(&ec->sleepers) >> 32;
@@ -103,26 +86,20 @@ void weir__eventcount_wake_another(struct eventcount *ec, uint64_t position)
     int64_t now = weir_now();
     store_rlx(&ec->wake_gap, now - load_rlx(&ec->last_wake)); /* a hint */
     store_rlx(&ec->last_wake, now);
-    unsigned reached = weir__park_wake(&ec->park, 1);
-    if (reached != 0)
-        store_rlx(&ec->in_flight, (uint64_t)epoch << 32 | (uint32_t)position); /* void if late */
-    else
-        store_rlx(&ec->in_vain, (uint64_t)epoch << 32 | prepares); /* likewise */
+    if (weir__park_wake(&ec->park, 1) == 0)
+        store_rlx(&ec->in_vain, (uint64_t)epoch << 32 | prepares); /* void if late */
 }
 
-COLD void weir__eventcount_wake(struct eventcount *ec, uint64_t position)
+COLD void weir__eventcount_wake(struct eventcount *ec)
 {
     /* pairs with eventcount_prepare; stronger: eventcount_has_sleepers has just read the word */
     uint64_t prepares = load_seqcst(&ec->sleepers) >> 32;
     /* pairs with sleep_on, weir__eventcount_wake_another, weir__eventcount_wake_all; stronger: see
      * above */
     uint32_t epoch = load_seqcst(&ec->park.word);
-    uint64_t mark = load_rlx(&ec->in_flight); /* the epoch alone decides whether it counts */
-    if (mark >> 32 == epoch && (uint32_t)position - (uint32_t)mark < WAKE_RELY)
-        return;
-    if (load_rlx(&ec->in_vain) == ((uint64_t)epoch << 32 | prepares)) /* likewise */
-        return;
-    weir__eventcount_wake_another(ec, position);
+    /* Relaxed: the epoch and the number decide whether the mark counts. */
+    if (load_rlx(&ec->in_vain) != ((uint64_t)epoch << 32 | prepares))
+        weir__eventcount_wake_another(ec);
 }
 
 void weir__eventcount_wake_all(struct eventcount *ec)

@@ -3,14 +3,14 @@
  *
  *     for (;;) {                                     a thread that makes the change:
  *         key = eventcount_prepare(&ec);                 push;                (seq_cst CAS)
- *         if (take from the queue) {                     eventcount_notify(&ec, position);
+ *         if (take from the queue) {                     eventcount_notify(&ec);
  *             eventcount_cancel(&ec); break;
  *         }
  *         weir__eventcount_sleep(&ec, key, deadline);
  *     }
  *
- * Lock-free for threads that notify. At most one wake is in flight: a thread to which sleep has
- * returned 0 must look at the queue, and must notify again if it leaves something there for others.
+ * Lock-free for threads that notify. A wake is for one thread: one to which sleep has returned 0
+ * must look at the queue, and must notify again if it leaves something there for others.
  */
 #ifndef WEIR_WAIT_EVENTCOUNT_H
 #define WEIR_WAIT_EVENTCOUNT_H
@@ -19,13 +19,12 @@
 #include "os/park.h"
 
 struct eventcount {
-    struct park park;           /* its word is the epoch: it changes with every wake */
-    atomic(uint64_t) sleepers;  /* {prepares ever, prepared or asleep now} */
-    atomic(uint64_t) in_flight; /* {epoch, position} of the last wake that reached a sleeper */
-    atomic(uint64_t) in_vain;   /* {epoch, prepares} of the last wake that reached no thread */
-    atomic(uint32_t) nappers;   /* prepared for a timed wait, or in one */
-    atomic(int64_t) last_wake;  /* when the last wake was; a hint, as the next one */
-    atomic(int64_t) wake_gap;   /* how long after the one before it */
+    struct park park;          /* its word is the epoch: it changes with every wake */
+    atomic(uint64_t) sleepers; /* {prepares ever, prepared or asleep now} */
+    atomic(uint32_t) timed;    /* prepared for a timed wait, or in one */
+    atomic(uint64_t) in_vain;  /* {epoch, prepares} of the last wake that reached no thread */
+    atomic(int64_t) last_wake; /* when the last wake was; a hint, as the next one */
+    atomic(int64_t) wake_gap;  /* how long after the one before it */
 };
 
 #define EVENTCOUNT_PREPARED (UINT64_C(1) << 32 | 1)
@@ -58,23 +57,23 @@ int weir__eventcount_sleep(struct eventcount *ec, uint32_t key, int64_t deadline
 
 /* The same for a timed wait: a sleep until a deadline that is near, of which eventcount_notify
  * knows nothing. weir__eventcount_wake_all ends it, and weir__eventcount_wake_another may. */
-static inline uint32_t eventcount_prepare_nap(struct eventcount *ec)
+static inline uint32_t eventcount_prepare_timed(struct eventcount *ec)
 {
     uint32_t key = load_rlx(&ec->park.word); /* a wrong one costs one timed wait at most */
-    add_seqcst(&ec->nappers, 1);             /* pairs with eventcount_has_nappers */
+    add_seqcst(&ec->timed, 1);               /* pairs with eventcount_has_timed */
     return key;
 }
 
-static inline void eventcount_cancel_nap(struct eventcount *ec)
+static inline void eventcount_cancel_timed(struct eventcount *ec)
 {
-    sub_rlx(&ec->nappers, 1); /* a thread that still counts it makes a wake in vain */
+    sub_rlx(&ec->timed, 1); /* a thread that still counts it makes a wake in vain */
 }
 
-int weir__eventcount_nap(struct eventcount *ec, uint32_t key, int64_t deadline);
+int weir__eventcount_sleep_timed(struct eventcount *ec, uint32_t key, int64_t deadline);
 
-static inline bool eventcount_has_nappers(struct eventcount *ec)
+static inline bool eventcount_has_timed(struct eventcount *ec)
 {
-    return load_seqcst(&ec->nappers) != 0; /* pairs with eventcount_prepare_nap */
+    return load_seqcst(&ec->timed) != 0; /* pairs with eventcount_prepare_timed */
 }
 
 static inline bool eventcount_has_sleepers(struct eventcount *ec)
@@ -83,14 +82,13 @@ static inline bool eventcount_has_sleepers(struct eventcount *ec)
     return (uint32_t)load_seqcst(&ec->sleepers) != 0;
 }
 
-void weir__eventcount_wake(struct eventcount *ec, uint64_t position);
+void weir__eventcount_wake(struct eventcount *ec);
 
-/* Wakes one sleeper, if there is one and no wake is in flight. `position` counts the changes, in
- * whatever way: it limits how long one wake is relied upon. */
-static inline void eventcount_notify(struct eventcount *ec, uint64_t position)
+/* Wakes one sleeper, if there is one that may have missed the change. */
+static inline void eventcount_notify(struct eventcount *ec)
 {
     if (unlikely(eventcount_has_sleepers(ec)))
-        weir__eventcount_wake(ec, position);
+        weir__eventcount_wake(ec);
 }
 
 /* How long after the wake before it the last one came, in ns. */
@@ -99,8 +97,8 @@ static inline int64_t eventcount_wake_gap(struct eventcount *ec)
     return load_rlx(&ec->wake_gap);
 }
 
-/* Wakes one sleeper even if a wake is in flight; and all of them. */
-void weir__eventcount_wake_another(struct eventcount *ec, uint64_t position);
+/* Wakes one sleeper, even if the last wake was in vain; and all of them. */
+void weir__eventcount_wake_another(struct eventcount *ec);
 void weir__eventcount_wake_all(struct eventcount *ec);
 
 #endif

@@ -43,14 +43,14 @@ void weir__watch_end(struct watch *watch)
 int weir__wait_until(const void *key, bool (*ready)(void *arg), void *arg, weir_context *ctx,
                      const weir_context *const also[2], int64_t deadline)
 {
-    int err = weir_context_err(ctx);
+    int err = context_err(ctx);
     if (err != 0)
         return err;
     if (ready(arg))
         return 0;
     if (deadline != WEIR_FOREVER && deadline <= weir_now())
         return -ETIMEDOUT;
-    int64_t until = earlier(deadline, weir_context_deadline(ctx));
+    int64_t until = ctx != NULL ? earlier(deadline, ctx->deadline) : deadline;
     struct park *park = &this_thread()->park;
     struct waiter object = {.key = key, .wake = weir__wake_thread, .park = park, .arg = arg};
     const weir_context *contexts[3] = {ctx, also != NULL ? also[0] : NULL,
@@ -65,7 +65,7 @@ int weir__wait_until(const void *key, bool (*ready)(void *arg), void *arg, weir_
             err = 0;
             break;
         }
-        if ((err = weir_context_err(ctx)) != 0)
+        if ((err = context_err(ctx)) != 0)
             break;
         if (slept == -ETIMEDOUT) {
             err = -ETIMEDOUT;

@@ -53,7 +53,7 @@ void count_ring_laps(const struct ring *ring)
 
 void count_laps(const weir_pool *pool)
 {
-    count_ring_laps(&pool->ring);
+    count_ring_laps(&pool->queue.ring);
 }
 
 static int do_nothing(weir_context *ctx, void *arg)
@@ -67,7 +67,7 @@ weir_pool *new_worn_pool(const weir_pool_options *options)
 {
     weir_pool *pool = new_pool(options);
     count_laps(pool);
-    for (uint64_t i = 1; i < LAPS_LEAST * (pool->ring.mask + 1); i++) {
+    for (uint64_t i = 1; i < LAPS_LEAST * (pool->queue.ring.mask + 1); i++) {
         int err = weir_pool_submit(pool, do_nothing, NULL);
         check(err == 0);
         err = weir_pool_drain(pool);
@@ -90,30 +90,32 @@ static void count_slots(const index_link *links, uint32_t first, unsigned seen[M
     }
 }
 
-static void count_magazine(const struct slab *slab, struct loaded loaded, unsigned seen[MAX_SLOTS])
+static void count_magazine(const struct freelist *list, struct loaded loaded,
+                           unsigned seen[MAX_SLOTS])
 {
     for (uint32_t i = 0; i < loaded.rounds; i++) {
-        uint32_t link = slab->magazines[loaded.magazine - 1].slots[i];
+        uint32_t link = list->magazines[loaded.magazine - 1].slots[i];
         check(link <= MAX_SLOTS && ++seen[link - 1] == 1);
     }
 }
 
 static void check_slots(const weir_pool *pool)
 {
-    const struct slab *slab = &pool->slab;
+    const struct queue *queue = &pool->queue;
+    const struct freelist *list = &queue->free;
     unsigned seen[MAX_SLOTS] = {0};
     for (unsigned i = 0; i < STRIPES; i++) {
-        count_slots(slab->links, slab->stripes[i].loose & STACK_LINK_MASK, seen);
-        count_magazine(slab, stripe_loaded(slab->stripes[i].word), seen);
+        count_slots(list->links, list->stripes[i].loose & STACK_LINK_MASK, seen);
+        count_magazine(list, stripe_loaded(list->stripes[i].word), seen);
     }
-    for (unsigned i = 0; i < pool->worker_count; i++)
-        count_magazine(slab, pool->workers[i].free_slots, seen);
-    for (uint32_t full = slab->full & STACK_LINK_MASK; full != LINK_NONE;
-         full = slab->magazine_links[full - 1])
-        count_magazine(slab, (struct loaded){full, ROUNDS}, seen);
-    for (uint64_t p = ring_end(&pool->ring, 1); p != ring_end(&pool->ring, 0); p++)
-        check(++seen[word_item(ring_at(&pool->ring, p))] == 1);
-    for (uint32_t i = 0; i < slab->count; i++)
+    for (unsigned i = 0; i < pool->crew.count; i++)
+        count_magazine(list, pool->crew.workers[i].seat.slots, seen);
+    for (uint32_t full = list->full & STACK_LINK_MASK; full != LINK_NONE;
+         full = list->magazine_links[full - 1])
+        count_magazine(list, (struct loaded){full, MAGAZINE_ROUNDS}, seen);
+    for (uint64_t p = ring_end(&queue->ring, 1); p != ring_end(&queue->ring, 0); p++)
+        check(++seen[word_item(ring_at(&queue->ring, p))] == 1);
+    for (uint32_t i = 0; i < queue->slot_count; i++)
         check(seen[i] == 1); /* a slot was lost */
 }
 

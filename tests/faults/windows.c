@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -21,14 +22,14 @@
  * The worker must not take the task meanwhile, so the wake is made up for later. */
 static _Atomic(weir_pool *) closing;
 
-void __real_weir__eventcount_wake(struct eventcount *ec, uint64_t position);
-void __wrap_weir__eventcount_wake(struct eventcount *ec, uint64_t position);
+void __real_weir__eventcount_wake(struct eventcount *ec);
+void __wrap_weir__eventcount_wake(struct eventcount *ec);
 
-void __wrap_weir__eventcount_wake(struct eventcount *ec, uint64_t position)
+void __wrap_weir__eventcount_wake(struct eventcount *ec)
 {
     weir_pool *pool = atomic_load(&closing);
-    if (pool == NULL || ec != &pool->work) {
-        __real_weir__eventcount_wake(ec, position);
+    if (pool == NULL || ec != &pool->queue.idle) {
+        __real_weir__eventcount_wake(ec);
         return;
     }
     atomic_store(&closing, NULL);
@@ -37,7 +38,7 @@ void __wrap_weir__eventcount_wake(struct eventcount *ec, uint64_t position)
 
 static void make_up_for_the_wake(weir_pool *pool)
 {
-    weir__eventcount_wake_another(&pool->work, 0);
+    weir__eventcount_wake_another(&pool->queue.idle);
 }
 
 /* How a task can come with a context. */
@@ -79,9 +80,9 @@ enum { SUBMITS = sizeof submits / sizeof submits[0] };
 static void await_idle_worker(weir_pool *pool)
 {
     int64_t deadline = patience();
-    while (!eventcount_has_sleepers(&pool->work) && weir_now() < deadline)
+    while (!eventcount_has_sleepers(&pool->queue.idle) && weir_now() < deadline)
         (void)sched_yield();
-    ck_assert(eventcount_has_sleepers(&pool->work));
+    ck_assert(eventcount_has_sleepers(&pool->queue.idle));
 }
 
 START_TEST(a_task_whose_pool_is_closed_right_after_the_push_is_refused_after_all)
@@ -107,29 +108,6 @@ START_TEST(a_task_whose_pool_is_closed_right_after_the_push_is_refused_after_all
 }
 END_TEST
 
-/* Another submitter is looking at the context of the task at the head. The reference of the task
- * that is retracted must be left to it. */
-START_TEST(a_context_that_somebody_peeks_at_outlives_a_task_that_is_refused_after_all)
-{
-    counter ran = COUNTER_INIT;
-    weir_context *ctx = NULL;
-    weir_pool *pool = new_pool(1, 4);
-    ck_assert_int_eq(weir_context_new(&ctx, NULL, WEIR_FOREVER), 0);
-    await_idle_worker(pool);
-    atomic_store(&pool->peeked, (uintptr_t)ctx); /* as peek_context does */
-    atomic_store(&closing, pool);
-    ck_assert_int_eq(submits[_i](pool, ctx, &ran), -EPIPE);
-    ck_assert_ptr_null(atomic_load(&closing));
-    make_up_for_the_wake(pool);
-    uintptr_t left = atomic_exchange(&pool->peeked, 0);
-    ck_assert_uint_eq(left, (uintptr_t)ctx + 1);
-    weir_context_unref(ctx); /* the one that was left, and ours */
-    weir_context_unref(ctx);
-    weir_pool_free(pool);
-    covered("references left to who peeks", 1);
-}
-END_TEST
-
 static int submit_one(void *arg)
 {
     static counter ran = COUNTER_INIT;
@@ -140,7 +118,7 @@ static int submit_one(void *arg)
 static uint32_t take_all_slots(weir_pool *pool, uint32_t taken[])
 {
     uint32_t n = 0;
-    for (uint32_t link; (link = weir__slab_take_shared(&pool->slab)) != LINK_NONE;)
+    for (uint32_t link; (link = weir__freelist_take_shared(&pool->queue.free)) != LINK_NONE;)
         taken[n++] = link;
     return n;
 }
@@ -153,27 +131,27 @@ static void await_a_slot(weir_pool *pool, uint32_t slot, int (*submit)(void *))
     for (int i = 0; i < 1000; i++)
         (void)sched_yield();
     ck_assert(!caller_is_over(&submitter));
-    weir__slab_give_shared(&pool->slab, slot);
+    weir__freelist_give_shared(&pool->queue.free, slot);
     ck_assert_int_eq(caller_join(&submitter), 0);
 }
 
 START_TEST(a_submit_that_finds_every_slot_in_somebodys_hands_waits_for_one)
 {
-    static uint32_t taken[2 * MARGIN];
+    static uint32_t taken[2 * SLOT_MARGIN];
     gate hold = GATE_INIT;
     weir_pool *pool = new_pool(1, 2);
     saturate(pool, &hold, 1);
     uint32_t n = take_all_slots(pool, taken);
-    ck_assert_uint_ge(n, MARGIN);
+    ck_assert_uint_ge(n, SLOT_MARGIN);
     await_a_slot(pool, taken[--n], submit_one);
 
     /* With the queue full as well it need not wait to know that. */
-    weir__slab_give_shared(&pool->slab, taken[--n]);
+    weir__freelist_give_shared(&pool->queue.free, taken[--n]);
     ck_assert_int_eq(submit_one(pool), 0);
     ck_assert_int_eq(submit_one(pool), -EAGAIN);
     covered("slots held", n);
     while (n > 0)
-        weir__slab_give_shared(&pool->slab, taken[--n]);
+        weir__freelist_give_shared(&pool->queue.free, taken[--n]);
     gate_open(&hold);
     finish_pool(pool);
 }
@@ -189,14 +167,16 @@ static int submit_for_later(void *arg)
 
 START_TEST(a_timer_that_finds_every_slot_in_somebodys_hands_waits_for_one)
 {
-    static uint32_t taken[2 * MARGIN];
+    static uint32_t taken[2 * SLOT_MARGIN];
     weir_pool *pool = new_pool(1, 2);
+    ck_assert_int_eq(submit_for_later(pool),
+                     0); /* the slot of a new place is among the free ones */
     uint32_t n = take_all_slots(pool, taken);
-    ck_assert_uint_ge(n, MARGIN);
+    ck_assert_uint_ge(n, SLOT_MARGIN);
     await_a_slot(pool, taken[--n], submit_for_later);
     covered("slots held", n);
     while (n > 0)
-        weir__slab_give_shared(&pool->slab, taken[--n]);
+        weir__freelist_give_shared(&pool->queue.free, taken[--n]);
     finish_pool(pool);
 }
 END_TEST
@@ -207,49 +187,51 @@ struct hoarder {
     counter *ran;
 };
 
-/* Fills the queue with tasks that are over, and clears them off again by a submit that finds it
- * full: so their slots end up with this thread. What that submit queued is cancelled too. */
+/* Fills the queue with tasks that are cancelled, and clears them off again by a submit that finds
+ * it full: so their slots end up with this thread. What that submit queued is cancelled too. */
 static int hoard_slots(void *arg)
 {
     struct hoarder *self = arg;
-    weir_context *ctx = NULL;
-    weir_task last = WEIR_TASK_INIT;
-    int err = weir_context_new(&ctx, NULL, WEIR_FOREVER);
+    weir_task *tasks = calloc(self->room + 1, sizeof *tasks);
+    int err = tasks != NULL ? 0 : -ENOMEM;
     for (unsigned i = 0; i < self->room && err == 0; i++)
-        err = weir_pool_submit_until(self->pool, counter_task, self->ran, ctx, 0);
-    weir_context_cancel(ctx, 0);
+        err = weir_pool_try_submit_task(self->pool, &tasks[i], counter_task, self->ran, NULL);
+    for (unsigned i = 0; i < self->room && err == 0; i++)
+        err = weir_task_cancel(&tasks[i]);
     if (err == 0)
-        err = weir_pool_submit_task(self->pool, &last, counter_task, self->ran, NULL);
+        err = weir_pool_submit_task(self->pool, &tasks[self->room], counter_task, self->ran, NULL);
     if (err == 0)
-        err = weir_task_cancel(&last);
-    weir_context_unref(ctx);
+        err = weir_task_cancel(&tasks[self->room]);
+    free(tasks);
     return err;
 }
 
 /* A worker takes single slots where no magazine is full, and has its own exchanged where one is. */
 START_TEST(a_worker_takes_the_last_slot_as_well)
 {
-    static struct slab slab;
-    ck_assert_int_eq(weir__slab_init(&slab, 1, 1, 0), 0);
-    struct loaded own = slab_first_magazine(0);
-    static uint32_t taken[2 * MARGIN];
+    static struct freelist list;
+    static char lines[CACHE_LINE * 2 * SLOT_MARGIN];
+    const uint32_t all = freelist_slots(1, 1);
+    ck_assert_int_eq(weir__freelist_init(&list, all, all, 1, lines), 0);
+    struct loaded own = freelist_first_magazine(0);
+    static uint32_t taken[2 * SLOT_MARGIN];
     for (int lap = 0; lap < 2; lap++) {
         uint32_t n = 0;
-        for (uint32_t link; (link = slab_take(&slab, &own)) != LINK_NONE;)
+        for (uint32_t link; (link = freelist_take(&list, &own)) != LINK_NONE;)
             taken[n++] = link;
-        ck_assert_uint_eq(n, slab.count);
+        ck_assert_uint_eq(n, all);
         covered("slots taken by a worker", n);
         while (n > 0)
-            slab_give(&slab, &own, taken[--n]);
+            freelist_give(&list, &own, taken[--n]);
     }
-    weir__slab_destroy(&slab);
+    weir__freelist_destroy(&list);
 }
 END_TEST
 
 START_TEST(what_is_free_is_found_wherever_it_is)
 {
     enum { CAPACITY = 4096, HOARDERS = 8 };
-    static uint32_t taken[CAPACITY + 2 * MARGIN];
+    static uint32_t taken[CAPACITY + 2 * SLOT_MARGIN];
     gate hold = GATE_INIT;
     counter ran = COUNTER_INIT;
     weir_pool *pool = new_pool(1, CAPACITY);
@@ -262,11 +244,11 @@ START_TEST(what_is_free_is_found_wherever_it_is)
         ck_assert_int_eq(caller_join(&hoarder), 0);
     }
     uint32_t n = take_all_slots(pool, taken);
-    ck_assert_uint_ge(n, CAPACITY - 1 + MARGIN);
-    ck_assert_uint_lt(n, pool->slab.count);
+    ck_assert_uint_ge(n, CAPACITY - 1 + SLOT_MARGIN);
+    ck_assert_uint_lt(n, load_rlx(&pool->queue.slot_count));
     covered("slots found", n);
     while (n > 0)
-        weir__slab_give_shared(&pool->slab, taken[--n]);
+        weir__freelist_give_shared(&pool->queue.free, taken[--n]);
     gate_open(&hold);
     ck_assert_int_eq(weir_pool_drain_until(pool, NULL, patience()), 0);
     ck_assert_uint_eq(counter_get(&ran), 0);
@@ -364,9 +346,6 @@ Suite *weir_suite(void)
     TCase *retract = add_group(suite, "retract");
     tcase_add_loop_test(
         retract, a_task_whose_pool_is_closed_right_after_the_push_is_refused_after_all, 0, SUBMITS);
-    tcase_add_loop_test(retract,
-                        a_context_that_somebody_peeks_at_outlives_a_task_that_is_refused_after_all,
-                        0, SUBMITS - 1);
     TCase *slots = add_group(suite, "slots");
     tcase_add_test(slots, a_submit_that_finds_every_slot_in_somebodys_hands_waits_for_one);
     tcase_add_test(slots, a_timer_that_finds_every_slot_in_somebodys_hands_waits_for_one);

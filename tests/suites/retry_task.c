@@ -221,8 +221,9 @@ START_TEST(a_task_in_a_pause_holds_no_worker_and_can_be_cancelled_at_once)
     ck_assert_int_eq(weir_task_cause(&task), -21);
     ck_assert_int_eq(weir_pool_submit(pool, counter_task, &ran), 0);
     counter_await(&ran, 1);
-    ck_assert_int_eq(weir_pool_drain_until(pool, NULL, patience()), 0);
+    ck_assert_int_eq(weir_pool_drain_until(pool, NULL, weir_after(WEIR_MS(20))), -ETIMEDOUT);
     ck_assert_int_eq(weir_task_cancel(&task), 0);
+    ck_assert_int_eq(weir_pool_drain_until(pool, NULL, patience()), 0);
     assert_end(&task, WEIR_TASK_CANCELLED, -ECANCELED, -21);
     ck_assert_int_eq(atomic_load(&flaky.ends), 1);
     ck_assert_int_eq(weir_task_cancel(&task), -EALREADY);
@@ -247,7 +248,70 @@ START_TEST(a_task_that_is_cancelled_during_an_attempt_is_not_retried)
 }
 END_TEST
 
-START_TEST(a_closed_pool_ends_pauses_and_begins_none)
+START_TEST(a_closed_pool_retries_until_the_soft_deadline)
+{
+    weir_pool *pool = NULL;
+    ck_assert_int_eq(weir_pool_new(&pool, WEIR_POOL_OPTIONS(.workers = 2, .timers = 3)), 0);
+    weir_task quick = WEIR_TASK_INIT, paused = WEIR_TASK_INIT, running = WEIR_TASK_INIT;
+    gate hold = GATE_INIT, hold_quick = GATE_INIT;
+    struct flaky first = {.failures = INT_MAX, .code = -40},
+                 second = {.failures = INT_MAX, .code = -50, .hold = &hold},
+                 third = {.failures = 5, .code = -60, .hold = &hold_quick};
+    const weir_retry_options *slowly =
+        WEIR_RETRY_OPTIONS(.initial_interval = hour, .max_interval = hour);
+    submit(pool, &paused, &first, slowly);
+    await_pause(pool, 1);
+    submit(pool, &running, &second, slowly);
+    submit(pool, &quick, &third, WEIR_RETRY_OPTIONS(QUICKLY, .max_attempts = 9));
+    gate_await(&hold, 1);
+    gate_await(&hold_quick, 1);
+    weir_pool_close(pool);
+    gate_open(&hold_quick);
+    assert_waited(&quick); /* all its pauses and attempts are after the close */
+    assert_end(&quick, WEIR_TASK_DONE, 0, -65);
+    ck_assert_int_eq(weir_task_state(&paused), WEIR_TASK_QUEUED);
+    weir_shutdown_report report;
+    ck_assert_int_eq(weir_pool_shutdown(pool, 0, 0, &report), -ETIMEDOUT);
+    assert_end(&paused, WEIR_TASK_CANCELLED, -ECANCELED, -41);
+    ck_assert_uint_eq(report.drained, 1u);
+    ck_assert_uint_eq(report.cancelled, 1u);
+    ck_assert_uint_eq(report.running, 1u);
+    gate_open(&hold);
+    assert_waited(&running); /* its retry would come after the cancellation */
+    assert_end(&running, WEIR_TASK_FAILED, -51, -51);
+    finish_counted(pool);
+}
+END_TEST
+
+static int drain_pool(void *pool)
+{
+    return weir_pool_drain_until(pool, NULL, patience());
+}
+
+START_TEST(drain_waits_for_the_last_retry_from_any_thread)
+{
+    enum { TASKS = 4, DRAINERS = 2 }; /* as many as there are places for their pauses */
+    weir_pool *pool = new_pool(2, 4);
+    weir_task tasks[TASKS];
+    struct flaky flaky[TASKS];
+    caller drainers[DRAINERS];
+    memset(tasks, 0, sizeof tasks);
+    for (int i = 0; i < TASKS; i++) {
+        flaky[i] = (struct flaky){.failures = 3, .code = -70};
+        submit(pool, &tasks[i], &flaky[i],
+               WEIR_RETRY_OPTIONS(.initial_interval = WEIR_MS(2), .max_attempts = 9));
+    }
+    for (int i = 0; i < DRAINERS; i++)
+        caller_start(&drainers[i], drain_pool, pool);
+    for (int i = 0; i < DRAINERS; i++)
+        ck_assert_int_eq(caller_join(&drainers[i]), 0);
+    for (int i = 0; i < TASKS; i++)
+        assert_end(&tasks[i], WEIR_TASK_DONE, 0, -73);
+    finish_counted(pool);
+}
+END_TEST
+
+START_TEST(a_pool_that_is_cancelled_ends_pauses_and_begins_none)
 {
     weir_pool *pool = NULL;
     ck_assert_int_eq(weir_pool_new(&pool, WEIR_POOL_OPTIONS(.workers = 2, .timers = 2)), 0);
@@ -261,7 +325,7 @@ START_TEST(a_closed_pool_ends_pauses_and_begins_none)
     await_pause(pool, 1);
     submit(pool, &running, &second, slowly);
     gate_await(&hold, 1);
-    weir_pool_close(pool);
+    ck_assert_int_eq(weir_pool_shutdown(pool, 0, 0, NULL), -ETIMEDOUT);
     assert_end(&paused, WEIR_TASK_CANCELLED, -ECANCELED, -41);
     gate_open(&hold);
     assert_waited(&running);
@@ -403,9 +467,9 @@ START_TEST(ten_thousand_tasks_pause_on_two_workers)
         ck_assert_int_eq(
             weir_pool_submit_retry(pool, &tasks[i], fail_once, &calls[i], NULL, slowly), 0);
     await_pause(pool, n);
-    ck_assert_int_eq(weir_pool_drain_until(pool, NULL, patience()), 0);
     for (unsigned i = 0; i < n; i++)
         ck_assert_int_eq(weir_task_cancel(&tasks[i]), 0);
+    ck_assert_int_eq(weir_pool_drain_until(pool, NULL, patience()), 0);
     for (unsigned i = 0; i < n; i++) {
         atomic_store(&calls[i], 0);
         ck_assert_int_eq(weir_pool_submit_retry(pool, &tasks[i], fail_once, &calls[i], NULL,
@@ -442,7 +506,9 @@ Suite *weir_suite(void)
     tcase_add_test(cancel, a_task_in_a_pause_holds_no_worker_and_can_be_cancelled_at_once);
     tcase_add_test(cancel, a_task_that_is_cancelled_during_an_attempt_is_not_retried);
     tcase_add_test(cancel, a_refused_submit_leaves_the_cause_as_it_was);
-    tcase_add_test(cancel, a_closed_pool_ends_pauses_and_begins_none);
+    tcase_add_test(cancel, a_closed_pool_retries_until_the_soft_deadline);
+    tcase_add_test(cancel, drain_waits_for_the_last_retry_from_any_thread);
+    tcase_add_test(cancel, a_pool_that_is_cancelled_ends_pauses_and_begins_none);
 
     TCase *many = add_group(suite, "many");
     tcase_add_test(many, ten_thousand_tasks_pause_on_two_workers);

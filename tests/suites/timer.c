@@ -843,23 +843,49 @@ END_TEST
 
 /* Drain, close, shutdown. */
 
-START_TEST(drain_waits_for_what_is_due_and_not_for_what_waits_for_its_time)
+START_TEST(drain_waits_for_delayed_tasks_and_not_for_periodic_ones)
 {
     struct crowd crowd = CROWD_INIT;
-    weir_task later = WEIR_TASK_INIT, due = WEIR_TASK_INIT;
+    weir_task later = WEIR_TASK_INIT, soon = WEIR_TASK_INIT, due = WEIR_TASK_INIT,
+              every = WEIR_TASK_INIT;
     make_crowd(&crowd, WEIR_OVERFLOW_BLOCK);
     ck_assert_int_eq(
         weir_pool_submit_task_at(crowd.pool, &later, ignore, NULL, NULL, weir_after(hour)), 0);
+    ck_assert_int_eq(
+        weir_pool_submit_every(crowd.pool, &every, ignore, NULL, NULL, weir_after(hour), hour), 0);
     ck_assert_int_eq(weir_pool_submit_task_at(crowd.pool, &due, counter_task, &crowd.ran, NULL, 0),
+                     0);
+    ck_assert_int_eq(weir_pool_submit_task_at(crowd.pool, &soon, counter_task, &crowd.ran, NULL,
+                                              weir_after(WEIR_MS(20))),
                      0);
     await_no_room();
     gate_open(&crowd.hold);
+    ck_assert_int_eq(weir_pool_drain_until(crowd.pool, NULL, weir_after(WEIR_MS(50))), -ETIMEDOUT);
+    ck_assert_int_eq(weir_task_cancel(&later), 0);
     ck_assert_int_eq(weir_pool_drain_until(crowd.pool, NULL, patience()), 0);
     assert_end(&due, WEIR_TASK_DONE, 0);
-    ck_assert_uint_eq(counter_get(&crowd.ran), 2u);
-    ck_assert_int_eq(weir_task_state(&later), WEIR_TASK_QUEUED);
-    ck_assert_int_eq(weir_task_cancel(&later), 0);
+    assert_end(&soon, WEIR_TASK_DONE, 0);
+    ck_assert_uint_eq(counter_get(&crowd.ran), 3u);
+    ck_assert_int_eq(weir_task_state(&every), WEIR_TASK_QUEUED);
+    ck_assert_int_eq(weir_task_cancel(&every), 0);
     finish_counted(crowd.pool);
+}
+END_TEST
+
+START_TEST(drain_waits_for_the_run_of_a_periodic_task_that_is_under_way)
+{
+    weir_pool *pool = new_pool(1, 2);
+    weir_task task = WEIR_TASK_INIT;
+    gate hold = GATE_INIT;
+    struct held_run held = {.hold = &hold};
+    ck_assert_int_eq(weir_pool_submit_every(pool, &task, run_held, &held, NULL, 0, hour), 0);
+    gate_await(&hold, 1);
+    ck_assert_int_eq(weir_pool_drain_until(pool, NULL, weir_after(WEIR_MS(20))), -ETIMEDOUT);
+    gate_open(&hold);
+    ck_assert_int_eq(weir_pool_drain_until(pool, NULL, patience()), 0);
+    ck_assert_int_eq(weir_task_state(&task), WEIR_TASK_QUEUED);
+    finish_counted(pool);
+    assert_end(&task, WEIR_TASK_CANCELLED, -ECANCELED);
 }
 END_TEST
 
@@ -869,27 +895,30 @@ static int submit_delayed(weir_context *ctx, void *arg)
     return try_another(ctx, occupied), 0;
 }
 
-START_TEST(a_closed_pool_ends_what_waits_for_its_time_and_runs_what_is_due)
+START_TEST(a_closed_pool_ends_periodic_tasks_and_runs_delayed_ones)
 {
     struct crowd crowd = CROWD_INIT;
     weir_task later = WEIR_TASK_INIT, every = WEIR_TASK_INIT, due = WEIR_TASK_INIT,
-              more = WEIR_TASK_INIT;
+              more = WEIR_TASK_INIT, often = WEIR_TASK_INIT;
     struct told told = {0}, ticks = {0};
     make_crowd(&crowd, WEIR_OVERFLOW_BLOCK);
     ck_assert_int_eq(weir_pool_submit_task_at(crowd.pool, &later, ignore, &told,
-                                              WEIR_TASK_OPTIONS(.on_done = tell), WEIR_FOREVER),
+                                              WEIR_TASK_OPTIONS(.on_done = tell),
+                                              weir_after(WEIR_MS(50))),
                      0);
+    ck_assert_int_eq(weir_pool_submit_every(crowd.pool, &often, ignore, NULL, NULL, 0, 1), 0);
     ck_assert_int_eq(weir_pool_submit_every(crowd.pool, &every, ignore, &ticks,
                                             WEIR_TASK_OPTIONS(.on_done = tell), weir_after(hour),
                                             1),
                      0);
     ck_assert_int_eq(weir_pool_submit_task_at(crowd.pool, &due, counter_task, &crowd.ran, NULL, 0),
                      0);
+    await_no_room();
     weir_pool_close(crowd.pool);
-    assert_end(&later, WEIR_TASK_CANCELLED, -ECANCELED);
     assert_end(&every, WEIR_TASK_CANCELLED, -ECANCELED);
-    ck_assert_int_eq(atomic_load(&told.ends), 1);
+    assert_end(&often, WEIR_TASK_CANCELLED, -ECANCELED); /* due, and waiting for room */
     ck_assert_int_eq(atomic_load(&ticks.ends), 1);
+    ck_assert_int_eq(atomic_load(&told.ends), 0);
     ck_assert_int_eq(weir_task_state(&due), WEIR_TASK_QUEUED);
     ck_assert_int_eq(weir_pool_submit_task_at(crowd.pool, &more, ignore, NULL, NULL, 0), -EPIPE);
     ck_assert_int_eq(weir_pool_submit_every(crowd.pool, &more, ignore, NULL, NULL, 0, 1), -EPIPE);
@@ -898,14 +927,34 @@ START_TEST(a_closed_pool_ends_what_waits_for_its_time_and_runs_what_is_due)
     weir_shutdown_report report;
     ck_assert_int_eq(weir_pool_shutdown(crowd.pool, patience(), WEIR_FOREVER, &report), 0);
     assert_end(&due, WEIR_TASK_DONE, 0);
-    ck_assert_uint_eq(report.drained, 3u);
+    assert_end(&later, WEIR_TASK_DONE, 0);
+    ck_assert_int_eq(atomic_load(&told.ends), 1);
+    ck_assert_uint_eq(report.drained, 4u);
     ck_assert_uint_eq(report.cancelled, 2u);
     ck_assert_uint_eq(report.running, 0u);
     finish_counted(crowd.pool);
 }
 END_TEST
 
-START_TEST(a_task_of_a_closed_pool_cannot_submit_a_delayed_one)
+START_TEST(what_is_not_due_by_the_soft_deadline_is_cancelled)
+{
+    weir_pool *pool = new_pool(1, 2);
+    weir_task soon = WEIR_TASK_INIT, later = WEIR_TASK_INIT;
+    ck_assert_int_eq(weir_pool_submit_task_at(pool, &soon, ignore, NULL, NULL, 0), 0);
+    ck_assert_int_eq(weir_pool_submit_task_at(pool, &later, ignore, NULL, NULL, weir_after(hour)),
+                     0);
+    assert_waited(&soon);
+    weir_shutdown_report report;
+    ck_assert_int_eq(
+        weir_pool_shutdown(pool, weir_after(WEIR_MS(50)), weir_after(WEIR_S(30)), &report), 0);
+    assert_end(&later, WEIR_TASK_CANCELLED, -ECANCELED);
+    ck_assert_uint_eq(report.cancelled, 1u);
+    ck_assert_uint_eq(report.running, 0u);
+    finish_counted(pool);
+}
+END_TEST
+
+START_TEST(a_task_of_a_closed_pool_may_still_submit_a_delayed_one)
 {
     weir_pool *pool = new_pool(1, 2);
     weir_task task = WEIR_TASK_INIT, other = WEIR_TASK_INIT;
@@ -916,8 +965,9 @@ START_TEST(a_task_of_a_closed_pool_cannot_submit_a_delayed_one)
     weir_pool_close(pool);
     gate_open(&hold);
     assert_waited(&task);
-    ck_assert_int_eq(atomic_load(&occupied.err), -EPIPE);
-    ck_assert_int_eq(weir_task_state(&other), WEIR_TASK_IDLE);
+    ck_assert_int_eq(atomic_load(&occupied.err), 0);
+    assert_waited(&other);
+    assert_end(&other, WEIR_TASK_DONE, 0);
     finish_counted(pool);
 }
 END_TEST
@@ -1348,9 +1398,11 @@ Suite *weir_suite(void)
     tcase_add_test(periodic, the_start_by_of_a_periodic_task_is_about_its_first_run_only);
 
     TCase *ends = add_group(suite, "shutdown");
-    tcase_add_test(ends, drain_waits_for_what_is_due_and_not_for_what_waits_for_its_time);
-    tcase_add_test(ends, a_closed_pool_ends_what_waits_for_its_time_and_runs_what_is_due);
-    tcase_add_test(ends, a_task_of_a_closed_pool_cannot_submit_a_delayed_one);
+    tcase_add_test(ends, drain_waits_for_delayed_tasks_and_not_for_periodic_ones);
+    tcase_add_test(ends, a_closed_pool_ends_periodic_tasks_and_runs_delayed_ones);
+    tcase_add_test(ends, drain_waits_for_the_run_of_a_periodic_task_that_is_under_way);
+    tcase_add_test(ends, what_is_not_due_by_the_soft_deadline_is_cancelled);
+    tcase_add_test(ends, a_task_of_a_closed_pool_may_still_submit_a_delayed_one);
     tcase_add_test(ends, a_periodic_task_ends_after_the_run_during_which_its_pool_is_closed);
     tcase_add_test(ends, a_hard_shutdown_ends_what_is_due_as_well);
     tcase_add_test(ends, freeing_a_pool_ends_everything_that_waits);

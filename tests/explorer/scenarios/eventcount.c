@@ -26,7 +26,7 @@ static struct bench *new_bench(void)
 static void end_bench(struct bench *bench)
 {
     check((uint32_t)load_seqcst(&bench->ec.sleepers) == 0);
-    check(load_seqcst(&bench->ec.nappers) == 0);
+    check(load_seqcst(&bench->ec.timed) == 0);
     check(ring_count(&bench->ring) == 0);
     weir__eventcount_destroy(&bench->ec);
     drop(bench);
@@ -36,7 +36,7 @@ static void give(struct bench *bench)
 {
     uint64_t position;
     check(ring_push(&bench->ring, 7, &position));
-    eventcount_notify(&bench->ec, position);
+    eventcount_notify(&bench->ec);
 }
 
 /* As a submitter that waits for room: a woken thread wakes the next. */
@@ -52,8 +52,8 @@ static void take_or_sleep(struct bench *bench, bool woken)
     }
     eventcount_cancel(&bench->ec);
     check(item == 7);
-    if (woken && (eventcount_has_sleepers(&bench->ec) || eventcount_has_nappers(&bench->ec)))
-        weir__eventcount_wake(&bench->ec, position);
+    if (woken && (eventcount_has_sleepers(&bench->ec) || eventcount_has_timed(&bench->ec)))
+        weir__eventcount_wake(&bench->ec);
 }
 
 static void take(void *arg)
@@ -64,8 +64,8 @@ static void take(void *arg)
 static void wait_timed_and_take(void *arg)
 {
     struct bench *bench = arg;
-    uint32_t key = eventcount_prepare_nap(&bench->ec);
-    take_or_sleep(bench, weir__eventcount_nap(&bench->ec, key, SOON) == 0);
+    uint32_t key = eventcount_prepare_timed(&bench->ec);
+    take_or_sleep(bench, weir__eventcount_sleep_timed(&bench->ec, key, SOON) == 0);
 }
 
 static void two_sleepers_two_changes(void)
@@ -103,20 +103,20 @@ static void wait_timed_until_there_is_something(void *arg)
     uint64_t position;
     uint32_t item;
     for (;;) {
-        uint32_t key = eventcount_prepare_nap(&bench->ec);
+        uint32_t key = eventcount_prepare_timed(&bench->ec);
         if (ring_pop(&bench->ring, &position, &item))
             break;
-        (void)weir__eventcount_nap(&bench->ec, key, WEIR_FOREVER);
+        (void)weir__eventcount_sleep_timed(&bench->ec, key, WEIR_FOREVER);
     }
-    eventcount_cancel_nap(&bench->ec);
+    eventcount_cancel_timed(&bench->ec);
 }
 
 static void give_to_a_timed_wait(struct bench *bench)
 {
     uint64_t position;
     check(ring_push(&bench->ring, 7, &position));
-    if (eventcount_has_nappers(&bench->ec))
-        weir__eventcount_wake_another(&bench->ec, position);
+    if (eventcount_has_timed(&bench->ec))
+        weir__eventcount_wake_another(&bench->ec);
 }
 
 static void a_timed_wait_without_end(void)
@@ -133,9 +133,39 @@ static void a_timed_wait_without_end(void)
     end_bench(bench);
 }
 
+/* One gives up at its deadline, just as it is woken: the wake is not lost. */
+static void take_or_give_up(void *arg)
+{
+    struct bench *bench = arg;
+    uint64_t position;
+    uint32_t item;
+    uint32_t key = eventcount_prepare(&bench->ec);
+    if (ring_pop(&bench->ring, &position, &item)) {
+        eventcount_cancel(&bench->ec);
+        give(bench); /* for the other */
+        return;
+    }
+    if (weir__eventcount_sleep(&bench->ec, key, SOON) == 0)
+        eventcount_notify(&bench->ec);
+}
+
+static void a_sleeper_and_one_that_gives_up(void)
+{
+    struct bench *bench = new_bench();
+    explore_begin();
+    instant(SOON);
+    struct vthread *a = start(take_or_give_up, bench), *b = start(take, bench);
+    give(bench);
+    finish(a);
+    finish(b);
+    explore_end();
+    end_bench(bench);
+}
+
 const struct scenario eventcount_scenarios[] = {
     {"event count: two sleepers, two changes", two_sleepers_two_changes, false},
     {"event count: a sleeper and a timed wait", a_sleeper_and_a_timed_wait, false},
     {"event count: a timed wait without end", a_timed_wait_without_end, false},
+    {"event count: a sleeper and one that gives up", a_sleeper_and_one_that_gives_up, false},
     {0},
 };

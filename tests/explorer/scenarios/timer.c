@@ -136,6 +136,7 @@ static void cancel_against_use_of_the_slot_for_another(void)
     struct work *work = make(sizeof *work);
     work->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 2, .timers = OTHERS + 1));
     work->task = make(sizeof *work->task);
+    work->second = make(sizeof *work->second);
     (void)delay_others(NULL, work); /* from now on no place brings a slot of its own */
     submit_at(work, WEIR_FOREVER);
     cancel(work);
@@ -146,13 +147,13 @@ static void cancel_against_use_of_the_slot_for_another(void)
     check(err == 0);
     submit_at(work, 0);
     settle(); /* it is in the queue, the worker at the gate */
-    err = weir_pool_submit(work->pool, delay_others, work);
+    err = weir_pool_submit_task(work->pool, work->second, delay_others, work, NULL);
     check(err == 0);
     explore_begin();
     struct vthread *canceller = start(cancel, work);
     weir_waitgroup_done(&gate);
     finish(canceller);
-    err = weir_pool_drain(work->pool);
+    err = weir_task_wait(work->second);
     check(err == 0);
     weir_pool_counts counts;
     weir_pool_read_counts(work->pool, &counts);
@@ -218,6 +219,68 @@ static void close_against_due(void)
     check(work->ends == 1);
     finish(closer);
     explore_end();
+    check(work->end == WEIR_TASK_DONE && work->runs == 1);
+    end_work(work);
+}
+
+/* Whatever waits is waited for, and nothing of the pool is touched after the drain. */
+static void drain_against_due(void)
+{
+    struct work *work = new_work(1);
+    explore_begin();
+    instant(SOON);
+    submit_at(work, SOON);
+    int err = weir_pool_drain(work->pool);
+    check(err == 0);
+    check(work->ends == 1 && work->runs == 1);
+    explore_end();
+    end_work(work);
+}
+
+/* A drain ends with the cancel of what is left, and not before. */
+static void drain_against_cancel(void)
+{
+    struct work *work = new_work(1);
+    explore_begin();
+    submit_at(work, WEIR_FOREVER);
+    struct vthread *canceller = start(cancel, work);
+    int err = weir_pool_drain(work->pool);
+    check(err == 0);
+    check(work->ends == 1 && work->end == WEIR_TASK_CANCELLED);
+    finish(canceller);
+    explore_end();
+    end_work(work);
+}
+
+/* A periodic task is left out, but for the run that is queued or under way. */
+static void drain_against_every(void)
+{
+    struct work *work = new_work(1);
+    explore_begin();
+    int err = weir_pool_submit_every(work->pool, work->task, run, work,
+                                     WEIR_TASK_OPTIONS(.on_done = told), 0, WEIR_FOREVER);
+    check(err == 0);
+    err = weir_pool_drain(work->pool);
+    check(err == 0);
+    cancel(work); /* before its run, during it or after it */
+    wait(work);
+    explore_end();
+    check(work->ends == 1 && work->runs <= 1);
+    end_work(work);
+}
+
+/* What is not due by the soft deadline is cancelled, what is due runs or is. */
+static void soft_deadline_against_due(void)
+{
+    struct work *work = new_work(1);
+    explore_begin();
+    instant(SOON);
+    submit_at(work, SOON);
+    weir_shutdown_report report;
+    int err = weir_pool_shutdown(work->pool, SOON, WEIR_FOREVER, &report);
+    check(err == 0 && report.running == 0);
+    check(work->ends == 1 && report.drained + report.cancelled <= 1);
+    explore_end();
     check(work->end == (work->runs == 1 ? WEIR_TASK_DONE : WEIR_TASK_CANCELLED));
     end_work(work);
 }
@@ -245,7 +308,23 @@ static void add_against_close(void)
     explore_begin();
     struct vthread *closer = start(close_pool, work);
     int err = weir_pool_submit_task_at(work->pool, work->task, run, work,
-                                       WEIR_TASK_OPTIONS(.on_done = told), WEIR_FOREVER);
+                                       WEIR_TASK_OPTIONS(.on_done = told), SOON);
+    check(err == 0 || err == -EPIPE);
+    finish(closer);
+    int drained = weir_pool_drain(work->pool);
+    check(drained == 0);
+    explore_end();
+    check(work->ends == (err == 0 ? 1 : 0) && work->runs == work->ends);
+    end_work(work);
+}
+
+static void add_every_against_close(void)
+{
+    struct work *work = new_work(1);
+    explore_begin();
+    struct vthread *closer = start(close_pool, work);
+    int err = weir_pool_submit_every(work->pool, work->task, run, work,
+                                     WEIR_TASK_OPTIONS(.on_done = told), WEIR_FOREVER, PERIOD);
     check(err == 0 || err == -EPIPE);
     finish(closer);
     explore_end();
@@ -565,8 +644,13 @@ const struct scenario timer_scenarios[] = {
     {"due against a full queue", due_against_a_full_queue, false},
     {"due against a full queue and cancel", due_against_a_full_queue_and_cancel, false},
     {"close against due", close_against_due, false},
+    {"drain against due", drain_against_due, false},
+    {"drain against the cancel of a delayed task", drain_against_cancel, false},
+    {"drain against every", drain_against_every, false},
+    {"a soft deadline against due", soft_deadline_against_due, false},
     {"hard shutdown against due", hard_shutdown_against_due, false},
     {"a delayed submit against close", add_against_close, false},
+    {"a periodic submit against close", add_every_against_close, false},
     {"every ends by itself", every_ends_by_itself, false},
     {"every against cancel", every_against_cancel, false},
     {"every of endless period against cancel", every_of_endless_period_against_cancel, false},

@@ -5,11 +5,10 @@
 #define WEIR_BASE_PACE_H
 
 enum { RING_BACKOFF = 16, RING_TELL = 8 };
-enum { WAKE_RELY = 8 };
 enum { WORKER_LOOKS = 4, WORKER_LOOK_PAUSES = 256, WORKER_SHORT_GAP_NS = 5000 };
 enum { LEAD = 32, LEAD_PAUSES = 128, LEAD_FROM = 8 * LEAD };
 
-/* Submitters sleep for a limited time in a queue of two; where there is one place, for good. */
+/* Submitters make a timed wait in a queue of two; where there is one place, they sleep at once. */
 enum { ROOM_YIELDS = 3, ROOM_TIMED_NS = 100000, TIMED_FROM = 2 };
 
 enum { HELP_LOOKS = 8, HELP_PAUSES = 16 };

@@ -10,10 +10,9 @@
 
 struct self {
     struct park park;
-    struct weir__frame *frame;
-    struct weir__worker *worker;
+    struct frame *frame;
+    struct seat *seat;
     uint64_t random;
-    unsigned stripes_left;
 };
 
 struct self *virtual_self(void);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* slab.c - free slots: each has one owner at a time, whatever comes back in between, and none is
- * lost.
+/* freelist.c - free slots: each has one owner at a time, whatever comes back in between, and none
+ * is lost.
  */
 #include "scenario.h"
 
-#include "pool/slab.h"
+#include "pool/freelist.h"
 
 /* A stack of free slots. */
 
@@ -56,21 +56,22 @@ static void one_owner_for_each_slot(void)
     drop(pile);
 }
 
-/* A slab of three full magazines and a loose slot. Threads outside take single slots, from stripes
+/* A list of three full magazines and a loose slot. Threads outside take single slots, from stripes
  * that they load; a worker exchanges magazines. While others hold slots, or magazines, there may be
  * none. */
 
-enum { ALL = 1 + ROUNDS + MARGIN };
+enum { ALL = 1 + MAGAZINE_ROUNDS + SLOT_MARGIN };
 
 struct depot {
-    struct slab slab;
+    struct freelist list;
     struct loaded worker;
     unsigned owned[ALL]; /* by how many; plain, as above */
+    char lines[ALL * CACHE_LINE];
 };
 
 static uint32_t take(struct depot *depot, struct loaded *own)
 {
-    uint32_t link = slab_take(&depot->slab, own);
+    uint32_t link = freelist_take(&depot->list, own);
     if (link != LINK_NONE)
         check(++depot->owned[link - 1] == 1);
     return link;
@@ -81,7 +82,7 @@ static void give(struct depot *depot, struct loaded *own, uint32_t link)
     if (link == LINK_NONE)
         return;
     depot->owned[link - 1]--;
-    slab_give(&depot->slab, own, link);
+    freelist_give(&depot->list, own, link);
 }
 
 static void take_outside(void *arg)
@@ -95,19 +96,19 @@ static void take_outside(void *arg)
 static void take_three_as_a_worker(void *arg)
 {
     struct depot *depot = arg;
-    uint32_t links[ROUNDS + 1];
-    for (unsigned i = 0; i <= ROUNDS; i++)
+    uint32_t links[MAGAZINE_ROUNDS + 1];
+    for (unsigned i = 0; i <= MAGAZINE_ROUNDS; i++)
         links[i] = take(depot, &depot->worker);
-    for (unsigned i = 0; i <= ROUNDS; i++)
+    for (unsigned i = 0; i <= MAGAZINE_ROUNDS; i++)
         give(depot, &depot->worker, links[i]);
 }
 
 static struct depot *new_depot(void)
 {
     struct depot *depot = make(sizeof *depot);
-    int err = weir__slab_init(&depot->slab, 1, 1, 0);
-    check(err == 0 && depot->slab.count == ALL);
-    depot->worker = slab_first_magazine(0);
+    int err = weir__freelist_init(&depot->list, ALL, ALL, 1, depot->lines);
+    check(err == 0 && freelist_slots(1, 1) == ALL);
+    depot->worker = freelist_first_magazine(0);
     return depot;
 }
 
@@ -117,7 +118,7 @@ static void end_depot(struct depot *depot)
     for (unsigned i = 0; i < ALL; i++)
         check(take(depot, depot->worker.rounds > 0 ? &depot->worker : NULL) != LINK_NONE);
     check(take(depot, NULL) == LINK_NONE);
-    weir__slab_destroy(&depot->slab);
+    weir__freelist_destroy(&depot->list);
     drop(depot);
 }
 
@@ -134,18 +135,18 @@ static void two_outside_and_a_worker(void)
     end_depot(depot);
 }
 
-/* What a worker has freed reaches who loads its stripe. */
+/* What a worker has freed reaches a thread that loads its stripe. */
 static void from_a_worker_to_a_stripe(void)
 {
     struct depot *depot = new_depot();
     uint32_t links[ALL];
     for (unsigned i = 0; i < ALL; i++)
         links[i] = take(depot, NULL);
-    for (unsigned i = 0; i < ROUNDS; i++)
+    for (unsigned i = 0; i < MAGAZINE_ROUNDS; i++)
         give(depot, &depot->worker, links[i]);
     explore_begin();
     struct vthread *outside = start(take_outside, depot);
-    for (unsigned i = ROUNDS; i < ALL; i++)
+    for (unsigned i = MAGAZINE_ROUNDS; i < ALL; i++)
         give(depot, &depot->worker, links[i]);
     take_outside(depot);
     finish(outside);
@@ -153,9 +154,9 @@ static void from_a_worker_to_a_stripe(void)
     end_depot(depot);
 }
 
-const struct scenario slab_scenarios[] = {
+const struct scenario freelist_scenarios[] = {
     {"stack: one owner for each slot", one_owner_for_each_slot, false},
-    {"slab: two outside and a worker", two_outside_and_a_worker, false},
-    {"slab: from a worker to a stripe", from_a_worker_to_a_stripe, false},
+    {"freelist: two outside and a worker", two_outside_and_a_worker, false},
+    {"freelist: from a worker to a stripe", from_a_worker_to_a_stripe, false},
     {0},
 };

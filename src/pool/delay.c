@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: MIT */
+/* delay.c - jobs that wait for their time.
+ *
+ * A delayed job has its slot from the start, and keeps it: the slot is filled and claimable before
+ * the time has come, and when it has, its number is pushed into the ring like any other. So a
+ * thread that cancels the job, runs it as its waiter or ends it as expired claims it in its slot,
+ * wherever it is. The place is where the slot waits meanwhile; slot->place says which.
+ *
+ * A thread that has claimed a job whose slot names a place takes it out of there
+ * (claimed_in_place). If it was pushed meanwhile, slot->place is 0 once the lock is held, and there
+ * is a dead ticket in the ring; or that has come out already, and the slot is in use for another
+ * job: then its claim is another one.
+ *
+ * The clock's thread moves what is due, in order of time, to `due` and from there into the ring. If
+ * that is full it waits for room as a blocked submitter does, but wakes also for the next alarm and
+ * when nothing is due any more. An earlier alarm need not wake it: it would wait for room as well.
+ * The thread is there while a place is in use.
+ */
+#include "pool/delay.h"
+
+#include <errno.h>
+
+#include "base/deadline.h"
+#include "os/alloc.h"
+
+static struct slot *slot_in(const struct delay *delay, const struct delay_place *place)
+{
+    return &delay->host->queue->slots[place->slot - 1];
+}
+
+/* Places. */
+
+static void on_ring(struct alarm *alarm);
+static void on_over(struct alarm_clock *clock);
+
+int weir__delay_init(struct delay *delay, struct host *host, uint32_t places, const char *name,
+                     weir_context *watched)
+{
+    delay->host = host;
+    lock_init(&delay->lock);
+    weir__alarm_clock_init(&delay->clock, name, false);
+    delay->clock.on_over = on_over;
+    delay->clock.watched = watched;
+    list_init(&delay->waiting);
+    list_init(&delay->due);
+    delay->places = places;
+    delay->all = weir__alloc_untouched((size_t)places + 1, sizeof *delay->all);
+    return delay->all != NULL ? 0 : -ENOMEM;
+}
+
+void weir__delay_release(struct delay *delay)
+{
+    weir__free(delay->all);
+}
+
+void weir__delay_fence(struct delay *delay)
+{
+    lock_acquire(&delay->lock);
+    lock_release(&delay->lock);
+}
+
+void weir__delay_join(struct delay *delay)
+{
+    weir__delay_fence(
+        delay); /* the thread that pushed the last one may still give its place back */
+    weir_assert(delay->used == 0);
+    weir__alarm_clock_destroy(&delay->clock);
+}
+
+/* A free place; one that was never used brings a slot of its own. */
+static uint32_t free_place_locked(struct delay *delay)
+{
+    uint32_t index = delay->free;
+    if (index != 0) {
+        delay->free = delay->all[index - 1].next_free;
+        return index;
+    }
+    weir__queue_add_slot(delay->host->queue);
+    delay->all[delay->fresh] = (struct delay_place){.delay = delay, .alarm.ring = on_ring};
+    return ++delay->fresh;
+}
+
+int weir__delay_take_place(struct delay *delay, bool periodic, uint32_t *ret_place)
+{
+    int err;
+    lock_acquire(&delay->lock);
+    if (delay->phase == DELAY_NONE || (periodic && delay->phase != DELAY_OPEN))
+        err = -EPIPE;
+    else if (delay->used == delay->places)
+        err = -EAGAIN;
+    else /* the clock's thread, for as long as a place is used */
+        err = weir__alarm_clock_hold(&delay->clock);
+    if (err == 0) {
+        *ret_place = free_place_locked(delay);
+        delay->all[*ret_place - 1].state = PLACE_KEPT;
+        delay->all[*ret_place - 1].periodic = periodic;
+        delay->used++;
+    }
+    lock_release(&delay->lock);
+    return err;
+}
+
+static void free_locked(struct delay *delay, struct delay_place *place)
+{
+    place->next_free = delay->free;
+    delay->free = (uint32_t)(place - delay->all) + 1;
+}
+
+static void give_locked(struct delay *delay, struct delay_place *place)
+{
+    place->state = PLACE_FREE;
+    delay->used--;
+    if (!place->stray)
+        free_locked(delay, place);
+    weir__alarm_clock_release(&delay->clock);
+}
+
+void weir__delay_give_place(struct delay *delay, uint32_t place)
+{
+    lock_acquire(&delay->lock);
+    give_locked(delay, &delay->all[place - 1]);
+    lock_release(&delay->lock);
+}
+
+/* Waiting. */
+
+/* Puts the job into the slot and the slot into the place. From here on others may claim the job;
+ * they cannot end it before the lock is free. */
+static void wait_locked(struct delay *delay, struct delay_place *place, uint32_t link,
+                        const struct job *job, int64_t at)
+{
+    struct queue *queue = delay->host->queue;
+    struct slot *slot = &queue->slots[link - 1];
+    place->slot = link;
+    place->state = PLACE_WAITING;
+    list_append(&delay->waiting, &place->link);
+    add_rlx(&delay->delayed, 1); /* a count by itself */
+    if (!place->periodic)
+        quiet_in(&queue->quiet, own_tally(queue));
+    store_rlx(&slot->place, (uint32_t)(place - delay->all) + 1); /* published by slot_fill */
+    uint64_t claim = slot_fill(slot, job);
+    sink_ops(job->sink)->placed(job->sink, claim, at);
+    int err = weir__alarm_set(&delay->clock, &place->alarm, at);
+    weir_assert(err == 0); /* the clock is held */
+    (void)err;
+}
+
+int weir__delay_wait(struct delay *delay, uint32_t index, const struct job *job, int64_t at)
+{
+    uint32_t link = weir__queue_take_slot(delay->host->queue);
+    struct delay_place *place = &delay->all[index - 1];
+    int err = 0;
+    lock_acquire(&delay->lock);
+    if (sink_ops(job->sink)->cancelled(job->sink) ||
+        (place->periodic && delay->phase != DELAY_OPEN))
+        err = -ECANCELED;
+    else if (delay->phase == DELAY_NONE)
+        err = -EPIPE;
+    else
+        wait_locked(delay, place, link, job, at);
+    lock_release(&delay->lock);
+    if (err != 0)
+        weir__queue_give_slot(delay->host->queue, link);
+    return err;
+}
+
+/* Leaving. */
+
+static void leave_locked(struct delay *delay, struct delay_place *place)
+{
+    list_remove(&place->link);
+    store_rlx(&slot_in(delay, place)->place, 0); /* read again under the lock */
+    place->state = PLACE_KEPT;
+}
+
+/* The job was claimed by this thread, in its place. */
+static void take_out_locked(struct delay *delay, struct delay_place *place)
+{
+    struct queue *queue = delay->host->queue;
+    if (place->state == PLACE_WAITING && !weir__alarm_stop(&delay->clock, &place->alarm))
+        place->stray = true;
+    sub_rlx(&delay->delayed, 1); /* a count by itself */
+    if (place->periodic) {       /* the run counts from now on, until its end */
+        quiet_in(&queue->quiet, own_tally(queue));
+        COUNT(queue, besides, -1);
+    }
+    leave_locked(delay, place);
+}
+
+/* A job whose slot names a place was claimed, and the claim was counted. False: its ticket is in
+ * the ring, or was. */
+static bool claimed_in_place(struct delay *delay, struct slot *slot, uint64_t claim)
+{
+    lock_acquire(&delay->lock);
+    uint32_t index = load_rlx(&slot->place); /* changed under the lock */
+    /* Under the lock no slot comes into a place: if it is in one, the claim tells whose it is. */
+    if (index == 0 || load_rlx(&slot->claim) != (claim | CLAIM_TAKEN)) {
+        lock_release(&delay->lock);
+        return false;
+    }
+    struct delay_place *place = &delay->all[index - 1];
+    uint32_t link = place->slot;
+    bool was_due = place->state == PLACE_DUE;
+    take_out_locked(delay, place);
+    if (!place->periodic)
+        give_locked(delay, place);
+    bool last = was_due && list_empty(&delay->due);
+    lock_release(&delay->lock);
+    weir__queue_give_slot(delay->host->queue, link);
+    if (last) /* the clock's thread may wait for room: nothing is due any more */
+        weir__room_wake_all(&delay->host->queue->room);
+    return true;
+}
+
+bool weir__delay_claim(struct delay *delay, struct slot *slot, uint64_t claim)
+{
+    struct queue *queue = delay->host->queue;
+    if (!weir__queue_claim(queue, slot, claim))
+        return false;
+    /* If its ticket was in the ring, the slot may be another job's by now. */
+    if (load_rlx(&slot->place) != 0 && claimed_in_place(delay, slot, claim))
+        weir__queue_no_ticket(queue);
+    return true;
+}
+
+/* Becoming due: on the clock's thread. */
+
+static void note_due(struct alarm *alarm)
+{
+    struct delay_place *place = container_of(alarm, struct delay_place, alarm);
+    struct delay *delay = place->delay;
+    lock_acquire(&delay->lock);
+    if (place->stray) {
+        place->stray = false;
+        if (place->state == PLACE_FREE)
+            free_locked(delay, place);
+    } else {
+        weir_assert(place->state == PLACE_WAITING);
+        place->state = PLACE_DUE;
+        list_remove(&place->link);
+        list_append(&delay->due, &place->link);
+    }
+    lock_release(&delay->lock);
+}
+
+/* The first that is due and that no thread has claimed, or NULL. */
+static struct delay_place *first_due_locked(const struct delay *delay, uint64_t *ret_claim)
+{
+    const struct list *due = &delay->due;
+    for (struct list *at = due->next; at != due; at = at->next) {
+        struct delay_place *place = container_of(at, struct delay_place, link);
+        /* Relaxed: it was filled under the lock. A thread that claims it waits for the lock. */
+        *ret_claim = load_rlx(&slot_in(delay, place)->claim);
+        if (!claim_taken(*ret_claim))
+            return place;
+    }
+    return NULL;
+}
+
+/* Ends the job if it has expired. */
+static bool expire(struct delay *delay, struct slot *slot, uint64_t claim, const struct job *job)
+{
+    if (job->start_by == WEIR_FOREVER || job->start_by > weir_now())
+        return false;
+    if (weir__delay_claim(delay, slot, claim))
+        weir__end_unstarted(delay->host, job, WEIR_TASK_EXPIRED);
+    return true;
+}
+
+/* Pushes one that is due. False: there is no room. */
+static bool push_locked(struct delay *delay, struct delay_place *place)
+{
+    struct queue *queue = delay->host->queue;
+    sub_rlx(&delay->delayed, 1); /* before the end of the job can be seen */
+    COUNT(queue, besides, -1);   /* the push counts it */
+    if (!weir__queue_put_slot(queue, place->slot)) {
+        COUNT(queue, besides, 1);
+        add_rlx(&delay->delayed, 1);
+        return false;
+    }
+    leave_locked(delay, place); /* if it was claimed meanwhile, the ticket is dead */
+    if (!place->periodic)
+        give_locked(delay, place);
+    return true;
+}
+
+/* Pushes what is due. False: there is no room; `*ret_until` is when the first one will expire. */
+static bool push_due(struct delay *delay, int64_t *ret_until)
+{
+    struct queue *queue = delay->host->queue;
+    for (;;) {
+        uint64_t claim;
+        lock_acquire(&delay->lock);
+        struct delay_place *place = first_due_locked(delay, &claim);
+        if (place == NULL) {
+            lock_release(&delay->lock);
+            return true;
+        }
+        struct slot *slot = slot_in(delay, place);
+        struct job job;
+        slot_read(slot, &job); /* it stays where it is while the lock is held */
+        bool periodic = place->periodic, pushed = push_locked(delay, place);
+        lock_release(&delay->lock);
+        if (pushed && !periodic)
+            quiet_out(&queue->quiet, own_tally(queue)); /* of its wait */
+        *ret_until = job.start_by;
+        if (!pushed && !expire(delay, slot, claim, &job))
+            return false;
+    }
+}
+
+/* The clock's thread looks for room, and at everything else that it has to do. */
+static int look(void *arg, int64_t passed, int64_t *ret_until)
+{
+    struct delay *delay = arg;
+    struct alarm *alarm;
+    int64_t next, first, head;
+    do {
+        while ((alarm = weir__alarm_take_due(&delay->clock, &next)) != NULL)
+            note_due(alarm);
+        if (weir_context_err(delay->clock.watched) != 0)
+            weir__delay_close(delay, true);
+        if (push_due(delay, &first))
+            return 0;
+    } while (weir__clear_head(delay->host, passed, &head));
+    *ret_until = earlier(next, earlier(first, head));
+    return -EAGAIN;
+}
+
+static void on_ring(struct alarm *alarm)
+{
+    struct delay *delay = container_of(alarm, struct delay_place, alarm)->delay;
+    struct queue *queue = delay->host->queue;
+    int64_t ignored;
+    note_due(alarm);
+    if (push_due(delay, &ignored))
+        return;
+    struct room_wait wait = {.look = look, .arg = delay, .contexts = {delay->clock.watched}};
+    (void)weir__room_wait(&queue->room, &wait); /* until nothing is due */
+}
+
+/* The end of all. */
+
+/* Claims the job and moves its place to `taken`. */
+static void end_locked(struct delay *delay, struct delay_place *place, struct list *taken)
+{
+    struct slot *slot = slot_in(delay, place);
+    uint64_t claim = load_rlx(&slot->claim); /* filled under the lock; the CAS checks it */
+    if (claim_taken(claim) || !slot_claim(slot, claim))
+        return; /* the thread that has it waits for the lock */
+    take_out_locked(delay, place);
+    list_append(taken, &place->link);
+}
+
+static void end_taken(struct delay *delay, struct delay_place *place)
+{
+    uint32_t link = place->slot;
+    struct job job;
+    slot_read(slot_in(delay, place), &job);
+    lock_acquire(&delay->lock);
+    list_remove(&place->link);
+    if (!place->periodic)
+        give_locked(delay, place);
+    lock_release(&delay->lock);
+    weir__queue_give_slot(delay->host->queue, link);
+    weir__end_unstarted(delay->host, &job, WEIR_TASK_CANCELLED);
+}
+
+static void end_list_locked(struct delay *delay, struct list *list, bool all, struct list *taken)
+{
+    struct list *next;
+    for (struct list *at = list->next; at != list; at = next) {
+        struct delay_place *place = container_of(at, struct delay_place, link);
+        next = at->next;
+        if (all || place->periodic)
+            end_locked(delay, place, taken);
+    }
+}
+
+void weir__delay_close(struct delay *delay, bool all)
+{
+    struct list taken;
+    list_init(&taken);
+    lock_acquire(&delay->lock);
+    if (all)
+        delay->phase = DELAY_NONE;
+    else if (delay->phase == DELAY_OPEN)
+        delay->phase = DELAY_ONCE;
+    end_list_locked(delay, &delay->waiting, all, &taken);
+    end_list_locked(delay, &delay->due, all, &taken);
+    lock_release(&delay->lock);
+    weir__room_wake_all(&delay->host->queue->room); /* the clock's thread */
+    while (!list_empty(&taken))
+        end_taken(delay, container_of(taken.next, struct delay_place, link));
+}
+
+static void on_over(struct alarm_clock *clock)
+{
+    weir__delay_close(container_of(clock, struct delay, clock), true);
+}

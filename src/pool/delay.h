@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/* delay.h - jobs that wait for their time, in places of their own.
+ *
+ * States of a place: FREE -> WAITING -> DUE -> FREE; of one whose job is periodic, WAITING -> DUE
+ * -> KEPT, and from there back to WAITING or to FREE. WAITING or DUE may be left early by a claim.
+ * (A place that was taken and not yet used is KEPT too.)
+ *
+ * Stray: the clock has let go of an alarm, but before it rings the job was claimed. The place waits
+ * for that ring before it is used for another job. There can be one of them.
+ *
+ * Counts (quiet.h). A job that is not periodic counts as work while it waits; when it is pushed the
+ * push counts, and the wait no more. A periodic one counts only from the push or the claim that
+ * starts a run.
+ *
+ * Lock: guards the places and slot->place, is held for a push; the clock's lock comes after it.
+ * Callbacks are called without it.
+ */
+#ifndef WEIR_POOL_DELAY_H
+#define WEIR_POOL_DELAY_H
+
+#include "base/list.h"
+#include "pool/run.h"
+#include "sync/alarm.h"
+
+enum place_state {
+    PLACE_FREE,    /* or about to be rung for nothing */
+    PLACE_WAITING, /* for its time: in `waiting` */
+    PLACE_DUE,     /* for room in the queue: in `due` */
+    PLACE_KEPT,    /* its job is queued or runs */
+};
+
+struct delay_place { /* all of it under the lock; `delay` is constant */
+    struct alarm alarm;
+    struct list link;
+    struct delay *delay;
+    uint32_t slot;      /* index+1 of the job's slot, while it is WAITING or DUE */
+    uint32_t next_free; /* index+1 */
+    enum place_state state;
+    bool periodic; /* kept between two runs, until it is given back */
+    bool stray;    /* its alarm was taken out of the clock but is not to ring any more */
+};
+
+/* What a pool still lets wait. */
+enum delay_phase { DELAY_OPEN, DELAY_ONCE, DELAY_NONE };
+
+struct delay {
+    struct host *host;
+    struct lock lock;
+    struct alarm_clock clock;
+    struct delay_place *all; /* one more than `places`: for the one that may be stray */
+    uint32_t places, used;
+    uint32_t free;  /* a list of index+1, by next_free */
+    uint32_t fresh; /* from this index on none was ever used */
+    struct list waiting, due;
+    enum delay_phase phase;
+    atomic(uint64_t) delayed; /* WAITING or DUE; changed under the lock, read without */
+};
+
+/* 0 or -ENOMEM; to be released either way. `name`: of the clock's thread, borrowed. `watched`: once
+ * this context is over, all that waits ends; or NULL. */
+int weir__delay_init(struct delay *delay, struct host *host, uint32_t places, const char *name,
+                     weir_context *watched);
+void weir__delay_release(struct delay *delay);
+/* Waits for the clock's thread, after the last job has ended. */
+void weir__delay_join(struct delay *delay);
+
+/* Takes a place, as index+1. 0; -EAGAIN (none is free); -EPIPE (nothing may wait any more); or why
+ * there is no thread. One that is not periodic is given back when its job leaves it. */
+int weir__delay_take_place(struct delay *delay, bool periodic, uint32_t *ret_place);
+void weir__delay_give_place(struct delay *delay, uint32_t place);
+
+/* Has the job wait for its time in a place. 0: it may be another thread's by now. -ECANCELED: its
+ * sink was cancelled, or it is periodic and the pool was closed; -EPIPE: nothing may wait any more;
+ * then the place is still taken. */
+int weir__delay_wait(struct delay *delay, uint32_t place, const struct job *job, int64_t at);
+
+/* weir__queue_claim for a job that may be in a place: takes it out of there. */
+bool weir__delay_claim(struct delay *delay, struct slot *slot, uint64_t claim);
+
+/* Waits until no thread is at work on a place: a flag that was raised before is seen by each
+ * weir__delay_wait from now on. */
+void weir__delay_fence(struct delay *delay);
+
+/* From now on nothing periodic may wait, and what does ends as CANCELLED; `all`: nothing at all. */
+void weir__delay_close(struct delay *delay, bool all);
+
+#endif

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: MIT */
+/* queue.c - putting and taking.
+ *
+ * Put takes a free slot, fills it, pushes its number and wakes an idle worker if there is one: two
+ * CASes, no lock, nothing shared that is written but the ring. The push is the instant at which the
+ * job is accepted.
+ *
+ * Retracting. A thread outside may find the queue open, and push after it was closed. So it looks
+ * at the phase again after the push; if the queue is closed now and the ticket still in the ring,
+ * it claims its own job back, and the submit is refused after all. Poppers claim every job once
+ * they see the queue closed, plain ones too. The push, the pop, the change of phase and the looks
+ * at phase and ring are sequentially consistent: a popper that took the job without a claim popped
+ * before the queue was closed, and then the submitter finds the ticket gone, and the job accepted.
+ */
+#include "pool/queue.h"
+
+#include <errno.h>
+
+#include "base/pace.h"
+#include "os/alloc.h"
+
+_Static_assert(sizeof(struct slot) == CACHE_LINE, "a slot is what freelist.c fetches");
+
+/* Positions in the n-th queue of a process start at n * 2^32: so a mark from a queue that is no
+ * more is below all positions of a later one at the same address. */
+static atomic(uint64_t) queues_made;
+
+/* Life. */
+
+int weir__queue_init(struct queue *queue, uint32_t capacity, uint32_t workers, uint32_t more)
+{
+    uint32_t count = freelist_slots(capacity, workers);
+    struct tallies *tallies = &queue->quiet.tallies;
+    ring_word *words = weir__alloc((size_t)ring_slots(capacity), sizeof *words);
+    weir__eventcount_init(&queue->idle);
+    weir__eventcount_init(&queue->room.waiting);
+    queue->ring.words = words;
+    queue->slots = weir__alloc_untouched((size_t)count + more, sizeof *queue->slots);
+    tallies->of_workers = weir__alloc(workers, sizeof *tallies->of_workers);
+    int err = weir__freelist_init(&queue->free, count, count + more, workers, queue->slots);
+    if (words == NULL || queue->slots == NULL || tallies->of_workers == NULL || err != 0)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < count; i++)
+        slot_init(&queue->slots[i], i);
+    store_rlx(&queue->slot_count, count); /* no other thread yet */
+    tallies->workers = workers;
+    queue->first_position = add_rlx(&queues_made, 1) << 32; /* unique is all that it must be */
+    ring_init(&queue->ring, words, capacity, queue->first_position);
+    store_rlx(&queue->head_seen, queue->first_position);
+    queue->quiet.ring = &queue->ring;
+    queue->quiet.first = queue->first_position;
+    return 0;
+}
+
+void weir__queue_destroy(struct queue *queue, bool inherited)
+{
+    if (!inherited) {
+        weir__eventcount_destroy(&queue->idle);
+        weir__eventcount_destroy(&queue->room.waiting);
+    }
+    weir__freelist_destroy(&queue->free);
+    weir__free(queue->quiet.tallies.of_workers);
+    weir__free(queue->slots);
+    weir__free(queue->ring.words);
+}
+
+void weir__seat_init(struct seat *seat, struct queue *queue, const struct host *host,
+                     unsigned worker)
+{
+    seat->host = host;
+    seat->queue = queue;
+    seat->tally = &queue->quiet.tallies.of_workers[worker];
+    seat->slots = freelist_first_magazine(worker);
+    seat->head = queue->first_position;
+}
+
+void weir__queue_set_phase(struct queue *queue, enum phase phase)
+{
+    (void)xchg_seqcst(&queue->phase, (int)phase); /* pairs with queue_phase */
+}
+
+/* Slots. */
+
+static inline struct loaded *own_slots(const struct queue *queue)
+{
+    struct seat *seat = own_seat(queue);
+    return seat != NULL ? &seat->slots : NULL;
+}
+
+uint32_t weir__queue_take_slot(struct queue *queue)
+{
+    uint32_t slot;
+    while ((slot = freelist_take(&queue->free, own_slots(queue))) == LINK_NONE)
+        weir__thread_yield(); /* SLOT_MARGIN slots are in the hands of threads inside a call */
+    return slot;
+}
+
+void weir__queue_give_slot(struct queue *queue, uint32_t slot)
+{
+    freelist_give(&queue->free, own_slots(queue), slot);
+}
+
+void weir__queue_add_slot(struct queue *queue)
+{
+    uint32_t index = load_rlx(&queue->slot_count); /* changed by one thread at a time */
+    slot_init(&queue->slots[index], index);
+    store_rel(&queue->slot_count, index + 1); /* pairs with weir__queue_slot_of */
+    weir__freelist_give_shared(&queue->free, index + 1);
+}
+
+struct slot *weir__queue_slot_of(const struct queue *queue, uint64_t claim)
+{
+    uint32_t index = claim_index(claim); /* of another queue, perhaps */
+    return index < load_acq(&queue->slot_count) ? &queue->slots[index] : NULL; /* pairs with
+                                                                      weir__queue_add_slot */
+}
+
+/* Putting. */
+
+COLD void weir__queue_note_peak(struct queue *queue, uint64_t t)
+{
+    uint64_t head = ring_end(&queue->ring, 1);
+    store_rlx(&queue->head_seen, head); /* a hint: any past head will do */
+    int64_t queued = (int64_t)(t + 1 - head);
+    uint64_t record = queued < 1 ? 1 : (uint64_t)queued;
+    if (record > queue->ring.capacity)
+        record = queue->ring.capacity;
+    uint64_t peak = load_rlx(&queue->peak);
+    while (record > peak && !cas_rlx(&queue->peak, &peak, record)) /* a count by itself */
+        continue;
+}
+
+void weir__queue_found_full(struct queue *queue)
+{
+    if (unlikely(eventcount_has_sleepers(&queue->idle)))
+        weir__eventcount_wake_another(&queue->idle);
+}
+
+bool weir__queue_put_slot(struct queue *queue, uint32_t slot)
+{
+    uint64_t position;
+    return queue_push(queue, slot, &position, ring_back_off);
+}
+
+/* A dead ticket has come out, or there is none. */
+void weir__queue_no_ticket(struct queue *queue)
+{
+    struct tally *own = own_tally(queue);
+    const void *key = &queue->quiet;
+    TALLY(&queue->quiet.tallies, own, unclaimed, 1);
+    if (own == NULL)
+        weir__wake_all(key);
+}
+
+COLD int weir__queue_push_failed(struct queue *queue, uint32_t slot, const struct job *job,
+                                 uint64_t claim)
+{
+    bool ours = slot_claim(&queue->slots[slot - 1], claim);
+    weir__queue_give_slot(queue, slot);
+    if (ours) {
+        if (job->sink != NULL && sink_ops(job->sink)->withdrawn != NULL)
+            sink_ops(job->sink)->withdrawn(job->sink);
+        return -EAGAIN;
+    }
+    quiet_in(&queue->quiet, own_tally(queue));
+    weir__queue_no_ticket(queue);
+    return 0;
+}
+
+bool weir__queue_retract(struct queue *queue, const struct ticket *ticket, const struct job *job)
+{
+    struct slot *slot = &queue->slots[claim_index(ticket->claim)];
+    if (!ring_holds(&queue->ring, ticket->position) ||
+        !weir__queue_claim(queue, slot, ticket->claim))
+        return false;
+    if (job->sink != NULL && sink_ops(job->sink)->withdrawn != NULL)
+        sink_ops(job->sink)->withdrawn(job->sink);
+    COUNT(queue, besides, -1);
+    quiet_out(&queue->quiet, own_tally(queue)); /* of its push; the dead ticket counts apart */
+    return true;
+}
+
+/* Taking. */
+
+/* After a pop: the job of the ticket, unless another thread claimed it; gives the slot back. */
+static inline bool redeem(struct queue *queue, struct seat *seat, uint32_t index, struct job *ret)
+{
+    struct slot *slot = &queue->slots[index];
+    slot_read(slot, ret);
+    bool won = true;
+    if (ret->sink != NULL || unlikely(queue_phase(queue) != POOL_OPEN)) {
+        uint64_t claim = slot_look(slot); /* ours to give back, so of this job */
+        won = !claim_taken(claim) && slot_claim(slot, claim);
+        if (!won)
+            weir__queue_no_ticket(queue);
+    }
+    freelist_give(&queue->free, seat != NULL ? &seat->slots : NULL, index + 1);
+    return won;
+}
+
+/* The slot of a job further back in the queue, if there is one: its line is on its way while those
+ * before it run. The ticket may be another one by now; any slot will do. */
+static inline void fetch_behind(const struct queue *queue, uint64_t position)
+{
+    const ring_word *word = ring_at(&queue->ring, position + FETCH_AHEAD);
+    if (word_ahead(word, position + FETCH_AHEAD + 1) == 0)
+        __builtin_prefetch(&queue->slots[word_item(word)], 0);
+}
+
+bool weir__queue_next(struct seat *seat, struct job *ret)
+{
+    struct queue *queue = seat->queue;
+    uint64_t position;
+    uint32_t index;
+    while (ring_pop_from(&queue->ring, &seat->head, &position, &index)) {
+        room_freed(&queue->room);
+        fetch_behind(queue, position);
+        if (likely(redeem(queue, seat, index, ret)))
+            return true;
+    }
+    return false;
+}
+
+enum taken weir__queue_take(struct queue *queue, struct job *ret)
+{
+    uint64_t position;
+    uint32_t index;
+    if (!ring_pop(&queue->ring, &position, &index))
+        return TAKEN_NONE;
+    room_freed(&queue->room);
+    return redeem(queue, own_seat(queue), index, ret) ? TAKEN_JOB : TAKEN_DEAD;
+}
+
+enum taken weir__queue_take_head(struct queue *queue, const struct head *head, struct job *ret)
+{
+    if (!ring_take(&queue->ring, head->position, head->index))
+        return TAKEN_NONE;
+    room_freed(&queue->room);
+    return redeem(queue, own_seat(queue), head->index, ret) ? TAKEN_JOB : TAKEN_DEAD;
+}
+
+/* Claiming. */
+
+bool weir__queue_claim(struct queue *queue, struct slot *slot, uint64_t claim)
+{
+    COUNT(queue, claimed, 1); /* first: the ticket may come out at once */
+    if (!slot_claim(slot, claim)) {
+        weir__queue_no_ticket(queue);
+        return false;
+    }
+    /* Its ticket may be at the head: then a blocked submitter can clear it. */
+    room_freed(&queue->room);
+    return true;
+}
+
+bool weir__queue_claim_next(struct queue *queue, const struct sink *sink, queue_mark *mark,
+                            struct job *ret)
+{
+    uint64_t head = ring_end(&queue->ring, 1), tail = ring_end(&queue->ring, 0);
+    if (*mark < head || *mark > tail) /* the latter: a mark from a queue that is no more */
+        *mark = head;
+    for (; *mark < tail; ++*mark) {
+        const ring_word *word = ring_at(&queue->ring, *mark);
+        if (word_ahead(word, *mark + 1) != 0)
+            continue;
+        struct slot *slot = &queue->slots[word_item(word)]; /* if it was popped since: any slot */
+        uint64_t claim = slot_look(slot);
+        if (claim_taken(claim) || load_rlx(&slot->sink) != sink) /* a hint: slot_read comes */
+            continue;
+        slot_read(slot, ret);
+        if (ret->sink == sink && weir__queue_claim(queue, slot, claim)) {
+            ++*mark;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Idle workers. */
+
+bool weir__queue_empty(const struct queue *queue)
+{
+    uint64_t position;
+    uint32_t index;
+    return !ring_peek(&queue->ring, &position, &index);
+}
+
+void weir__queue_pass_wake(struct queue *queue)
+{
+    if (!weir__queue_empty(queue))
+        eventcount_notify(&queue->idle);
+}
+
+bool weir__queue_has_lead(const struct seat *seat)
+{
+    const struct ring *ring = &seat->queue->ring;
+    return ring->capacity < LEAD_FROM || ring_passed(ring, seat->head + LEAD, 0);
+}
+
+uint64_t weir__queue_count(const struct queue *queue)
+{
+    uint64_t queued = ring_count(&queue->ring), claimed = 0, unclaimed = 0;
+    TALLY_SUM(&queue->quiet.tallies, unclaimed, &unclaimed); /* before what it is taken from */
+    TALLY_SUM(&queue->quiet.tallies, claimed, &claimed);
+    uint64_t dead = claimed - unclaimed;
+    return queued > dead ? queued - dead : 0;
+}

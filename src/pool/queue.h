@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+/* queue.h - the queue of a pool: jobs that were accepted and have not started, first in, first out.
+ *
+ * It puts together the ring of tickets, the slots in which the jobs lie, the free slots, the
+ * threads that wait for room, the idle workers, and the counts. Positions in the ring are nobody
+ * else's business, but for marks: a mark says that no job put later is before it.
+ *
+ * Phases: OPEN -> CLOSED -> CANCELLED -> STOPPING -> STOPPED, never back; CANCELLED is left out
+ * when all jobs ended by themselves. Changed by shutdown.c, under the pool's lock; read without.
+ *
+ * Claims. A job can be taken out of its slot by its claim (slot.h) instead of by its ticket. Then
+ * its ticket is dead, keeps its place until it comes to the head, and is counted (tally.h). A claim
+ * is counted before it is tried, as work of its own (quiet.h): so the pool stays until the thread
+ * that tried and lost is through with it.
+ *
+ * A job that only the popper can want (no sink, queue open) is taken without a claim.
+ */
+#ifndef WEIR_POOL_QUEUE_H
+#define WEIR_POOL_QUEUE_H
+
+#include <errno.h>
+
+#include "base/assert.h"
+#include "os/thread.h"
+#include "pool/freelist.h"
+#include "pool/quiet.h"
+#include "pool/room.h"
+#include "pool/slot.h"
+
+enum phase { POOL_OPEN, POOL_CLOSED, POOL_CANCELLED, POOL_STOPPING, POOL_STOPPED };
+
+struct host;
+
+typedef uint64_t queue_mark;
+
+struct queue {
+    struct ring ring;
+    uint64_t first_position; /* of the ring */
+    struct slot *slots;      /* constant */
+    struct freelist free;
+    atomic(uint32_t) slot_count; /* of slots that there are; the memory is there for more */
+    _Alignas(CACHE_LINE) atomic(int) phase;      /* read by each submit and pop, written rarely */
+    _Alignas(CACHE_LINE) struct eventcount idle; /* workers */
+    _Alignas(CACHE_LINE) struct room room;       /* submitters */
+    _Alignas(CACHE_LINE) atomic(uint64_t) peak;  /* most jobs queued at once */
+    atomic(uint64_t) head_seen;                  /* a past head, for peak */
+    struct quiet quiet;
+};
+
+/* A worker's own side of the queue. */
+struct seat {
+    _Alignas(CACHE_LINE) struct queue *queue;
+    const struct host *host; /* of the pool; compared only */
+    struct tally *tally;
+    struct loaded slots; /* free ones */
+    uint64_t head;       /* where this worker last found the head of the ring */
+    bool submits;        /* a job of its own did, since this was cleared */
+};
+
+/* The seat of the calling thread, if it is a worker at this queue; or NULL. */
+static inline struct seat *own_seat(const struct queue *queue)
+{
+    struct seat *seat = this_thread()->seat;
+    return seat != NULL && seat->queue == queue ? seat : NULL;
+}
+
+static inline struct tally *own_tally(const struct queue *queue)
+{
+    const struct seat *seat = own_seat(queue);
+    return seat != NULL ? seat->tally : NULL;
+}
+
+/* Counts for the calling thread. */
+#define COUNT(queue, count, n) TALLY(&(queue)->quiet.tallies, own_tally(queue), count, n)
+
+/* Makes a queue for `capacity` jobs and `workers`, to which up to `more` slots may be added. 0, or
+ * -ENOMEM; to be destroyed either way. */
+int weir__queue_init(struct queue *queue, uint32_t capacity, uint32_t workers, uint32_t more);
+/* `inherited`: by fork(), so that the parent's threads may be asleep on the copies. */
+void weir__queue_destroy(struct queue *queue, bool inherited);
+void weir__seat_init(struct seat *seat, struct queue *queue, const struct host *host,
+                     unsigned worker);
+
+static inline int queue_phase(const struct queue *queue)
+{
+    return load_seqcst(&queue->phase); /* pairs with weir__queue_set_phase */
+}
+
+void weir__queue_set_phase(struct queue *queue, enum phase phase);
+
+/* Putting. */
+
+/* What weir__queue_retract needs to know. */
+struct ticket {
+    uint64_t position, claim;
+};
+
+/* Of queue_put. How many are queued now that position `t` was filled, if that is a record. */
+void weir__queue_note_peak(struct queue *queue, uint64_t t);
+/* The queue is full. If a worker is idle beside it, the thread that was to wake it is held up. */
+void weir__queue_found_full(struct queue *queue);
+/* The push failed. 0: the job was claimed in the meantime, so it was accepted, and never was in the
+ * ring; there is no dead ticket, and the claim counts no more. */
+int weir__queue_push_failed(struct queue *queue, uint32_t slot, const struct job *job,
+                            uint64_t claim);
+
+static inline bool queue_push(struct queue *queue, uint32_t slot, uint64_t *ret_position,
+                              void (*lost)(void))
+{
+    uint64_t position;
+    if (unlikely(!ring_push_or(&queue->ring, slot - 1, &position, lost))) {
+        weir__queue_found_full(queue);
+        return false;
+    }
+    eventcount_notify(&queue->idle);
+    int64_t queued = (int64_t)(position + 1 - load_rlx(&queue->head_seen));
+    if (unlikely(queued > (int64_t)load_rlx(&queue->peak)))
+        weir__queue_note_peak(queue, position);
+    *ret_position = position;
+    return true;
+}
+
+/* Queues the job and wakes a worker. 0, or -EAGAIN: exactly `capacity` jobs are queued. Tells the
+ * job's sink. Calls `lost` each time that another push was quicker. `seat`: own_seat(queue). */
+static inline int queue_put(struct queue *queue, struct seat *seat, const struct job *job,
+                            void (*lost)(void), struct ticket *ret)
+{
+    struct loaded *own = seat != NULL ? &seat->slots : NULL;
+    uint32_t slot;
+    while (unlikely((slot = freelist_take(&queue->free, own)) == LINK_NONE)) {
+        if (ring_full(&queue->ring))
+            return -EAGAIN;
+        weir__thread_yield(); /* SLOT_MARGIN slots are in the hands of threads inside a call */
+    }
+    ret->claim = slot_fill(&queue->slots[slot - 1], job);
+    /* From here on the sink may be gone: if it can be told of a claim, another may end the job. */
+    if (job->sink != NULL && sink_ops(job->sink)->placed != NULL)
+        sink_ops(job->sink)->placed(job->sink, ret->claim, 0);
+    if (unlikely(!queue_push(queue, slot, &ret->position, lost)))
+        return weir__queue_push_failed(queue, slot, job, ret->claim);
+    return 0;
+}
+
+/* Claims back what was just put. False: it was popped or claimed, so it is accepted. */
+bool weir__queue_retract(struct queue *queue, const struct ticket *ticket, const struct job *job);
+/* Queues the job of a slot that is filled already. False: full. */
+bool weir__queue_put_slot(struct queue *queue, uint32_t slot);
+
+/* A free slot (as index+1), however long it takes: threads inside a call have them all. */
+uint32_t weir__queue_take_slot(struct queue *queue);
+void weir__queue_give_slot(struct queue *queue, uint32_t slot);
+/* Adds a slot to the free ones; one thread at a time. */
+void weir__queue_add_slot(struct queue *queue);
+
+static inline bool queue_full(const struct queue *queue)
+{
+    return ring_full(&queue->ring);
+}
+
+/* No job that is put after this call is before the mark. */
+static inline queue_mark queue_mark_end(const struct queue *queue)
+{
+    /* Acquire: whoever sees a mark sees as full what was put before it, see errgroup.c. */
+    return load_acq(&queue->ring.tail); /* pairs with ring_push_or */
+}
+
+/* Taking. */
+
+/* The oldest job, for a worker. False: the queue is empty. */
+bool weir__queue_next(struct seat *seat, struct job *ret);
+
+/* A ticket at the head of the queue. */
+struct head {
+    uint64_t position;
+    uint32_t index;
+};
+
+/* Is the job in the slot claimed, or expired? If not, when it expires. */
+static inline bool slot_done(const struct slot *slot, int64_t passed, int64_t *ret_until)
+{
+    /* Part of a blocked submitter's look at the queue. seq_cst: a canceller that misses the sleeper
+     * must be seen here; pairs with slot_claim. The pop confirms what is read. */
+    if (claim_taken(load_seqcst(&slot->claim)))
+        return true;
+    int64_t start_by = load_rlx(&slot->start_by);
+    if (start_by != WEIR_FOREVER && (start_by <= passed || start_by <= weir_now()))
+        return true;
+    *ret_until = start_by;
+    return false;
+}
+
+/* Is there a job at the head that was claimed, or has expired? If not, `*ret_until` is when it will
+ * have. `passed`: as in room.h. */
+static inline bool queue_head_done(const struct queue *queue, int64_t passed, struct head *ret,
+                                   int64_t *ret_until)
+{
+    *ret_until = WEIR_FOREVER;
+    return ring_peek(&queue->ring, &ret->position, &ret->index) &&
+           slot_done(&queue->slots[ret->index], passed, ret_until);
+}
+
+enum taken { TAKEN_NONE, TAKEN_DEAD, TAKEN_JOB };
+
+/* Takes the oldest ticket: none, a dead one, or with its job. */
+enum taken weir__queue_take(struct queue *queue, struct job *ret);
+/* Takes this one. None: another thread did. */
+enum taken weir__queue_take_head(struct queue *queue, const struct head *head, struct job *ret);
+
+/* Takes the job in `slot` by a claim. False: another thread has it. */
+bool weir__queue_claim(struct queue *queue, struct slot *slot, uint64_t claim);
+/* For a job that was claimed and has no ticket in the ring after all: its claim counts no more. */
+void weir__queue_no_ticket(struct queue *queue);
+/* The slot that a claim names, or NULL if this queue has none such. */
+struct slot *weir__queue_slot_of(const struct queue *queue, uint64_t claim);
+
+/* Claims the first job of `sink` from `*mark` on, and moves the mark behind it. */
+bool weir__queue_claim_next(struct queue *queue, const struct sink *sink, queue_mark *mark,
+                            struct job *ret);
+
+/* Idle workers. */
+
+bool weir__queue_empty(const struct queue *queue);
+/* For a worker that was woken and has taken a job: wakes the next one if more is queued. */
+void weir__queue_pass_wake(struct queue *queue);
+/* Are so many more queued behind the job that this worker took last? */
+bool weir__queue_has_lead(const struct seat *seat);
+
+/* Jobs that are queued and not dead: exact at rest. */
+uint64_t weir__queue_count(const struct queue *queue);
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/* quiet.h - is everything that came into a pool through, and waiting until it is.
+ *
+ * Two sums that only grow: work in, raised before a piece of work begins, and work out, raised
+ * after the last access to the pool on its behalf. A pool is quiet when they are equal.
+ *
+ *   in:   what was pushed into the ring, which counts it without another word being written;
+ *         `in`, other jobs: run inline, or waiting for their time (but for periodic ones);
+ *         `claimed`, claims that were tried
+ *   out:  `out`, jobs whose end has been told, and runs that are to be repeated;
+ *         `unclaimed`, claims in vain, and dead tickets that came out of the ring
+ *
+ * Reading. What is out is read first, then what is in. Both only grow, and out is never above in.
+ * So if what was out then equals what is in later, they were equal in between.
+ *
+ * Waiting. A worker that raises `out` wakes nobody; it does so when it is about to park
+ * (weir__quiet_idle). A waiter enters itself, then changes the word `meet`, then reads; a worker
+ * raises `out`, then changes `meet`, then looks for waiters. Of two read-modify-writes of one word
+ * the later one sees what came before the earlier one: so either the waiter sees `out`, or the
+ * worker sees the waiter. Other threads raise `out` and look for waiters each time, both
+ * sequentially consistent.
+ */
+#ifndef WEIR_POOL_QUIET_H
+#define WEIR_POOL_QUIET_H
+
+#include "pool/tally.h"
+#include "ring/index_ring.h"
+#include "wait/wait.h"
+
+struct quiet {
+    struct tallies tallies;
+    const struct ring *ring;
+    uint64_t first; /* position of the ring */
+    atomic(uint32_t) stopped;
+    _Alignas(CACHE_LINE) atomic(uint32_t) meet;
+};
+
+/* `own`: the tally of the calling worker, or NULL. */
+static inline void quiet_in(struct quiet *quiet, struct tally *own)
+{
+    TALLY(&quiet->tallies, own, in, 1);
+}
+
+/* The last access to the pool, unless the calling thread is a worker or has other work there. */
+static inline void quiet_out(struct quiet *quiet, struct tally *own)
+{
+    const void *key = quiet;
+    TALLY(&quiet->tallies, own, out, 1);
+    if (own == NULL)
+        weir__wake_all(key);
+}
+
+/* For a worker that is about to park. */
+void weir__quiet_idle(struct quiet *quiet);
+
+/* Blocks until the pool is quiet or has stopped. Returns 0; ctx's err; -ETIMEDOUT. */
+int weir__quiet_wait(struct quiet *quiet, weir_context *ctx, int64_t deadline);
+/* It was quiet, and stays so but for jobs that are being refused: ends all waits. */
+void weir__quiet_stop(struct quiet *quiet);
+
+bool weir__quiet_is_reached(struct quiet *quiet);
+
+#endif

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/* task_submit.c - submitting a task under a handle.
+ *
+ * The submitter owns the handle from weir__task_reserve until the job is placed. All its fields are
+ * written before that; after it the task may be done and gone. If the submit is refused the handle
+ * goes back to what it was.
+ */
+#include "pool/task_submit.h"
+
+#include <errno.h>
+
+#include "base/deadline.h"
+#include "base/options.h"
+#include "pool/submit.h"
+#include "pool/task_repeat.h"
+
+void weir_task_options_init(weir_task_options *options)
+{
+    if (options != NULL)
+        *options = (weir_task_options){.size = sizeof *options};
+}
+
+/* How a task enters the pool. */
+struct entry {
+    enum submit_mode mode;
+    weir_context *ctx;
+    int64_t deadline;
+    bool timed; /* then from here on, else from above */
+    int64_t at, period;
+    const struct repeat *repeat; /* or NULL */
+};
+
+/* Is it known that it cannot start in time? */
+static bool too_late(const struct entry *entry, int64_t start_by)
+{
+    return start_by != WEIR_FOREVER &&
+           (start_by <= weir_now() || (entry->timed && start_by <= entry->at));
+}
+
+/* Has the job wait for its time. */
+static int delay(weir_pool *pool, struct task *task, const struct job *job,
+                 const struct entry *entry)
+{
+    bool periodic = entry->period != 0;
+    uint32_t place;
+    int err = weir__refusal(pool);
+    if (err == 0)
+        err = weir__delay_take_place(&pool->delay, periodic, &place);
+    if (err != 0)
+        return err;
+    if (periodic)
+        task->place = place;
+    if (periodic)
+        COUNT(&pool->queue, besides, 1);
+    err = weir__delay_wait(&pool->delay, place, job, entry->at);
+    if (err != 0) { /* closed meanwhile; nobody else knows the task yet */
+        if (periodic)
+            COUNT(&pool->queue, besides, -1);
+        weir__delay_give_place(&pool->delay, place);
+        err = -EPIPE;
+    }
+    return err;
+}
+
+static int enter(weir_pool *pool, struct task *task, struct job *job, const struct entry *entry)
+{
+    if (entry->timed)
+        return count_rejected(pool, delay(pool, task, job, entry));
+    if (entry->repeat != NULL &&
+        (task->repeat = weir__repeats_keep(&pool->repeats, entry->repeat)) != NULL) {
+        store_rlx(&task->sink.ops, &weir__retried_sink); /* published with the job */
+        job->fn = task->repeat->run;
+        job->arg = task->repeat;
+    }
+    struct repeat *kept = task->repeat;
+    /* To wait for room beyond start_by is of no use. */
+    int err =
+        weir__submit(pool, job, entry->mode, entry->ctx, earlier(entry->deadline, job->start_by));
+    if (err != 0 && kept != NULL)
+        weir__repeats_give(&pool->repeats, kept);
+    return err;
+}
+
+static int submit_reserved(weir_pool *pool, struct task *task, weir_task_fn *fn, void *arg,
+                           const weir_task_options *options, const struct entry *entry)
+{
+    struct job job = {.fn = fn, .arg = arg, .sink = &task->sink};
+    job.start_by = options->start_by != 0 ? options->start_by : WEIR_FOREVER;
+    if (too_late(entry, job.start_by))
+        return count_rejected(pool, -ETIMEDOUT);
+    if (entry->ctx != NULL) {
+        job.context = weir_context_ref(entry->ctx);
+        if (job.context == NULL)
+            return -ENOMEM;
+        job.start_by = earlier(job.start_by, weir_context_deadline(entry->ctx));
+    }
+    /* All published when the task is placed. */
+    store_rlx(&task->sink.ops, entry->period != 0 ? &weir__periodic_sink : &weir__task_sink);
+    store_rlx(&task->cancelled, 0);
+    store_rlx(&task->pool, pool);
+    store_rlx(&task->fork, fork_count());
+    store_rlx(&task->cause, 0);
+    store_rlx(&task->start_by, job.start_by);
+    store_rlx(&task->not_before, 0);
+    task->timeout = options->timeout;
+    task->on_done = options->on_done;
+    task->arg = arg;
+    task->name = options->name;
+    task->reports = (struct reports *)options->completion;
+    task->period = entry->period;
+    task->repeat = NULL;
+    int err = enter(pool, task, &job, entry);
+    if (err != 0)
+        weir_context_unref(job.context);
+    return err;
+}
+
+static int submit_task(weir_pool *pool, weir_task *handle, weir_task_fn *fn, void *arg,
+                       const weir_task_options *given, const struct entry *entry)
+{
+    if (pool == NULL || handle == NULL || fn == NULL)
+        return -EINVAL;
+    if (pool_stale(pool))
+        return -ESTALE;
+    weir_task_options options;
+    int err = read_options(&options, sizeof options,
+                           offsetof(weir_task_options, on_done) + sizeof options.on_done, given);
+    if (err != 0)
+        return err;
+    if (options.start_by < 0 || options.timeout < 0)
+        return -EINVAL;
+    if ((err = weir_context_err(entry->ctx)) != 0)
+        return count_rejected(pool, err);
+    struct task *task = (struct task *)handle;
+    if ((err = weir__task_reserve(task)) != 0)
+        return count_rejected(pool, err);
+    int status = load_rlx(&task->status), cause = load_rlx(&task->cause); /* ours */
+    struct reports *reports = (struct reports *)options.completion;
+    if (reports != NULL && (err = reports->reserve(reports)) != 0) {
+        (void)count_rejected(pool, err);
+    } else {
+        err = submit_reserved(pool, task, fn, arg, &options, entry);
+        if (err != 0 && reports != NULL)
+            reports->give_back(reports);
+    }
+    if (err != 0) {
+        store_rlx(&task->status, status);
+        store_rlx(&task->cause, cause);
+        weir__task_restore(task);
+    }
+    return err;
+}
+
+int weir_pool_submit_task(weir_pool *pool, weir_task *task, weir_task_fn *fn, void *arg,
+                          const weir_task_options *options)
+{
+    struct entry entry = {.mode = SUBMIT_POLICY, .deadline = WEIR_FOREVER};
+    return submit_task(pool, task, fn, arg, options, &entry);
+}
+
+int weir_pool_try_submit_task(weir_pool *pool, weir_task *task, weir_task_fn *fn, void *arg,
+                              const weir_task_options *options)
+{
+    struct entry entry = {.mode = SUBMIT_TRY, .deadline = WEIR_FOREVER};
+    return submit_task(pool, task, fn, arg, options, &entry);
+}
+
+int weir_pool_submit_task_until(weir_pool *pool, weir_task *task, weir_task_fn *fn, void *arg,
+                                const weir_task_options *options, weir_context *ctx,
+                                int64_t deadline)
+{
+    struct entry entry = {.mode = SUBMIT_POLICY, .ctx = ctx, .deadline = deadline};
+    return submit_task(pool, task, fn, arg, options, &entry);
+}
+
+int weir__submit_task_at(weir_pool *pool, weir_task *task, weir_task_fn *fn, void *arg,
+                         const weir_task_options *options, int64_t at, int64_t period)
+{
+    struct entry entry = {.timed = true, .at = at, .period = period};
+    return submit_task(pool, task, fn, arg, options, &entry);
+}
+
+int weir__submit_task_repeating(weir_pool *pool, weir_task *task, weir_task_fn *fn, void *arg,
+                                const weir_task_options *options, const struct repeat *repeat)
+{
+    struct entry entry = {.mode = SUBMIT_POLICY, .deadline = WEIR_FOREVER, .repeat = repeat};
+    return submit_task(pool, task, fn, arg, options, &entry);
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* task_submit.h - the ways in for tasks that start later, or more than once: flow/ has the calls.
+ * */
+#ifndef WEIR_POOL_TASK_SUBMIT_H
+#define WEIR_POOL_TASK_SUBMIT_H
+
+#include "weir/task.h"
+
+#include "pool/repeats.h"
+
+/* Submits a task that is not to start before `at`, and then every `period` ns (0: once). */
+int weir__submit_task_at(weir_pool *pool, weir_task *task, weir_task_fn *fn, void *arg,
+                         const weir_task_options *options, int64_t at, int64_t period);
+/* Submits a task that runs again as `repeat` says, which is copied; if there is no room for that,
+ * fn runs once. */
+int weir__submit_task_repeating(weir_pool *pool, weir_task *task, weir_task_fn *fn, void *arg,
+                                const weir_task_options *options, const struct repeat *repeat);
+
+#endif
