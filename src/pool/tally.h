@@ -28,25 +28,32 @@ struct tallies {
     struct tally outside;
 };
 
-/* Adds `n`, which may be negative, to a count of the calling thread. `own`: its tally if it is a
- * worker of the pool, else NULL. What was counted before shows to a thread that reads this. */
-#define TALLY(tallies, own, count, n)                                                              \
-    do {                                                                                           \
-        if ((own) != NULL)                                                                         \
-            /* pairs with TALLY_SUM */                                                             \
-            store_rel(&(own)->count, load_rlx(&(own)->count) + (uint64_t)(n));                     \
-        else                                                                                       \
-            /* pairs with TALLY_SUM */                                                             \
-            add_seqcst(&(tallies)->outside.count, (uint64_t)(n));                                  \
-    } while (0)
+/* Adds `n`, which may be negative, to a worker's own count (or NULL) or to the shared one. What was
+ * done before shows to a thread that reads it. */
+static inline void tally_add(atomic(uint64_t) *own, atomic(uint64_t) *shared, uint64_t n)
+{
+    if (own != NULL)
+        store_rel(own, load_rlx(own) + n); /* pairs with tally_read */
+    else
+        add_seqcst(shared, n); /* pairs with tally_read */
+}
 
-/* Adds one count of all tallies to *ret. seq_cst for quiet.c, which says why. */
+/* seq_cst for quiet.c, which says why. */
+static inline uint64_t tally_read(const atomic(uint64_t) *count)
+{
+    return load_seqcst(count); /* pairs with tally_add */
+}
+
+/* For a count of the calling thread. `own`: its tally if it is a worker of the pool, else NULL. */
+#define TALLY(tallies, own, count, n)                                                              \
+    tally_add((own) != NULL ? &(own)->count : NULL, &(tallies)->outside.count, (uint64_t)(n))
+
+/* Adds one count of all tallies to *ret. */
 #define TALLY_SUM(tallies, count, ret)                                                             \
     do {                                                                                           \
         for (unsigned i_ = 0; i_ < (tallies)->workers; i_++)                                       \
-            *(ret) += load_seqcst(&(tallies)->of_workers[i_].count); /* pairs with TALLY */        \
-        /* pairs with TALLY */                                                                     \
-        *(ret) += load_seqcst(&(tallies)->outside.count);                                          \
+            *(ret) += tally_read(&(tallies)->of_workers[i_].count);                                \
+        *(ret) += tally_read(&(tallies)->outside.count);                                           \
     } while (0)
 
 #endif
