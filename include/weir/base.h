@@ -38,7 +38,7 @@
 #include <stdint.h>
 
 #define WEIR_VERSION_MAJOR 0
-#define WEIR_VERSION_MINOR 1
+#define WEIR_VERSION_MINOR 2
 #define WEIR_VERSION_PATCH 0
 
 #ifdef __cplusplus
