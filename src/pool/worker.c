@@ -2,9 +2,8 @@
 /* worker.c - the threads.
  *
  * A worker takes and runs jobs until the queue is empty, then parks. One that was woken wakes the
- * next before it runs its job, if more is queued: so the wakes of a burst are made in parallel, and
- * w queued jobs that wait for each other all start on w idle workers. It leaves when the queue is
- * STOPPING and empty.
+ * next before it runs its job, if more is queued: so a burst of jobs is met by workers that wake
+ * each other, while the submitter goes on. It leaves when the queue is STOPPING and empty.
  *
  * With more workers than CPUs a wake tends to put the woken worker in the place of the thread that
  * submits, and a stream of jobs would be a wake and a park for each. So when wakes follow each
