@@ -14,7 +14,7 @@
  * `capacity` counts accepted tasks that have not started. A task that ended while queued, or that a
  * waiter claimed and ran, gives its place back when it comes to the head of the queue; a submit
  * that finds the pool full clears the head first. That the context of a queued task was cancelled
- * is seen when it comes to the head.
+ * is seen when a worker takes it: until then it keeps its place.
  *
  * A task may submit to its own pool and wait for tasks of its own pool, whatever the number of
  * workers. Where another thread would wait for room, a task runs the new one inline; after 64 such
