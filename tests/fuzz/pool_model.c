@@ -66,29 +66,30 @@ static int take_head(struct pool_model *model)
     return job;
 }
 
-/* Why the job must not start any more, or 0; that of its context is seen in the queue too. */
-static weir_state too_late(const struct pool_model *model, const struct job *job, bool running)
+/* Why the job must not start any more, or IDLE. */
+static weir_state too_late(const struct pool_model *model, const struct job *job)
 {
     if (job->start_by <= model->now)
         return WEIR_TASK_EXPIRED;
     int err = context_err(job->context);
-    if (err == 0 && running)
+    if (err == 0)
         err = context_err(model->context);
     return err == 0 ? WEIR_TASK_IDLE
                     : (err == -ETIMEDOUT ? WEIR_TASK_EXPIRED : WEIR_TASK_CANCELLED);
 }
 
+/* A job whose context was cancelled keeps its place, unless it has expired as well. */
 static bool clear_head(struct pool_model *model)
 {
     bool cleared = false;
     while (model->queued > 0) {
-        struct job *job = &model->jobs[model->queue[0]];
-        weir_state why = too_late(model, job, false);
-        if (job->state == WEIR_TASK_QUEUED && why == WEIR_TASK_IDLE)
+        const struct job *job = &model->jobs[model->queue[0]];
+        bool queued = job->state == WEIR_TASK_QUEUED;
+        if (queued && job->start_by > model->now)
             break;
         int head = take_head(model);
-        if (job->state == WEIR_TASK_QUEUED)
-            model_end_unstarted(model, head, why);
+        if (queued)
+            model_end_unstarted(model, head, WEIR_TASK_EXPIRED);
         cleared = true;
     }
     return cleared;
@@ -213,7 +214,7 @@ static void run_child(struct pool_model *model, struct job *job)
 static void start_job(struct pool_model *model, int index, enum place place)
 {
     struct job *job = &model->jobs[index];
-    weir_state why = too_late(model, job, true);
+    weir_state why = too_late(model, job);
     if (why != WEIR_TASK_IDLE) {
         model_end_unstarted(model, index, why);
         return;
@@ -363,7 +364,7 @@ void model_cancel_all(struct pool_model *model)
             continue;
         /* A worker that has just become free may be the first to see that it expired. */
         bool expired =
-            job->seen_end == WEIR_TASK_EXPIRED && too_late(model, job, true) == WEIR_TASK_EXPIRED;
+            job->seen_end == WEIR_TASK_EXPIRED && too_late(model, job) == WEIR_TASK_EXPIRED;
         model_end_unstarted(model, head, expired ? WEIR_TASK_EXPIRED : WEIR_TASK_CANCELLED);
     }
     context_cancelled(model->context, 0, model->now);

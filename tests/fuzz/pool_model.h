@@ -3,8 +3,11 @@
  *
  * The model knows the pool at rest: the caller waits for that after each call. Then either a worker
  * is free or a task is queued, never both: so what happens next follows from the call and
- * from the times that pass in it. Where two workers could be free at once and the order in
- * which they act would show, pool_program.c leaves the call out.
+ * from the times that pass in it. Where two workers could be free at once, or a worker while the
+ * caller is about to submit, and the order in which they act would show, pool_program.c leaves the
+ * call out or makes one that does not wait.
+ *
+ * It has no tasks that are delayed, periodic or retried.
  */
 #ifndef WEIR_TESTS_FUZZ_POOL_MODEL_H
 #define WEIR_TESTS_FUZZ_POOL_MODEL_H

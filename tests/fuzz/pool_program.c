@@ -158,13 +158,32 @@ static int64_t any_deadline(void)
 
 /* Submitting. */
 
-/* How the next call submits; never in a way that would wait for ever. */
-static enum how any_how(void)
+/* Will a task that is queued submit another, or fail in the group that the job is for? */
+static bool has_rival(const struct job *job)
+{
+    const struct pool_model *model = &world->model;
+    for (unsigned i = 0; i < model->queued; i++) {
+        const struct job *other = &model->jobs[model->queue[i]];
+        bool fails = other->owner == GROUP && other->code != 0;
+        if (other->state == WEIR_TASK_QUEUED &&
+            (other->child != 0 || (fails && job->owner == GROUP && job->object == other->object)))
+            return true;
+    }
+    return false;
+}
+
+/* How the next call submits the job. Never in a way that would wait for ever; nor would it wait
+ * while a rival may start: which of the two is quicker is open. */
+static enum how any_how(const struct job *job, bool at_limit)
 {
     const struct pool_model *model = &world->model;
     enum how how = (enum how)input_below(3);
     bool room = model->queued < model->capacity || model->overflow != WEIR_OVERFLOW_BLOCK;
-    return how == PLAINLY && !room ? UNTIL : how;
+    if (room && !at_limit)
+        return how;
+    if (has_rival(job))
+        return TRY;
+    return how == PLAINLY ? UNTIL : how;
 }
 
 /* Takes a context for the call into account: the code that refuses it, or 0. */
@@ -179,7 +198,7 @@ static int use_context(struct job *job, int context)
 static void submit_plain(void)
 {
     struct job *job = read_job(PLAIN, 0);
-    enum how how = any_how();
+    enum how how = any_how(job, false);
     int64_t deadline = how == UNTIL ? any_deadline() : WEIR_FOREVER;
     int context = how == UNTIL ? any_context() : NO_CONTEXT, err;
     if (how == TRY)
@@ -221,7 +240,7 @@ static void submit_task(void)
 {
     int handle = (int)input_below(MAX_HANDLES);
     struct job *job = read_job(HANDLE, handle);
-    enum how how = any_how();
+    enum how how = any_how(job, false);
     int64_t deadline = how == UNTIL ? any_deadline() : WEIR_FOREVER, now = weir_now();
     int context = how == UNTIL ? any_context() : NO_CONTEXT, err;
     unsigned byte = input_below(4);
@@ -249,7 +268,7 @@ static void submit_to_waitgroup(void)
     int index = (int)input_below(MAX_WAITGROUPS);
     struct job *job = read_job(WAITGROUP, index);
     weir_waitgroup *wg = world->waitgroups[index];
-    enum how how = any_how();
+    enum how how = any_how(job, false);
     int64_t deadline = how == UNTIL ? any_deadline() : WEIR_FOREVER;
     int context = how == UNTIL ? any_context() : NO_CONTEXT, err;
     if (how == TRY)
@@ -297,9 +316,7 @@ static void submit_to_group(void)
     weir_errgroup *real = world->groups[index];
     bool at_limit = group->limit != 0 && group->active >= group->limit;
     struct job *job = read_job(GROUP, index);
-    enum how how = any_how();
-    if (at_limit && how == PLAINLY)
-        how = UNTIL;
+    enum how how = any_how(job, at_limit);
     if (at_limit && how == UNTIL && model->helps)
         how = TRY; /* waiting for a place, the caller would run members: any number of them */
     int64_t deadline = how == UNTIL ? any_deadline() : WEIR_FOREVER;
