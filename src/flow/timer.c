@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* timer.c - delayed and periodic tasks: the calls. How a task waits for its time is part of the
- * pool (pool/timers.c). */
+ * pool (pool/delay.c). */
 #include "weir/timer.h"
 
 #include <errno.h>

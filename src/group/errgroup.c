@@ -202,7 +202,7 @@ static int submit_member(weir_errgroup *group, const struct job *job, enum submi
             return -EAGAIN;
         if (weir__inside_sink(&group->sink)) {
             add_rlx(&group->active, 1); /* before the member that we are gives its place */
-            err = count_rejected(group->pool, weir__run_inline(group->pool, job));
+            err = weir__run_inline(group->pool, job);
             if (err != 0)
                 give_place(group);
             return err;
@@ -229,7 +229,7 @@ static int go(weir_errgroup *group, weir_task_fn *fn, void *arg, enum submit_mod
         return -ESTALE;
     int err;
     if ((err = weir_context_err(ctx)) != 0 || (err = context_err(&group->context)) != 0)
-        return err;
+        return count_rejected(group->pool, err);
     queue_mark end = queue_mark_end(&group->pool->queue); /* see waitgroup_tasks.c */
     if (load_rlx(&group->active) == 0)
         store_rlx(&group->first, end);
@@ -237,7 +237,7 @@ static int go(weir_errgroup *group, weir_task_fn *fn, void *arg, enum submit_mod
                       .arg = arg,
                       .sink = &group->sink,
                       .start_by = weir_context_deadline(&group->context)};
-    return submit_member(group, &job, mode, ctx, deadline);
+    return count_rejected(group->pool, submit_member(group, &job, mode, ctx, deadline));
 }
 
 int weir_errgroup_go(weir_errgroup *group, weir_task_fn *fn, void *arg)

@@ -110,7 +110,8 @@ static int go(weir_waitgroup *handle, weir_pool *pool, weir_task_fn *fn, void *a
     if (ctx != NULL && (job.context = weir_context_ref(ctx)) == NULL)
         return -ENOMEM;
     bool counted = count_in(team, pool);
-    err = counted ? weir__submit(pool, &job, mode, ctx, deadline) : -EOVERFLOW;
+    err =
+        counted ? count_rejected(pool, weir__submit(pool, &job, mode, ctx, deadline)) : -EOVERFLOW;
     if (err == 0) {
         weir__wake_all(helper_key(team)); /* only the address: it may be done */
         return 0;
@@ -165,10 +166,11 @@ static struct host *searched_pool(struct team *team, queue_mark *ret_first)
         *ret_first = load_rlx(&team->first);
         return &pool->host;
     }
-    if (own_pool() != NULL)
-        return &own_pool()->host;
-    if (frame != NULL)
-        return frame->host;
+    struct host *host = own_pool() != NULL ? &own_pool()->host : NULL;
+    if (host == NULL && frame != NULL)
+        host = frame->host;
+    if (host != NULL) /* a child process has nobody to wait for there */
+        return host_stale(host) ? NULL : host;
     return known > MANY_POOLS && members ? &pool->host : NULL;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* counts.c - what a pool has counted, added up from the tallies.
  *
- * Exact at rest. Ends are read first, what was accepted later: so while tasks move, no more ends
- * are told than tasks were accepted.
+ * Exact at rest. Ends are read first, what was accepted later: so while tasks move, hardly ever
+ * more ends are told than tasks were accepted (a submit that meets a cancel counts a moment late).
  */
 #include "pool/counts.h"
 
@@ -21,7 +21,7 @@ uint64_t weir__read_accepted(const weir_pool *pool)
     uint64_t accepted = 0;
     TALLY_SUM(&queue->quiet.tallies, besides, &accepted); /* first: it is lowered before a push */
     TALLY_SUM(&queue->quiet.tallies, in, &accepted);
-    return accepted + ring_end(&queue->ring, 0) - queue->first_position;
+    return accepted + ring_end(&queue->ring, 0) - queue->quiet.first;
 }
 
 void weir_pool_read_counts(const weir_pool *pool, weir_pool_counts *ret)

@@ -71,32 +71,26 @@ void weir__delay_join(struct delay *delay)
 static uint32_t free_place_locked(struct delay *delay)
 {
     uint32_t index = delay->free;
-    if (index != 0) {
-        delay->free = delay->all[index - 1].next_free;
-        return index;
+    if (index == 0) {
+        weir__queue_add_slot(delay->host->queue);
+        delay->all[delay->fresh] = (struct delay_place){.delay = delay, .alarm.ring = on_ring};
+        return ++delay->fresh;
     }
-    weir__queue_add_slot(delay->host->queue);
-    delay->all[delay->fresh] = (struct delay_place){.delay = delay, .alarm.ring = on_ring};
-    return ++delay->fresh;
+    delay->free = delay->all[index - 1].next_free;
+    return index;
 }
 
-int weir__delay_take_place(struct delay *delay, bool periodic, uint32_t *ret_place)
+/* Takes a place, and keeps the clock's thread for as long as it is used. */
+static int take_locked(struct delay *delay, bool periodic, uint32_t *ret)
 {
-    int err;
-    lock_acquire(&delay->lock);
-    if (delay->phase == DELAY_NONE || (periodic && delay->phase != DELAY_OPEN))
-        err = -EPIPE;
-    else if (delay->used == delay->places)
-        err = -EAGAIN;
-    else /* the clock's thread, for as long as a place is used */
-        err = weir__alarm_clock_hold(&delay->clock);
+    if (delay->used == delay->places)
+        return -EAGAIN;
+    int err = weir__alarm_clock_hold(&delay->clock);
     if (err == 0) {
-        *ret_place = free_place_locked(delay);
-        delay->all[*ret_place - 1].state = PLACE_KEPT;
-        delay->all[*ret_place - 1].periodic = periodic;
+        *ret = free_place_locked(delay);
+        delay->all[*ret - 1].periodic = periodic;
         delay->used++;
     }
-    lock_release(&delay->lock);
     return err;
 }
 
@@ -145,19 +139,27 @@ static void wait_locked(struct delay *delay, struct delay_place *place, uint32_t
     (void)err;
 }
 
-int weir__delay_wait(struct delay *delay, uint32_t index, const struct job *job, int64_t at)
+/* May the job wait? Under the lock that a close takes: what comes in here is counted before it. */
+static int refusal_locked(const struct delay *delay, const struct wait_for_time *wait)
+{
+    struct sink *sink = wait->job->sink;
+    if (wait->first && delay->phase == DELAY_ONCE && (wait->periodic || !weir__inside(delay->host)))
+        return -EPIPE;
+    if (!wait->first &&
+        (sink_ops(sink)->cancelled(sink) || (wait->periodic && delay->phase != DELAY_OPEN)))
+        return -ECANCELED;
+    return delay->phase == DELAY_NONE ? -EPIPE : 0;
+}
+
+int weir__delay_wait(struct delay *delay, const struct wait_for_time *wait, uint32_t *place)
 {
     uint32_t link = weir__queue_take_slot(delay->host->queue);
-    struct delay_place *place = &delay->all[index - 1];
-    int err = 0;
     lock_acquire(&delay->lock);
-    if (sink_ops(job->sink)->cancelled(job->sink) ||
-        (place->periodic && delay->phase != DELAY_OPEN))
-        err = -ECANCELED;
-    else if (delay->phase == DELAY_NONE)
-        err = -EPIPE;
-    else
-        wait_locked(delay, place, link, job, at);
+    int err = refusal_locked(delay, wait);
+    if (err == 0 && *place == 0)
+        err = take_locked(delay, wait->periodic, place);
+    if (err == 0)
+        wait_locked(delay, &delay->all[*place - 1], link, wait->job, wait->at);
     lock_release(&delay->lock);
     if (err != 0)
         weir__queue_give_slot(delay->host->queue, link);
@@ -204,10 +206,10 @@ static bool claimed_in_place(struct delay *delay, struct slot *slot, uint64_t cl
     take_out_locked(delay, place);
     if (!place->periodic)
         give_locked(delay, place);
-    bool last = was_due && list_empty(&delay->due);
+    was_due = was_due && list_empty(&delay->due);
     lock_release(&delay->lock);
     weir__queue_give_slot(delay->host->queue, link);
-    if (last) /* the clock's thread may wait for room: nothing is due any more */
+    if (was_due) /* the clock's thread may wait for room: nothing is due any more */
         weir__room_wake_all(&delay->host->queue->room);
     return true;
 }
@@ -246,8 +248,7 @@ static void note_due(struct alarm *alarm)
 /* The first that is due and that no thread has claimed, or NULL. */
 static struct delay_place *first_due_locked(const struct delay *delay, uint64_t *ret_claim)
 {
-    const struct list *due = &delay->due;
-    for (struct list *at = due->next; at != due; at = at->next) {
+    for (struct list *at = delay->due.next; at != &delay->due; at = at->next) {
         struct delay_place *place = container_of(at, struct delay_place, link);
         /* Relaxed: it was filled under the lock. A thread that claims it waits for the lock. */
         *ret_claim = load_rlx(&slot_in(delay, place)->claim);
@@ -267,7 +268,7 @@ static bool expire(struct delay *delay, struct slot *slot, uint64_t claim, const
     return true;
 }
 
-/* Pushes one that is due. False: there is no room. */
+/* False: there is no room. */
 static bool push_locked(struct delay *delay, struct delay_place *place)
 {
     struct queue *queue = delay->host->queue;
@@ -330,13 +331,12 @@ static int look(void *arg, int64_t passed, int64_t *ret_until)
 static void on_ring(struct alarm *alarm)
 {
     struct delay *delay = container_of(alarm, struct delay_place, alarm)->delay;
-    struct queue *queue = delay->host->queue;
     int64_t ignored;
     note_due(alarm);
     if (push_due(delay, &ignored))
         return;
     struct room_wait wait = {.look = look, .arg = delay, .contexts = {delay->clock.watched}};
-    (void)weir__room_wait(&queue->room, &wait); /* until nothing is due */
+    (void)weir__room_wait(&delay->host->queue->room, &wait); /* until nothing is due */
 }
 
 /* The end of all. */
@@ -344,9 +344,9 @@ static void on_ring(struct alarm *alarm)
 /* Claims the job and moves its place to `taken`. */
 static void end_locked(struct delay *delay, struct delay_place *place, struct list *taken)
 {
-    struct slot *slot = slot_in(delay, place);
-    uint64_t claim = load_rlx(&slot->claim); /* filled under the lock; the CAS checks it */
-    if (claim_taken(claim) || !slot_claim(slot, claim))
+    uint64_t claim =
+        load_rlx(&slot_in(delay, place)->claim); /* filled under the lock; the CAS checks it */
+    if (claim_taken(claim) || !slot_claim(slot_in(delay, place), claim))
         return; /* the thread that has it waits for the lock */
     take_out_locked(delay, place);
     list_append(taken, &place->link);

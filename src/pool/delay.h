@@ -3,7 +3,7 @@
  *
  * States of a place: FREE -> WAITING -> DUE -> FREE; of one whose job is periodic, WAITING -> DUE
  * -> KEPT, and from there back to WAITING or to FREE. WAITING or DUE may be left early by a claim.
- * (A place that was taken and not yet used is KEPT too.)
+ * (Claimed, on its way to FREE, it is KEPT too.)
  *
  * Stray: the clock has let go of an alarm, but before it rings the job was claimed. The place waits
  * for that ring before it is used for another job. There can be one of them.
@@ -26,7 +26,7 @@ enum place_state {
     PLACE_FREE,    /* or about to be rung for nothing */
     PLACE_WAITING, /* for its time: in `waiting` */
     PLACE_DUE,     /* for room in the queue: in `due` */
-    PLACE_KEPT,    /* its job is queued or runs */
+    PLACE_KEPT,    /* its job is queued, runs, or was claimed */
 };
 
 struct delay_place { /* all of it under the lock; `delay` is constant */
@@ -64,15 +64,20 @@ void weir__delay_release(struct delay *delay);
 /* Waits for the clock's thread, after the last job has ended. */
 void weir__delay_join(struct delay *delay);
 
-/* Takes a place, as index+1. 0; -EAGAIN (none is free); -EPIPE (nothing may wait any more); or why
- * there is no thread. One that is not periodic is given back when its job leaves it. */
-int weir__delay_take_place(struct delay *delay, bool periodic, uint32_t *ret_place);
-void weir__delay_give_place(struct delay *delay, uint32_t place);
+struct wait_for_time {
+    const struct job *job;
+    int64_t at;
+    bool periodic; /* keeps its place until weir__delay_give_place */
+    bool first;    /* it is being submitted */
+};
 
-/* Has the job wait for its time in a place. 0: it may be another thread's by now. -ECANCELED: its
- * sink was cancelled, or it is periodic and the pool was closed; -EPIPE: nothing may wait any more;
- * then the place is still taken. */
-int weir__delay_wait(struct delay *delay, uint32_t place, const struct job *job, int64_t at);
+/* Has the job wait for its time in *place (as index+1), or in a free one if that is 0, which is
+ * written there before others can have the job; one that is not periodic is given back when the job
+ * leaves it. 0: it may be another thread's by now. -EAGAIN: no place is free; -EPIPE: the pool is
+ * closed to it; -ECANCELED: it was to run again, but its sink was cancelled, or it is periodic and
+ * the pool was closed; or why there is no thread. */
+int weir__delay_wait(struct delay *delay, const struct wait_for_time *wait, uint32_t *place);
+void weir__delay_give_place(struct delay *delay, uint32_t place);
 
 /* weir__queue_claim for a job that may be in a place: takes it out of there. */
 bool weir__delay_claim(struct delay *delay, struct slot *slot, uint64_t claim);

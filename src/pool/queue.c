@@ -44,16 +44,27 @@ int weir__queue_init(struct queue *queue, uint32_t capacity, uint32_t workers, u
         slot_init(&queue->slots[i], i);
     store_rlx(&queue->slot_count, count); /* no other thread yet */
     tallies->workers = workers;
-    queue->first_position = add_rlx(&queues_made, 1) << 32; /* unique is all that it must be */
-    ring_init(&queue->ring, words, capacity, queue->first_position);
-    store_rlx(&queue->head_seen, queue->first_position);
+    uint64_t first = add_rlx(&queues_made, 1) << 32; /* unique is all that it must be */
+    ring_init(&queue->ring, words, capacity, first);
+    store_rlx(&queue->head_seen, first);
     queue->quiet.ring = &queue->ring;
-    queue->quiet.first = queue->first_position;
+    queue->quiet.first = first;
     return 0;
+}
+
+/* The positions that it has used are not used again. */
+static void retire_positions(const struct queue *queue)
+{
+    uint64_t used = ring_end(&queue->ring, 0) >> 32;
+    uint64_t made = load_rlx(&queues_made);
+    while (made <= used && !cas_rlx(&queues_made, &made, used + 1)) /* a number by itself */
+        continue;
 }
 
 void weir__queue_destroy(struct queue *queue, bool inherited)
 {
+    if (queue->quiet.ring != NULL) /* it was made as a whole */
+        retire_positions(queue);
     if (!inherited) {
         weir__eventcount_destroy(&queue->idle);
         weir__eventcount_destroy(&queue->room.waiting);
@@ -71,7 +82,7 @@ void weir__seat_init(struct seat *seat, struct queue *queue, const struct host *
     seat->queue = queue;
     seat->tally = &queue->quiet.tallies.of_workers[worker];
     seat->slots = freelist_first_magazine(worker);
-    seat->head = queue->first_position;
+    seat->head = queue->quiet.first;
 }
 
 void weir__queue_set_phase(struct queue *queue, enum phase phase)
@@ -142,14 +153,9 @@ bool weir__queue_put_slot(struct queue *queue, uint32_t slot)
     return queue_push(queue, slot, &position, ring_back_off);
 }
 
-/* A dead ticket has come out, or there is none. */
 void weir__queue_no_ticket(struct queue *queue)
 {
-    struct tally *own = own_tally(queue);
-    const void *key = &queue->quiet;
-    TALLY(&queue->quiet.tallies, own, unclaimed, 1);
-    if (own == NULL)
-        weir__wake_all(key);
+    quiet_unclaimed(&queue->quiet, own_tally(queue));
 }
 
 COLD int weir__queue_push_failed(struct queue *queue, uint32_t slot, const struct job *job,

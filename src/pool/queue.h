@@ -35,8 +35,7 @@ typedef uint64_t queue_mark;
 
 struct queue {
     struct ring ring;
-    uint64_t first_position; /* of the ring */
-    struct slot *slots;      /* constant */
+    struct slot *slots; /* constant */
     struct freelist free;
     atomic(uint32_t) slot_count; /* of slots that there are; the memory is there for more */
     _Alignas(CACHE_LINE) atomic(int) phase;      /* read by each submit and pop, written rarely */

@@ -50,12 +50,21 @@ static inline void quiet_out(struct quiet *quiet, struct tally *own)
         weir__wake_all(key);
 }
 
+/* A claim was tried in vain, or its dead ticket has come out of the ring; likewise. */
+static inline void quiet_unclaimed(struct quiet *quiet, struct tally *own)
+{
+    const void *key = quiet;
+    TALLY(&quiet->tallies, own, unclaimed, 1);
+    if (own == NULL)
+        weir__wake_all(key);
+}
+
 /* For a worker that is about to park. */
 void weir__quiet_idle(struct quiet *quiet);
 
 /* Blocks until the pool is quiet or has stopped. Returns 0; ctx's err; -ETIMEDOUT. */
 int weir__quiet_wait(struct quiet *quiet, weir_context *ctx, int64_t deadline);
-/* It was quiet, and stays so but for jobs that are being refused: ends all waits. */
+/* No worker is left: ends all waits. What is still in is being refused. */
 void weir__quiet_stop(struct quiet *quiet);
 
 bool weir__quiet_is_reached(struct quiet *quiet);

@@ -73,12 +73,17 @@ static void cancel_tasks(weir_pool *pool)
             weir__end_unstarted(&pool->host, &job, WEIR_TASK_CANCELLED);
 }
 
-/* Every task has ended: what is left takes no longer than on_worker_stop. */
-static void stop_workers(weir_pool *pool)
+/* All was quiet. But a submit from outside that found the pool open may push after that, and a
+ * worker may take the job before it is taken back: then it was accepted, and runs. So the hard
+ * deadline bounds this wait too. What such a job submits or wants to repeat is refused. */
+static int stop(weir_pool *pool, int64_t hard_deadline)
 {
     advance(pool, POOL_STOPPING);
+    weir__delay_close(&pool->delay, true);
+    int err = weir__crew_wait(&pool->crew, hard_deadline);
+    if (err != 0)
+        return err;
     weir__quiet_stop(&pool->queue.quiet);
-    weir__crew_wait(&pool->crew);
     lock_acquire(&pool->lock);
     if (queue_phase(&pool->queue) != POOL_STOPPED) {
         weir__crew_join(&pool->crew);
@@ -86,6 +91,7 @@ static void stop_workers(weir_pool *pool)
         weir__queue_set_phase(&pool->queue, POOL_STOPPED);
     }
     lock_release(&pool->lock);
+    return 0;
 }
 
 static void report(weir_pool *pool, weir_shutdown_report *ret)
@@ -96,8 +102,9 @@ static void report(weir_pool *pool, weir_shutdown_report *ret)
     ret->drained = ran - pool->ran_before_close;
     ret->cancelled = unstarted - pool->unstarted_before_close;
     /* At the end nothing is left but, at times, the ticket of a submit that is being refused. */
+    uint64_t accepted = weir__read_accepted(pool), ended = ran + unstarted;
     bool stopped = queue_phase(&pool->queue) == POOL_STOPPED;
-    ret->running = stopped ? 0 : weir__read_accepted(pool) - ran - unstarted;
+    ret->running = stopped || accepted < ended ? 0 : accepted - ended;
 }
 
 int weir_pool_shutdown(weir_pool *pool, int64_t soft_deadline, int64_t hard_deadline,
@@ -120,7 +127,7 @@ int weir_pool_shutdown(weir_pool *pool, int64_t soft_deadline, int64_t hard_dead
             err = weir__quiet_wait(&pool->queue.quiet, NULL, hard_deadline);
         }
         if (err == 0)
-            stop_workers(pool);
+            err = stop(pool, hard_deadline);
     }
     if (ret_report != NULL)
         report(pool, ret_report);

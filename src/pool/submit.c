@@ -46,8 +46,12 @@ static inline int enqueue(weir_pool *pool, const struct job *job, enum submit_mo
     int err = queue_put(queue, seat, job, mode == SUBMIT_TRY ? ring_back_off : thread_yield_hint,
                         &ticket);
     if (err == 0 && unlikely(queue_phase(queue) != POOL_OPEN) && !weir__inside(&pool->host) &&
-        weir__queue_retract(queue, &ticket, job))
+        weir__queue_retract(queue, &ticket, job)) {
+        int64_t
+            ignored; /* the workers may have left: the dead ticket is for this thread to clear */
+        (void)weir__clear_head(&pool->host, INT64_MIN, &ignored);
         return -EPIPE;
+    }
     return err;
 }
 
@@ -159,7 +163,7 @@ int weir__submit(weir_pool *pool, const struct job *job, enum submit_mode mode, 
         if (unlikely(err == -EAGAIN))
             err = submit_to_full(pool, job, mode, ctx, deadline, &again);
     }
-    return count_rejected(pool, err);
+    return err;
 }
 
 /* Plain tasks. */
@@ -173,7 +177,7 @@ static int submit(weir_pool *pool, weir_task_fn *fn, void *arg, enum submit_mode
         return -ESTALE;
     struct job job = {.fn = fn, .arg = arg, .start_by = WEIR_FOREVER};
     if (likely(ctx == NULL))
-        return weir__submit(pool, &job, mode, NULL, deadline);
+        return count_rejected(pool, weir__submit(pool, &job, mode, NULL, deadline));
     int err = weir_context_err(ctx);
     if (err != 0)
         return count_rejected(pool, err);
@@ -181,7 +185,7 @@ static int submit(weir_pool *pool, weir_task_fn *fn, void *arg, enum submit_mode
     if (job.context == NULL)
         return -ENOMEM;
     job.start_by = weir_context_deadline(ctx);
-    err = weir__submit(pool, &job, mode, ctx, deadline);
+    err = count_rejected(pool, weir__submit(pool, &job, mode, ctx, deadline));
     if (err != 0)
         weir_context_unref(job.context);
     return err;

@@ -8,7 +8,8 @@
 enum submit_mode { SUBMIT_TRY, SUBMIT_POLICY };
 
 /* Submits the job; on success (0) its context is the pool's to give back. `ctx` and `deadline`
- * bound the wait for room; the caller has found ctx live. Returns as weir_pool_submit. */
+ * bound the wait for room; the caller has found ctx live. Returns as weir_pool_submit; that it
+ * was refused is for the caller to count. */
 int weir__submit(weir_pool *pool, const struct job *job, enum submit_mode mode, weir_context *ctx,
                  int64_t deadline);
 

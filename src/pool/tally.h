@@ -28,7 +28,7 @@ struct tallies {
     struct tally outside;
 };
 
-/* Adds `n`, which may be negative, to a worker's own count (or NULL) or to the shared one. What was
+/* Adds n, modulo 2^64, to `own`, a worker's own count, or to `shared` if that is NULL. What was
  * done before shows to a thread that reads it. */
 static inline void tally_add(atomic(uint64_t) *own, atomic(uint64_t) *shared, uint64_t n)
 {

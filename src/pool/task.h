@@ -11,8 +11,9 @@
  *                                     the task back
  *   SUBMITTING           before       weir__task_restore: the task is refused
  *   QUEUED               RUNNING      starts: the thread that claimed it in its slot (slot.h)
+ *   SUBMITTING           RUNNING      starts: that submitter, which runs it inline
  *   RUNNING              QUEUED       placed: it repeats (task_repeat.c)
- *   QUEUED or RUNNING    an end       weir__task_end: the thread that has it
+ *   any of these three   an end       weir__task_end: the thread that has it
  *
  * From `placed` on the submitter touches nothing of it: it may be gone. The change to an end is the
  * last access to the handle, which the waiter may free.

@@ -13,11 +13,11 @@
 
 #include "base/deadline.h"
 
-static bool wait_again(struct task *task, uint32_t place, const struct job *job, int64_t at,
+static bool wait_again(struct task *task, const struct wait_for_time *wait, uint32_t *place,
                        weir_state *ret_end)
 {
     weir_pool *pool = load_rlx(&task->pool); /* constant while the task is live */
-    int err = weir__delay_wait(&pool->delay, place, job, at);
+    int err = weir__delay_wait(&pool->delay, wait, place);
     if (err == -ECANCELED)
         *ret_end = WEIR_TASK_CANCELLED;
     if (err == 0)
@@ -49,7 +49,9 @@ static bool periodic_again(struct sink *sink, const struct job *job, int status,
     struct job next = *job;
     next.start_by = WEIR_FOREVER;             /* it has started */
     store_rlx(&task->start_by, WEIR_FOREVER); /* published by weir__task_placed */
-    return wait_again(task, task->place, &next, next_time(task), ret_end);
+    struct wait_for_time wait = {.job = &next, .at = next_time(task), .periodic = true};
+    uint32_t place = task->place; /* the task may be gone when it is read */
+    return wait_again(task, &wait, &place, ret_end);
 }
 
 static void periodic_ended(struct sink *sink, weir_state end, int status)
@@ -76,23 +78,18 @@ static bool retried_again(struct sink *sink, const struct job *job, int status, 
     struct task *task = (struct task *)sink;
     weir_pool *pool = load_rlx(&task->pool); /* constant while the task is live */
     struct repeat *repeat = job->arg;
-    int64_t at, end_by = earlier(job->start_by, weir_context_deadline(pool->host.context));
-    uint32_t place;
+    struct wait_for_time wait = {.job = job};
+    int64_t end_by = earlier(job->start_by, weir_context_deadline(pool->host.context));
+    uint32_t place = 0;
     if (status == 0)
         return false;
     store_rlx(&task->cause, status); /* published by the end, or weir__task_placed */
-    if (!repeat->again(repeat, status, end_by, &at))
+    if (!repeat->again(repeat, status, end_by, &wait.at))
         return false;
-    if (weir__delay_take_place(&pool->delay, false, &place) != 0) {
-        if (weir__task_cancelled(sink)) /* a hint: it ends either way */
-            *ret_end = WEIR_TASK_CANCELLED;
-        return false;
-    }
     COUNT(&pool->queue, besides, -1); /* the pause counts as work, and not as a task */
-    if (wait_again(task, place, job, at, ret_end))
+    if (wait_again(task, &wait, &place, ret_end))
         return true;
     COUNT(&pool->queue, besides, 1);
-    weir__delay_give_place(&pool->delay, place);
     return false;
 }
 

@@ -41,24 +41,17 @@ static bool too_late(const struct entry *entry, int64_t start_by)
 static int delay(weir_pool *pool, struct task *task, const struct job *job,
                  const struct entry *entry)
 {
-    bool periodic = entry->period != 0;
-    uint32_t place;
+    struct wait_for_time wait = {
+        .job = job, .at = entry->at, .periodic = entry->period != 0, .first = true};
+    uint32_t place = 0;
     int err = weir__refusal(pool);
-    if (err == 0)
-        err = weir__delay_take_place(&pool->delay, periodic, &place);
     if (err != 0)
         return err;
-    if (periodic)
-        task->place = place;
-    if (periodic)
+    if (wait.periodic) /* its pauses are no work, so it is counted apart */
         COUNT(&pool->queue, besides, 1);
-    err = weir__delay_wait(&pool->delay, place, job, entry->at);
-    if (err != 0) { /* closed meanwhile; nobody else knows the task yet */
-        if (periodic)
-            COUNT(&pool->queue, besides, -1);
-        weir__delay_give_place(&pool->delay, place);
-        err = -EPIPE;
-    }
+    err = weir__delay_wait(&pool->delay, &wait, wait.periodic ? &task->place : &place);
+    if (err != 0 && wait.periodic)
+        COUNT(&pool->queue, besides, -1);
     return err;
 }
 
@@ -66,8 +59,10 @@ static int enter(weir_pool *pool, struct task *task, struct job *job, const stru
 {
     if (entry->timed)
         return count_rejected(pool, delay(pool, task, job, entry));
-    if (entry->repeat != NULL &&
-        (task->repeat = weir__repeats_keep(&pool->repeats, entry->repeat)) != NULL) {
+    if (entry->repeat != NULL) {
+        task->repeat = weir__repeats_keep(&pool->repeats, entry->repeat);
+        if (task->repeat == NULL)
+            return count_rejected(pool, -EAGAIN);
         store_rlx(&task->sink.ops, &weir__retried_sink); /* published with the job */
         job->fn = task->repeat->run;
         job->arg = task->repeat;
@@ -76,6 +71,7 @@ static int enter(weir_pool *pool, struct task *task, struct job *job, const stru
     /* To wait for room beyond start_by is of no use. */
     int err =
         weir__submit(pool, job, entry->mode, entry->ctx, earlier(entry->deadline, job->start_by));
+    (void)count_rejected(pool, err);
     if (err != 0 && kept != NULL)
         weir__repeats_give(&pool->repeats, kept);
     return err;
@@ -108,6 +104,7 @@ static int submit_reserved(weir_pool *pool, struct task *task, weir_task_fn *fn,
     task->name = options->name;
     task->reports = (struct reports *)options->completion;
     task->period = entry->period;
+    task->place = 0;
     task->repeat = NULL;
     int err = enter(pool, task, &job, entry);
     if (err != 0)

@@ -11,8 +11,8 @@
 /* Submits a task that is not to start before `at`, and then every `period` ns (0: once). */
 int weir__submit_task_at(weir_pool *pool, weir_task *task, weir_task_fn *fn, void *arg,
                          const weir_task_options *options, int64_t at, int64_t period);
-/* Submits a task that runs again as `repeat` says, which is copied; if there is no room for that,
- * fn runs once. */
+/* Submits a task that runs again as `repeat` says, which is copied; -EAGAIN if there
+ * is no room for that. */
 int weir__submit_task_repeating(weir_pool *pool, weir_task *task, weir_task_fn *fn, void *arg,
                                 const weir_task_options *options, const struct repeat *repeat);
 

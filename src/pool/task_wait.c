@@ -39,7 +39,9 @@ static bool claim_if_due(weir_pool *pool, struct task *task, enum purpose purpos
     if (load_rlx(&task->word) != WEIR_TASK_QUEUED)
         return false;
     struct slot *slot = weir__queue_slot_of(&pool->queue, claim);
-    if (slot == NULL || !is_time(task, purpose, passed))
+    /* The claim may be of another pool, and name a slot there: then this slot has another one, or
+     * shows the sink of a job that has the same. */
+    if (slot == NULL || slot_look(slot) != claim || !is_time(task, purpose, passed))
         return false;
     slot_read(slot, ret);
     return ret->sink == &task->sink && weir__delay_claim(&pool->delay, slot, claim);

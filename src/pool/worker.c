@@ -120,6 +120,7 @@ static int start(struct worker *worker);
 static void left(struct worker *worker)
 {
     const struct crew *crew = worker->crew;
+    weir__quiet_idle(&crew->host->queue->quiet); /* it does not come to that by parking */
     if (crew->on_stop != NULL)
         crew->on_stop(worker->index, crew->host->user);
     if (worker->has_predecessor)
@@ -260,10 +261,10 @@ static bool all_left(void *arg)
     return load_seqcst(&((const struct crew *)arg)->alive) == 0; /* pairs with leave_pool */
 }
 
-void weir__crew_wait(struct crew *crew)
+int weir__crew_wait(struct crew *crew, int64_t deadline)
 {
     weir__eventcount_wake_all(&crew->host->queue->idle);
-    (void)weir__wait_until(&crew->alive, all_left, crew, NULL, NULL, WEIR_FOREVER);
+    return weir__wait_until(&crew->alive, all_left, crew, NULL, NULL, deadline);
 }
 
 struct worker *weir__own_worker(void)

@@ -35,8 +35,8 @@ struct crew {
 int weir__crew_start(struct crew *crew, unsigned count);
 void weir__crew_free(struct crew *crew);
 
-/* Blocks until all workers have left; the phase of the queue is STOPPING. */
-void weir__crew_wait(struct crew *crew);
+/* Blocks until all workers have left; the phase of the queue is STOPPING. 0 or -ETIMEDOUT. */
+int weir__crew_wait(struct crew *crew, int64_t deadline);
 /* Joins them, once. */
 void weir__crew_join(struct crew *crew);
 

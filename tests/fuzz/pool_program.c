@@ -338,7 +338,7 @@ static void submit_to_group(void)
             /* The pool's deadline ends members too, and so the group: before this or after. */
             expected = context_err(model->context) != 0 ? -EPIPE : expected;
     }
-    check(err == (expected != 0 ? expected : expect_go(job, how, deadline)));
+    check(err == (expected != 0 ? model_reject(model, expected) : expect_go(job, how, deadline)));
 }
 
 /* Only what fits, or finds every worker busy: else it would depend on how soon one takes a task. */
