@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* weir/base.h - version, error texts, and the macros that every other header uses.
  *
- * Errors. A call that can fail returns 0 or a negative errno value; there is no thread-local
- * error state. Each code has one meaning throughout the library:
+ * Errors. A call that can fail returns 0 or a negative value of <errno.h>, which programs include;
+ * there is no thread-local error state. Each code has one meaning throughout the library:
  *
  *   -EAGAIN       full, empty, not yet done, no permit (the try_ forms, REJECT pools, and calls
  *                 that never wait)

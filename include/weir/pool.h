@@ -8,7 +8,7 @@
  *     weir_pool_free(pool);
  *
  * A task that a submit accepted (returned 0) ends exactly once: DONE or FAILED after it ran,
- * CANCELLED, EXPIRED or DROPPED if it never starts. If submit returns an error, weir never
+ * CANCELLED, EXPIRED or DROPPED if it does not start. If submit returns an error, weir never
  * touches `fn` or `arg`. Tasks start in the order in which their submits took effect.
  *
  * `capacity` counts accepted tasks that have not started. A task that ended while queued, or that a
@@ -60,8 +60,8 @@ typedef enum weir_state {
     WEIR_TASK_DONE,      /* returned 0 */
     WEIR_TASK_FAILED,    /* returned something else, or ended its thread */
     WEIR_TASK_CANCELLED, /* not started (again): it, its context or the pool was cancelled */
-    WEIR_TASK_EXPIRED,   /* never started: `start_by` or its context's deadline passed */
-    WEIR_TASK_DROPPED    /* never started: DROP_OLDEST took its place */
+    WEIR_TASK_EXPIRED,   /* not started (again): `start_by` or its context's deadline passed */
+    WEIR_TASK_DROPPED    /* not started (again): DROP_OLDEST took its place */
 } weir_state;
 
 typedef struct weir_pool_options {
@@ -81,7 +81,7 @@ typedef struct weir_pool_options {
     void *user;                         /* for the callbacks */
     unsigned char outside_waiters_help; /* 1: threads outside the pool that wait for its tasks run
                                            them if they have not started */
-    size_t timers; /* places for tasks that wait for their time, at most 2^22; 0: `capacity` */
+    size_t timers; /* places to wait for a time or a retry (else FAILED), <= 2^22; 0: capacity */
 } weir_pool_options;
 
 /* A pointer to options with the fields named set and the others default (C only). */
@@ -148,11 +148,11 @@ WEIR_API WEIR_NODISCARD int weir_pool_drain_until(weir_pool *pool, weir_context 
  * queued or under way. Blocks for a short internal lock only. Idempotent. NULL, stale: nothing. */
 WEIR_API void weir_pool_close(weir_pool *pool);
 
-/* Since the pool was closed, over all calls. What was left undone = cancelled + running. */
+/* Since the pool was closed, over all calls. */
 typedef struct weir_shutdown_report {
-    uint64_t drained;   /* tasks that ended DONE or FAILED */
+    uint64_t drained;   /* tasks that ended DONE or FAILED, also because they were told to stop */
     uint64_t cancelled; /* tasks that ended otherwise: delayed, retried, periodic ones too */
-    uint64_t running;   /* tasks that have not ended yet */
+    uint64_t running;   /* that have not returned; 0 after -ETIMEDOUT: the last is just ending */
 } weir_shutdown_report;
 
 /* Closes the pool; waits until `soft_deadline` for every task to end, as weir_pool_drain does; then

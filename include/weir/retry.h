@@ -52,17 +52,18 @@ WEIR_API WEIR_NODISCARD int weir_retry_until(const weir_retry_options *options, 
 
 /* Submits a task that is run until it succeeds, by the same rules; between two attempts it holds no
  * worker: it waits in one of the pool's places for delayed tasks (timer.h), QUEUED, and takes its
- * turn in the queue when the pause has ended. The options are copied.
- * The task ends DONE when an attempt returns 0; FAILED with the last code when there is to be no
- * further attempt, or no place for the pause, or the pool is cancelled before the pause; CANCELLED
- * when it is cancelled while another attempt is to come, or the pool is cancelled during a pause.
- * A pool is cancelled by its context, by free, and at the soft deadline of a shutdown: until then,
- * also once it is closed, retries come due as before. weir_pool_drain waits for them.
- * `start_by` bounds each attempt: no pause begins that would not end before it, nor before the
- * deadline of the pool's context. `timeout` holds for each attempt; on_done is called at the end;
- * and weir_task_cause returns the last code, however the task ended.
+ * turn in the queue when the pause has ended. The options are copied. The task ends DONE when an
+ * attempt returns 0; FAILED with the last code when there is to be no further attempt, or no place
+ * for the pause, or the pool is cancelled before the pause; CANCELLED when it is cancelled while
+ * another attempt is to come, or the pool is cancelled during a pause; EXPIRED or DROPPED like any
+ * task while it is queued for an attempt. A pool is cancelled by its context, by free, and at the
+ * soft deadline of a shutdown: until then, also once it is closed, retries come due as before.
+ * weir_pool_drain waits for them. `start_by` bounds each attempt: no pause begins that would not
+ * end before it, nor before the deadline of the pool's context. `timeout` holds for each attempt;
+ * on_done is called at the end; and weir_task_cause returns the last code, however the task ended.
  * Blocks, returns, orders as weir_pool_submit_task; besides: -EINVAL and -E2BIG for the retry
- * options. `retryable` is called on the thread that ran the attempt, with no lock held. */
+ * options, -EAGAIN if more are live than the pool can have tasks. `retryable` is called on the
+ * thread that ran the attempt, with no lock held. */
 WEIR_API WEIR_NODISCARD int weir_pool_submit_retry(weir_pool *pool, weir_task *task,
                                                    weir_task_fn *fn, void *arg,
                                                    const weir_task_options *options,

@@ -44,7 +44,8 @@ typedef struct weir_completion weir_completion;
 typedef struct weir_task_options {
     size_t size;                 /* filled by WEIR_TASK_OPTIONS or weir_task_options_init */
     const char *name;            /* for debuggers, borrowed until the end; 0: none */
-    int64_t start_by;            /* a deadline above 0: not started by then, it EXPIRES; 0: none */
+    int64_t start_by;            /* a deadline above 0: not started by then, it EXPIRES: at a
+                                    wait, at the head of the queue, or when taken; 0: none */
     int64_t timeout;             /* ns of running time, then its context is over; 0: none */
     weir_done_fn *on_done;       /* 0: none */
     weir_completion *completion; /* reports the end to an event loop: weir/completion.h; 0: none */
@@ -73,8 +74,8 @@ WEIR_API WEIR_NODISCARD int weir_pool_submit_task_until(weir_pool *pool, weir_ta
 
 /* Blocks until the task is done, however it ended. If it has not started, a worker of its pool runs
  * it itself (and so does any thread if the pool was made with `outside_waiters_help`). The deadline
- * does not cut such a run short, so the wait may end later by that run. A queued task whose
- * `start_by` passes ends at once, EXPIRED.
+ * does not cut such a run short, so the wait may end later by that run. If `start_by` passes during
+ * the wait and the task is still queued, the wait ends it at once, EXPIRED.
  * Returns 0; -EINVAL (NULL, or never submitted); -EDEADLK (the caller is inside that task);
  * -ESTALE; try_: -EAGAIN; _until: -ETIMEDOUT, -ECANCELED. Ordering: what the task did
  * happens-before the return. */

@@ -45,9 +45,9 @@ WEIR_API void weir_waitgroup_done(weir_waitgroup *wg);
 
 /* Blocks until the counter is zero, or was zero since the call began. A worker that waits runs
  * tasks which weir_waitgroup_go gave to its own pool and which have not started. The deadline does
- * not cut such a run short, so the wait may end later by that run. A thread outside does the same
- * if the pool was made with `outside_waiters_help`; then the pool must not be freed before the wait
- * has returned.
+ * not cut such a run short, so the wait may end later by that run. A thread that is no worker and
+ * runs no task does the same if the pool was made with `outside_waiters_help`; then the pool must
+ * not be freed before the wait has returned.
  * Returns 0; -EDEADLK (called from a task that `wg` itself counts); -EINVAL (`wg` is NULL);
  * -ESTALE; try_: -EAGAIN; _until: -ETIMEDOUT, -ECANCELED. */
 WEIR_API WEIR_NODISCARD int weir_waitgroup_wait(weir_waitgroup *wg);

@@ -49,9 +49,10 @@
  * held. It must not block.
  *
  * Who is woken. weir__wake_all when every waiter can go on, as here. weir__wake_one when the change
- * lets one go on: then a thread that was woken and gives up, by its deadline or its context, has
- * swallowed the wake, and has to wake the next one. An object that serves in the order of arrival
- * hands over under the table's lock instead: see semaphore.c, weir__waiters_lock.
+ * lets one go on: then a thread that gives up, by its deadline or its context, may have swallowed a
+ * wake. It cannot know, so it wakes the next one whenever it returns an error. A change that lets n
+ * go on wakes n times. An object that serves in the order of arrival hands over under the table's
+ * lock instead: see semaphore.c, weir__waiters_lock.
  *
  * A wait inside a task keeps its worker. If what is waited for are tasks, use pool/help.h, which
  * runs those that have not started.
@@ -71,8 +72,8 @@
  * else ctx's err, or -ETIMEDOUT. A context that is over fails first; then ready() is asked even if
  * the deadline has passed. It is asked also when a context in `also` (may be NULL, and so may its
  * elements) is cancelled, which in itself ends nothing. A NULL key: nobody wakes by address; the
- * thread that makes it ready, if any, wakes this thread's park. weir__wake_matching finds `arg` in
- * the waiter, so what it points to must stay meanwhile. */
+ * thread that makes it ready, if any, wakes this thread's park (as channel.c does).
+ * weir__wake_matching finds `arg` in the waiter, so what it points to must stay meanwhile. */
 int weir__wait_until(const void *key, bool (*ready)(void *arg), void *arg, weir_context *ctx,
                      const weir_context *const also[2], int64_t deadline);
 

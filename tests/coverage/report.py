@@ -8,7 +8,7 @@ in the file. The list consists of paragraphs: comment lines that give the reason
 
     # The kernel never says this.
     src/os/cpus.c affinity: break;
-    ? src/pool/slab.c my_function: return LINK_NONE;
+    ? src/pool/queue.c my_function: return LINK_NONE;
 
 each as often as it is not reached. `?` marks a line that only a rare interleaving of real threads
 reaches: it may be covered or not.
