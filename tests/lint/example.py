@@ -19,7 +19,8 @@ def code(text):
 def main():
     root = Path(sys.argv[1])
     page = (root / "src/wait/wait.h").read_text()
-    block = re.search(r"^ \*     struct latch \{.*?^ \*$\n(?! \*    )", page, re.DOTALL | re.MULTILINE)
+    latch = r"^ \*     struct latch \{.*?^ \*$\n(?! \*    )"
+    block = re.search(latch, page, re.DOTALL | re.MULTILINE)
     shown = code(re.sub(r"^ \* ?", "", block[0], flags=re.MULTILINE)) if block else []
     tested = code((root / "tests/explorer/scenarios/latch.h").read_text())
     tested = [line for line in tested if not line.startswith("#")]
