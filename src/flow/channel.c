@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* channel.c - a bounded channel: a ring of elements, a lock for each of its two sides, and two
- * lists of waiting arms, in the order of arrival.
+/* channel.c - a bounded channel: its locks, send, recv and close. The ring of elements is in
+ * channel_ring.h, the calls that wait are in channel_call.h.
  *
  * Locks (M. M. Michael and M. L. Scott, 1996, the two-lock queue): the send side's guards the place
  * and the count of what was sent, the recv side's those of what was received. Both together guard
@@ -14,23 +14,13 @@
  * as if there were one. A thread that holds both brings `attention` up to date before it unlocks;
  * so a fast call is wholly before that, and what it did is seen, or after that, and sees it.
  *
- * The counts say how far the other side may go: count of sends - capacity <= count of recvs <=
- * count of sends. A side looks at the other's only when it has come to its `limit`, the last value
- * it saw; so while the ring is neither full nor empty neither line moves between the cores.
- *
  * Invariants, under both locks, for arms whose call still waits, with a context that is not over:
  *   I1  an arm receives: no element is here, no arm sends;
  *   I2  an arm sends: the ring is full (of capacity 0: always);
  *   I3  the channel is closed: no arm is entered.
- * So a call that makes room or brings an element looks for one arm. Arms of calls that were taken
- * on another channel, or gave up, or have a context that is over, may be in the lists: they are
- * removed when they come to the head. A cancel that came before the peer therefore wins.
+ * So a call that makes room or brings an element looks for one arm.
  *
  * Elements go straight between ring, the peer and the memory of the call that waits.
- *
- * Orders. weir__channel_let_go publishes the element, index and status to the caller (call_done).
- * go_on publishes with a side's count, to the other side (is_alone), the element that was put, or
- * that it was copied out of its place. The locks order everything else.
  *
  * fork: arms that other threads of the parent process entered are dropped by the child, which finds
  * that the channel was last used by its parent.
@@ -38,36 +28,12 @@
 #include "flow/channel.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "base/assert.h"
 #include "base/pace.h"
-#include "base/sizes.h"
+#include "flow/channel_ring.h"
 #include "os/alloc.h"
 #include "os/fork.h"
-#include "os/thread.h"
-#include "wait/wait.h"
-
-/* Of the senders, or of the receivers. */
-struct side {
-    struct mutex lock;
-    bool attention;       /* another lock is needed */
-    uint16_t found;       /* `count` when the ring was found full, or empty; only the low bits */
-    size_t place;         /* in the ring: of the next element to put, or to get */
-    size_t limit;         /* of `count`, by what was last seen of the other side's */
-    atomic(size_t) count; /* of elements put, or got, so far; wraps */
-};
-
-struct weir_channel {
-    size_t element_size, capacity; /* constant */
-    uint32_t fork;                 /* fork_count() of the process that used it last */
-    bool closed;
-    atomic(uint32_t) subscriptions; /* to topics */
-    _Alignas(CACHE_LINE) struct side send;
-    struct list senders, receivers; /* on that line, so a rendezvous needs no other one */
-    _Alignas(CACHE_LINE) struct side recv;
-    _Alignas(CACHE_LINE) unsigned char ring[];
-};
 
 int weir_channel_new(weir_channel **ret, size_t element_size, size_t capacity)
 {
@@ -160,121 +126,6 @@ void weir__channel_subscribed(weir_channel *channel, bool is)
     add_rlx(&channel->subscriptions, is ? 1 : UINT32_MAX); /* only counted */
 }
 
-/* The ring. */
-
-/* With both locks: how many elements are here. */
-static inline size_t kept(const weir_channel *channel)
-{
-    return load_rlx(&channel->send.count) -
-           load_rlx(&channel->recv.count); /* the locks order them */
-}
-
-static inline void copy(const weir_channel *channel, void *to, const void *from)
-{
-    if (channel->element_size == sizeof(uint64_t))
-        memcpy(to, from, sizeof(uint64_t));
-    else if (channel->element_size != 0)
-        memcpy(to, from, channel->element_size);
-}
-
-static inline void *place(weir_channel *channel, const struct side *side)
-{
-    return channel->ring + side->place * channel->element_size;
-}
-
-static inline void go_on(const weir_channel *channel, struct side *side)
-{
-    side->place = side->place + 1 < channel->capacity ? side->place + 1 : 0;
-    store_rel(&side->count, load_rlx(&side->count) + 1); /* pairs with is_alone */
-}
-
-static inline void put(weir_channel *channel, const void *element)
-{
-    copy(channel, place(channel, &channel->send), element);
-    go_on(channel, &channel->send);
-}
-
-static inline void get(weir_channel *channel, void *ret_element)
-{
-    copy(channel, ret_element, place(channel, &channel->recv));
-    go_on(channel, &channel->recv);
-}
-
-/* Arms. */
-
-void weir__channel_enter_locked(struct arm *arm)
-{
-    weir_channel *channel = arm->channel;
-    list_append(arm->sends ? &channel->senders : &channel->receivers, &arm->link);
-    arm->entered = true;
-}
-
-void weir__channel_leave_locked(struct arm *arm)
-{
-    if (arm->entered)
-        list_remove(&arm->link);
-    arm->entered = false;
-}
-
-/* Takes the call that has waited longest in `arms`, if there is one. Its arm; NULL. */
-static COLD struct arm *take_call(struct list *arms)
-{
-    while (!list_empty(arms)) {
-        struct arm *arm = container_of(arms->next, struct arm, link);
-        struct call *call = arm->call;
-        weir__channel_leave_locked(arm);
-        uint32_t waiting = CALL_WAITING;
-        /* pairs with weir__channel_wait; relaxed would do: it only decides who is first. The locks
-         * order what this call gets, call_done what the other one gets. */
-        if (weir_context_err(call->ctx) != 0 || !cas_acqrel(&call->state, &waiting, CALL_TAKEN))
-            continue;
-        for (unsigned i = 0; i < call->n; i++)
-            if (call->arms[i].channel == arm->channel)
-                weir__channel_leave_locked(&call->arms[i]);
-        call->index = arm->index;
-        call->status = 0;
-        call->next = NULL;
-        return arm;
-    }
-    return NULL;
-}
-
-void weir__channel_let_go(struct call *call)
-{
-    while (call != NULL) {
-        struct call *next = call->next;
-        (void)xchg_seqcst(&call->state, CALL_DONE); /* pairs with call_done; it may be gone now */
-        weir__wake_all(call);
-        call = next;
-    }
-}
-
-static bool call_done(void *arg)
-{
-    const struct call *call = arg;
-    return load_seqcst(&call->state) == CALL_DONE; /* pairs with weir__channel_let_go */
-}
-
-int weir__channel_wait(struct call *call, weir_context *ctx, int64_t deadline)
-{
-    int64_t end = weir_now() + CHANNEL_YIELD_NS;
-    if (end > deadline)
-        end = deadline;
-    while (weir_now() < end) {
-        if (call_done(call))
-            return 0;
-        weir__thread_yield();
-    }
-    int err = weir__wait_until(call, call_done, call, ctx, NULL, deadline);
-    if (err == 0)
-        return 0;
-    uint32_t waiting = CALL_WAITING;
-    /* pairs with take_call; relaxed would do: the lock that is taken next orders what follows */
-    if (cas_acqrel(&call->state, &waiting, CALL_GONE))
-        return err;
-    return weir__wait_until(call, call_done, call, NULL, NULL, WEIR_FOREVER); /* it is soon DONE */
-}
-
 /* Sending and receiving. */
 
 static inline int send_locked(weir_channel *channel, const void *element, struct call **ret_peer)
@@ -283,31 +134,32 @@ static inline int send_locked(weir_channel *channel, const void *element, struct
         return -EPIPE;
     struct arm *receiver;
     if (!list_empty(&channel->receivers) &&
-        (receiver = take_call(&channel->receivers)) != NULL) { /* I1 */
-        copy(channel, receiver->element, element);
+        (receiver = weir__channel_take_call(&channel->receivers)) != NULL) { /* I1 */
+        channel_copy(channel, receiver->element, element);
         *ret_peer = receiver->call;
         return 0;
     }
-    if (kept(channel) == channel->capacity)
+    if (channel_kept(channel) == channel->capacity)
         return -EAGAIN;
-    put(channel, element);
+    channel_put(channel, element);
     return 0;
 }
 
 static inline int recv_locked(weir_channel *channel, void *ret_element, struct call **ret_peer)
 {
     struct arm *sender;
-    if (likely(kept(channel) > 0)) {
-        get(channel, ret_element);
+    if (likely(channel_kept(channel) > 0)) {
+        channel_get(channel, ret_element);
         if (unlikely(!list_empty(&channel->senders)) &&
-            (sender = take_call(&channel->senders)) != NULL) { /* I2 */
-            put(channel, sender->element);
+            (sender = weir__channel_take_call(&channel->senders)) != NULL) { /* I2 */
+            channel_put(channel, sender->element);
             *ret_peer = sender->call;
         }
         return 0;
     }
-    if (!list_empty(&channel->senders) && (sender = take_call(&channel->senders)) != NULL) {
-        copy(channel, ret_element, sender->element);
+    if (!list_empty(&channel->senders) &&
+        (sender = weir__channel_take_call(&channel->senders)) != NULL) {
+        channel_copy(channel, ret_element, sender->element);
         *ret_peer = sender->call;
         return 0;
     }
@@ -318,6 +170,13 @@ int weir__channel_try_locked(const struct arm *arm, struct call **ret_peer)
 {
     return arm->sends ? send_locked(arm->channel, arm->element, ret_peer)
                       : recv_locked(arm->channel, arm->element, ret_peer);
+}
+
+void weir__channel_enter_locked(struct arm *arm)
+{
+    weir_channel *channel = arm->channel;
+    list_append(arm->sends ? &channel->senders : &channel->receivers, &arm->link);
+    arm->entered = true;
 }
 
 /* Waits with one arm; called with the locks, returns without them. */
@@ -354,7 +213,7 @@ static int run_slowly(weir_channel *channel, bool sends, void *element, bool wai
     if (unlikely(err == -EAGAIN && waits))
         return wait_unlock(channel, sends, element, ctx, deadline);
     unlock(channel);
-    weir__channel_let_go(peer);
+    channel_let_go(peer);
     return err;
 }
 
@@ -365,7 +224,7 @@ static inline bool is_alone(weir_channel *channel, bool sends)
     if (unlikely(side->attention || channel->fork != fork_count()))
         return false;
     size_t count = load_rlx(&side->count); /* the lock orders it */
-    if (unlikely(count == side->limit))    /* pairs with go_on */
+    if (unlikely(count == side->limit))    /* pairs with side_go_on */
         side->limit = sends ? load_acq(&channel->recv.count) + channel->capacity
                             : load_acq(&channel->send.count);
     return count != side->limit;
@@ -396,9 +255,9 @@ static inline int run(weir_channel *channel, bool sends, void *element, bool wai
             int err = weir_context_err(ctx); /* after the look: as above */
             if (likely(err == 0)) {
                 if (sends)
-                    put(channel, element);
+                    channel_put(channel, element);
                 else
-                    get(channel, element);
+                    channel_get(channel, element);
             }
             mutex_unlock(&side->lock);
             return err;
@@ -446,18 +305,6 @@ int weir_channel_recv_until(weir_channel *channel, void *ret_element, weir_conte
 
 /* Closing, and looking. */
 
-/* Takes all calls that wait in `arms` and puts them before `calls`. */
-static struct call *take_all(struct list *arms, struct call *calls)
-{
-    struct arm *arm;
-    while ((arm = take_call(arms)) != NULL) {
-        arm->call->status = -EPIPE;
-        arm->call->next = calls;
-        calls = arm->call;
-    }
-    return calls;
-}
-
 int weir_channel_close(weir_channel *channel)
 {
     if (channel == NULL)
@@ -466,9 +313,10 @@ int weir_channel_close(weir_channel *channel)
     bool was_closed = channel->closed;
     channel->closed = true;
     /* Receivers wait only if no element is here (I1), so none of them will get one any more. */
-    struct call *calls = take_all(&channel->senders, take_all(&channel->receivers, NULL));
+    struct call *calls = weir__channel_take_all(&channel->senders,
+                                                weir__channel_take_all(&channel->receivers, NULL));
     unlock(channel);
-    weir__channel_let_go(calls);
+    channel_let_go(calls);
     return was_closed ? -EALREADY : 0;
 }
 
@@ -477,7 +325,7 @@ size_t weir_channel_count(const weir_channel *channel)
     if (channel == NULL)
         return 0;
     lock((weir_channel *)channel);
-    size_t count = kept(channel);
+    size_t count = channel_kept(channel);
     unlock((weir_channel *)channel);
     return count;
 }

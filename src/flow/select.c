@@ -4,9 +4,9 @@
  * All channels are locked at once, each one once, in the order of their addresses, so that two
  * selects never wait for each other's locks in a circle. With the locks the cases are tried in
  * random order; the first that is possible happens. If none is, the call enters an arm in each
- * channel and waits as any other call does (channel.h): one peer claims it, once. Since its arms
- * are entered after all of its cases were tried, and all belong to the one call, a select never
- * meets itself.
+ * channel and waits as any other call does (channel_call.h): one peer claims it, once. Since its
+ * arms are entered after all of its cases were tried, and all belong to the one call, a select
+ * never meets itself.
  */
 #include <errno.h>
 
@@ -164,7 +164,7 @@ static int run(weir_select_case cases[], size_t n, bool waits, weir_context *ctx
     unlock_all(&selection);
     if (err != 0)
         return err;
-    weir__channel_let_go(peer);
+    channel_let_go(peer);
     cases[arm->index].status = status;
     return (int)arm->index;
 }

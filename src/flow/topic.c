@@ -15,6 +15,7 @@
 #include "base/list.h"
 #include "flow/channel.h"
 #include "os/alloc.h"
+#include "sync/mutex.h"
 
 struct subscription {
     struct list link;

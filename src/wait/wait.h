@@ -72,7 +72,7 @@
  * else ctx's err, or -ETIMEDOUT. A context that is over fails first; then ready() is asked even if
  * the deadline has passed. It is asked also when a context in `also` (may be NULL, and so may its
  * elements) is cancelled, which in itself ends nothing. A NULL key: nobody wakes by address; the
- * thread that makes it ready, if any, wakes this thread's park (as channel.c does).
+ * thread that makes it ready, if any, wakes this thread's park (as channel_call.h does).
  * weir__wake_matching finds `arg` in the waiter, so what it points to must stay meanwhile. */
 int weir__wait_until(const void *key, bool (*ready)(void *arg), void *arg, weir_context *ctx,
                      const weir_context *const also[2], int64_t deadline);
