@@ -5,10 +5,8 @@
  * (t - empty) / token tokens, `token` being the time that one takes to flow in; never more than
  * burst, so empty counts as at least t - depth, depth being burst * token. To take n tokens is to
  * move empty n * token ahead. They are there if it is then at most t; if not, they will be at that
- * time. Everything is a sum of integers, so nothing is rounded but `token`, once, upwards; to that
- * end time is counted in units of which `per_ns` make a nanosecond, chosen for each rate such that
- * `token` is a whole number of them wherever that is possible (3 a second: 3 units make a
- * nanosecond, 1e9 a token).
+ * time. Everything is a sum of integers, so nothing is rounded but `token`, once, upwards, in units
+ * of time that limiter_rate.c chooses for each rate.
  *
  * Why it is exact: let calls at times in [s, e] take tokens, in the order of their CAS. Before the
  * first, empty counts as at least s - depth; after the last, it is at most e; it never moves back
@@ -48,29 +46,21 @@
 #include "base/atomic.h"
 #include "base/deadline.h"
 #include "flow/gaps.h"
+#include "flow/limiter_rate.h"
 #include "os/lock.h"
 
-#define DEPTH_MAX 1e18
 #define HORIZON (INT64_C(1) << 57)
-#define FARTHEST (INT64_C(1) << 60)
 #define LATEST (INT64_C(3) << 60) /* times beyond it, in either direction, count as it */
-#define NOMINAL_TOKEN (INT64_C(1) << 20)
 
 enum {
     ERA_BITS = 3,
     OFFSET_BITS = 61,
-    PER_NS_MAX = (1 << 14) - 1,
-    TAG_MASK = (1 << 12) - 1,
     STAGGER = 1 << 10, /* ns */
-    TAG_AT = 52,       /* a rate's word: {tag:12, slow:1, shift:5, ...} */
-    SLOW_AT = 51,      /* 1: {token >> shift:46}, and per_ns is 1 */
-    SHIFT_AT = 46,     /* 0: {per_ns:14, token >> shift:32} */
-    PER_NS_AT = 32,
 };
 
 struct record {
     atomic(int64_t) base;  /* ns */
-    atomic(uint64_t) rate; /* with the era's tag; see pack_rate */
+    atomic(uint64_t) rate; /* with the era's tag; see weir__rate_pack */
 };
 
 struct __attribute__((may_alias)) limiter {
@@ -84,11 +74,6 @@ struct __attribute__((may_alias)) limiter {
 _Static_assert(sizeof(struct limiter) <= sizeof(weir_limiter), "fits");
 _Static_assert(ERA_BITS + OFFSET_BITS == 64, "a word");
 
-struct rate {
-    uint32_t per_ns; /* units of time in a nanosecond; 0: the rate is 0, and time stands still */
-    int64_t token;   /* units that one token takes */
-};
-
 /* The limiter at one moment. */
 struct view {
     uint64_t state;
@@ -101,11 +86,6 @@ struct view {
 
 /* Words. */
 
-static uint64_t low_bits(uint64_t word, unsigned n)
-{
-    return word & ((UINT64_C(1) << n) - 1);
-}
-
 static uint64_t pack_state(uint32_t tag, int64_t empty)
 {
     weir_assert(empty >= -FARTHEST && empty < FARTHEST); /* I1 */
@@ -115,84 +95,6 @@ static uint64_t pack_state(uint32_t tag, int64_t empty)
 static int64_t empty_of(uint64_t state)
 {
     return (int64_t)low_bits(state, OFFSET_BITS) - FARTHEST;
-}
-
-static uint64_t pack_rate(uint32_t tag, struct rate rate)
-{
-    uint64_t slow = rate.per_ns == 1;
-    uint64_t token = (uint64_t)rate.token;
-    uint64_t shift = 0;
-    for (; token >> (slow ? SHIFT_AT : PER_NS_AT) != 0; shift++)
-        token = (token + 1) >> 1; /* upwards; a round number loses nothing */
-    return (uint64_t)(tag & TAG_MASK) << TAG_AT | slow << SLOW_AT | shift << SHIFT_AT |
-           (slow ? 0 : (uint64_t)rate.per_ns << PER_NS_AT) | token;
-}
-
-static struct rate unpack_rate(uint64_t word)
-{
-    bool slow = (word >> SLOW_AT & 1) != 0;
-    unsigned shift = (unsigned)low_bits(word >> SHIFT_AT, SLOW_AT - SHIFT_AT);
-    return (struct rate){
-        .per_ns = slow ? 1 : (uint32_t)low_bits(word >> PER_NS_AT, SHIFT_AT - PER_NS_AT),
-        .token = (int64_t)(low_bits(word, slow ? SHIFT_AT : PER_NS_AT) << shift),
-    };
-}
-
-static uint32_t tag_of(uint64_t rate)
-{
-    return (uint32_t)(rate >> TAG_AT);
-}
-
-/* Rates. */
-
-/* For 0 <= x < 2^63; floor() and ceil() would need another library. */
-static double whole_part(double x)
-{
-    return (double)(int64_t)x;
-}
-
-/* The fraction with the least denominator, up to `most`, that is x to 1 part in 2^50: the
- * convergents of its continued fraction are tried. */
-static bool as_fraction(double x, double most, double *ret_numerator, double *ret_denominator)
-{
-    double p1 = 1, p2 = 0, q1 = 0, q2 = 1;
-    for (double rest = x;;) {
-        double whole = whole_part(rest);
-        double p = whole * p1 + p2, q = whole * q1 + q2;
-        if (q > most)
-            return false;
-        if (x * q - p <= p * 0x1p-50 && p - x * q <= p * 0x1p-50) {
-            *ret_numerator = p;
-            *ret_denominator = q;
-            return true;
-        }
-        p2 = p1, p1 = p;
-        q2 = q1, q1 = q;
-        rest = 1 / (rest - whole); /* not a whole number, or the test above had held */
-    }
-}
-
-static int read_rate(double per_second, uint32_t burst, struct rate *ret)
-{
-    if (per_second == 0) {
-        *ret = (struct rate){0, NOMINAL_TOKEN};
-        return 0;
-    }
-    if (!(per_second >= 1e-9 && per_second <= 1e9)) /* NaN too */
-        return -EINVAL;
-    double ns = 1e9 / per_second;
-    double most = whole_part(DEPTH_MAX / (ns * (burst != 0 ? burst : 1)));
-    if (most < 1)
-        return -EINVAL;
-    if (most > PER_NS_MAX)
-        most = PER_NS_MAX;
-    double token, per_ns;
-    if (!as_fraction(ns, most, &token, &per_ns)) {
-        per_ns = most;
-        token = whole_part(ns * per_ns) + 1;
-    }
-    *ret = (struct rate){(uint32_t)per_ns, (int64_t)token};
-    return 0;
 }
 
 /* Time. */
@@ -238,8 +140,8 @@ static void set_record(const struct limiter *limiter, struct view *view, int64_t
                        uint64_t rate)
 {
     view->base = base;
-    view->tag = tag_of(rate);
-    view->rate = unpack_rate(rate);
+    view->tag = rate_tag(rate);
+    view->rate = rate_unpack(rate);
     view->depth = (int64_t)limiter->burst * view->rate.token;
 }
 
@@ -283,47 +185,8 @@ static bool propose(struct limiter *limiter, const struct view *view, struct rat
     if (base <= view->base) /* pairs with look; if it fails, another thread's base is there */
         (void)cas_rel(&next->base, &base, begin > view->base ? begin : view->base + 1);
     uint64_t last = load_rlx(&next->rate);
-    return tag_of(last) == ((view->tag - 1) & TAG_MASK) &&
-           cas_rel(&next->rate, &last, pack_rate(view->tag + 1, rate)); /* pairs with look */
-}
-
-/* a * b / c and whether something is left over, for a < c < 2^61: long division, bit by bit. */
-static uint64_t multiply_divide(uint64_t a, uint64_t b, uint64_t c, bool *ret_inexact)
-{
-    uint64_t quotient = 0, rest = 0;
-    for (int i = 63; i >= 0; i--) {
-        rest += rest;
-        quotient += quotient;
-        for (int part = 0; part < 2; part++) {
-            if (rest >= c) {
-                rest -= c;
-                quotient++;
-            }
-            if (part == 0 && (b >> i & 1) != 0)
-                rest += a;
-        }
-    }
-    *ret_inexact = rest != 0;
-    return quotient;
-}
-
-/* As many tokens as `level` (a debt if negative) in units of another rate, rounded down. */
-static int64_t convert(int64_t level, int64_t from, int64_t to)
-{
-    if (from == to)
-        return level;
-    bool debt = level < 0;
-    uint64_t units = debt ? (uint64_t)-level : (uint64_t)level;
-    uint64_t whole = units / (uint64_t)from;
-    bool inexact;
-    uint64_t part = multiply_divide(units % (uint64_t)from, (uint64_t)to, (uint64_t)from, &inexact);
-    if (debt && inexact)
-        part++;
-    uint64_t most = (uint64_t)FARTHEST * 2; /* what flip() takes as too large */
-    if (whole > (most - part) / (uint64_t)to)
-        return debt ? -(int64_t)most : (int64_t)most;
-    int64_t result = (int64_t)(whole * (uint64_t)to + part);
-    return debt ? -result : result;
+    return rate_tag(last) == ((view->tag - 1) & TAG_MASK) &&
+           cas_rel(&next->rate, &last, weir__rate_pack(view->tag + 1, rate)); /* pairs with look */
 }
 
 /* Begins the era that was proposed, if `view` still holds. The caller has met the proposal's base:
@@ -332,7 +195,7 @@ static void flip(struct limiter *limiter, const struct view *view, int64_t now)
 {
     const struct record *record = record_to_come(limiter, view);
     uint64_t rate = load_rlx(&record->rate);
-    if (tag_of(rate) != ((view->tag + 1) & TAG_MASK))
+    if (rate_tag(rate) != ((view->tag + 1) & TAG_MASK))
         return;
     struct view next;
     set_record(limiter, &next, load_rlx(&record->base), rate);
@@ -348,7 +211,7 @@ static void flip(struct limiter *limiter, const struct view *view, int64_t now)
     int64_t before; /* later than 4 * FARTHEST after the base the bucket is full, as at that time */
     (void)since_base(view, at, 4 * FARTHEST, &before);
     int64_t level = before - count_empty(view, before);
-    int64_t empty = units - convert(level, view->rate.token, next.rate.token);
+    int64_t empty = units - weir__rate_convert(level, view->rate.token, next.rate.token);
     if (empty >= FARTHEST)
         empty = FARTHEST - 1; /* a debt that is longer than time */
     uint64_t state = view->state;
@@ -471,18 +334,18 @@ int weir_limiter_wait(weir_limiter *limiter, uint32_t n)
 int weir_limiter_init(weir_limiter *handle, double tokens_per_second, uint32_t burst)
 {
     struct rate rate;
-    if (handle == NULL || read_rate(tokens_per_second, burst, &rate) != 0)
+    if (handle == NULL || weir__rate_read(tokens_per_second, burst, &rate) != 0)
         return -EINVAL;
     struct limiter *limiter = (struct limiter *)handle;
     *handle = (weir_limiter){{0}};
     limiter->burst = burst;
     lock_init(&limiter->lock);
-    uint64_t word = pack_rate(0, rate);
+    uint64_t word = weir__rate_pack(0, rate);
     for (size_t i = 0; i < 2; i++) { /* nobody else knows the limiter yet */
         store_rlx(&limiter->record[i].base, INT64_MIN);
-        store_rlx(&limiter->record[i].rate, i == 0 ? word : pack_rate(TAG_MASK, rate));
+        store_rlx(&limiter->record[i].rate, i == 0 ? word : weir__rate_pack(TAG_MASK, rate));
     }
-    store_rlx(&limiter->state, pack_state(0, -(int64_t)burst * unpack_rate(word).token));
+    store_rlx(&limiter->state, pack_state(0, -(int64_t)burst * rate_unpack(word).token));
     return 0;
 }
 
@@ -492,7 +355,7 @@ static int set_rate(weir_limiter *handle, double tokens_per_second, bool clock, 
 {
     struct limiter *limiter = (struct limiter *)handle;
     struct rate rate;
-    if (limiter == NULL || read_rate(tokens_per_second, limiter->burst, &rate) != 0)
+    if (limiter == NULL || weir__rate_read(tokens_per_second, limiter->burst, &rate) != 0)
         return -EINVAL;
     if (load_rlx(&limiter->state) == 0) /* all-zero, which no state is: I1 */
         return -EINVAL;

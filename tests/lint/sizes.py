@@ -12,7 +12,6 @@ from pathlib import Path
 
 FUNCTION_LINES = 50
 FILE_LINES = 400
-SHORT_FOLDERS = {"pool", "group"}  # whose files are held to it
 
 
 def functions(lines):
@@ -30,7 +29,7 @@ def check(root):
     checked = 0
     for path in sorted((root / "src").rglob("*.[ch]")):
         name, lines = path.relative_to(root), path.read_text().splitlines()
-        if path.parent.name in SHORT_FOLDERS and len(lines) > FILE_LINES:
+        if len(lines) > FILE_LINES:
             yield f"{name}: has {len(lines)} lines, more than {FILE_LINES}"
         for first, last in functions(lines):
             checked += 1
