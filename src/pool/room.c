@@ -71,7 +71,7 @@ int weir__room_wait(struct room *room, const struct room_wait *wait)
     }
     cancel(ec, timed);
     weir__watch_end(&watch);
-    if (woken && room_wanted(room)) /* quicker than to wait until a place wakes the next */
+    if (woken && room_wanted(room)) /* this one may have left the place to it */
         weir__eventcount_wake(ec);
     return err;
 }

@@ -5,7 +5,7 @@
  *   - one of them, when a place has become free, or may be made free at the head (room_freed);
  *   - one more, when a worker has run out of jobs or is about to park, in case the one that was
  *     woken is held up, or makes a timed wait (weir__room_idle);
- *   - the next one, when one that was woken leaves: quicker than by the next place;
+ *   - the next one, when one that was woken leaves, whatever became of it (weir__room_wait);
  *   - all, when the queue is closed (weir__room_wake_all);
  *   - by themselves, when a job at the head expires, or at their deadline;
  *   - all, when a context of one of them is over.

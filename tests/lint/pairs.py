@@ -8,7 +8,8 @@ its statement, or on the lines directly before it; operations in one statement s
     pairs with FUNCTION[ in FILE][, FUNCTION ...]; the rest begins with any sign but a comma
 for functions or macros with the other side, whose comments name this one in turn. Or it says "as in
 FUNCTION", for the same look again, or "orders nothing: REASON". No comment has a label such as R1,
-which does not say where its other end is: only invariants (I1) and os/park.h's promises (P1) have.
+which does not say where its other end is: only invariants (I1), os/park.h's promises (P1) and the
+workloads of bench/run (W1) have.
 
 Usage: pairs.py ROOT    (first it checks that it finds each kind of mistake)
 """
@@ -26,7 +27,7 @@ MACRO = re.compile(r"^#define\s+(\w+)(?:[^\n]*\\\n)*[^\n]*", re.MULTILINE)
 OPERATION = re.compile(r"\b\w+_(?:acq|rel|acqrel|seqcst)\(")
 PAIRS = re.compile(r"[Pp]airs with ((?:[\w.]+(?: in [\w./]+)?,\s)*\w+(?: in [\w/]+\.[ch])?)")
 OTHERWISE = re.compile(r"[Oo]rders nothing: \w|[Aa]s in \w+")
-LABEL = re.compile(r"\b(?!I\d|P[123]\b)[A-Z]\d{1,2}\b")
+LABEL = re.compile(r"\b(?!I\d|W\d|P[123]\b)[A-Z]\d{1,2}\b")
 
 
 def opened(code):

@@ -151,7 +151,43 @@ static void deadline_passes_the_wake_on(void)
     end_yard(yard);
 }
 
+/* The context of one ends just as it is woken, and it leaves: the place is the other's. */
+static int look_for_place_only(void *arg, int64_t passed, int64_t *ret_until)
+{
+    (void)passed;
+    *ret_until = WEIR_FOREVER;
+    return take_place(arg) ? 0 : -EAGAIN;
+}
+
+static void second_without_context(void *arg)
+{
+    struct yard *yard = arg;
+    struct room_wait wait = {.look = look_for_place_only, .arg = yard};
+    yard->err[1] = weir__room_wait(&yard->room, &wait);
+}
+
+static void one_that_was_woken_leaves(void)
+{
+    struct yard *yard = new_yard();
+    int err = weir_context_new(&yard->ctx, NULL, SOON);
+    check(err == 0);
+    yard->deadline = SOON;
+    explore_begin();
+    instant(SOON);
+    struct vthread *a = start(first, yard), *b = start(second_without_context, yard);
+    give_place(yard);
+    finish(a);
+    if (yard->err[0] == 0)
+        give_place(yard);
+    finish(b);
+    explore_end();
+    check(yard->err[0] == 0 || yard->err[0] == -ETIMEDOUT);
+    check(yard->err[1] == 0);
+    end_yard(yard);
+}
+
 const struct scenario room_scenarios[] = {
+    {"room: one that was woken leaves", one_that_was_woken_leaves, false},
     {"room: two wait for two places", two_wait, false},
     {"room: two wait for a limited time", two_wait_for_a_limited_time, false},
     {"room: a cancel ends all waits", cancel_ends_all_waits, false},

@@ -181,25 +181,6 @@ static void late_cancel_against_a_delayed_submit(void)
     end_work(work);
 }
 
-/* The cancel may take the second run from a submit that is still under way: it must not. */
-static void late_cancel_against_a_submit(void)
-{
-    struct work *work = new_work();
-    explore_begin();
-    int err = weir_pool_submit_task(work->pool, work->task, run, work, NULL);
-    check(err == 0);
-    struct vthread *canceller = start(cancel, work);
-    err = weir_task_wait(work->task);
-    check(err == 0);
-    err = weir_pool_submit_task(work->pool, work->task, run, work, NULL);
-    check(err == 0);
-    err = weir_task_wait(work->task);
-    check(err == 0);
-    finish(canceller);
-    explore_end();
-    end_work(work);
-}
-
 /* A canceller has read which pool the task is in, and then the task's claim in another one, which
  * names a slot that holds somebody else's job in the first. */
 struct pools {
@@ -301,7 +282,6 @@ const struct scenario stop_scenarios[] = {
     {"a task that submits against shutdown", one_that_submits_against_shutdown, false},
     {"a task that waits against a hard deadline", a_task_that_waits_against_a_hard_deadline, false},
     {"a late cancel against a delayed submit", late_cancel_against_a_delayed_submit, false},
-    {"a late cancel against the next submit", late_cancel_against_a_submit, false},
     {"a claim is of one pool", a_claim_is_of_one_pool, false},
     {0},
 };

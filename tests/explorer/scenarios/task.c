@@ -282,6 +282,39 @@ static void cancel_against_a_slot_that_is_used_again(void)
     end_work(work);
 }
 
+/* A canceller looks at a queued task; then another thread cancels that, and submits the handle
+ * again: what the canceller does is undone by neither. */
+static void cancel_and_submit_again(void *arg)
+{
+    struct work *work = arg;
+    int err = weir_task_cancel(work->task);
+    check(err == 0 || err == -EALREADY || err == -EINPROGRESS);
+    submit_again(work);
+}
+
+static void cancel_against_the_next_submit(void)
+{
+    struct work *work = new_work(1, 2);
+    weir_waitgroup *gate = make(sizeof *gate);
+    weir_waitgroup_add(gate, 1);
+    int err = weir_pool_submit(work->pool, wait_at_gate, gate);
+    check(err == 0);
+    settle();
+    submit(work);
+    explore_begin();
+    struct vthread *other = start(cancel_and_submit_again, work);
+    err = weir_task_cancel(work->task);
+    check(err == 0 || err == -EALREADY || err == -EINPROGRESS);
+    finish(other);
+    explore_end();
+    weir_waitgroup_done(gate);
+    wait(work);
+    check(work->ends == 2 && work->runs <= 1);
+    drop(work->task);
+    end_work(work);
+    drop(gate);
+}
+
 /* Observers that never block: what they see as done is done, with all that it did. */
 
 static bool over_by_state(struct work *work)
@@ -527,6 +560,7 @@ const struct scenario task_scenarios[] = {
     {"cancel against a refusal on a worker", cancel_against_a_refusal_on_a_worker, false},
     {"cancel against start, lap after lap", cancel_against_start_lap_after_lap, false},
     {"cancel against a slot that is used again", cancel_against_a_slot_that_is_used_again, false},
+    {"cancel against the next submit", cancel_against_the_next_submit, false},
     {"a task is freed after a drain", task_is_freed_after_drain, false},
     {"a task is freed after its wait", task_is_freed_after_wait, false},
     {"cancel against start and wait", cancel_against_start_and_wait, false},
