@@ -2,7 +2,7 @@
 /* channel_call.c - a call that waits on channels: the claim of it by a peer, and its end.
  *
  * Locks: it takes none. The caller holds those of the channel whose arms are removed or looked
- * through; a call is waited for without any. Who ends a call its state alone decides.
+ * through; a call is waited for without any. Its state alone decides which thread ends a call.
  *
  * Arms of calls that were taken on another channel, or gave up, or have a context that is over, may
  * be in the lists: they are removed when they come to the head. A cancel that came before the peer

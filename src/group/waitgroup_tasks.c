@@ -81,7 +81,7 @@ static bool count_in(struct team *team, weir_pool *pool)
     /* A mark before the first task of the round: read before it is counted, so that a thread which
      * counts second pushes behind it. If a task of the round is before the mark, it was counted,
      * and the next look sees that. So what is stored holds for all tasks that were counted later,
-     * whoever sees it whenever. */
+     * whichever thread sees it, and when. */
     queue_mark end = queue_mark_end(&pool->queue);
     if (waitgroup_count(load_rlx(&team->count.state)) == 0)
         store_rlx(&team->first, end);

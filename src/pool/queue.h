@@ -159,7 +159,7 @@ static inline bool queue_full(const struct queue *queue)
 /* No job that is put after this call is before the mark. */
 static inline queue_mark queue_mark_end(const struct queue *queue)
 {
-    /* Acquire: whoever sees a mark sees as full what was put before it, see errgroup.c. */
+    /* Acquire: a thread that sees a mark sees as full what was put before it, see errgroup.c. */
     return load_acq(&queue->ring.tail); /* pairs with ring_push_or */
 }
 

@@ -371,7 +371,7 @@ static void answer_anew(const struct scenario *const list[], unsigned i, struct 
     }
 }
 
-/* Whoever survives without any order survives with some. */
+/* A mutant that survives without any order survives with some. */
 static void answer_half(const struct scenario *const list[], unsigned half, struct effort effort)
 {
     bool weakest_survives = false;

@@ -268,7 +268,7 @@ START_TEST(a_worker_whose_start_fails_fails_the_pool_with_its_value)
     ck_assert_ptr_null(pool);
     ck_assert_int_eq(atomic_load(&hooks.starts[hooks.failing]), 1);
     ck_assert_int_eq(atomic_load(&hooks.strangers), 0);
-    /* Who was started was stopped, and who failed to start was not. */
+    /* A worker that was started was stopped, and one that failed to start was not. */
     for (unsigned i = 0; i < HOOKED; i++)
         ck_assert_int_eq(atomic_load(&hooks.stops[i]),
                          i == hooks.failing ? 0 : atomic_load(&hooks.starts[i]));

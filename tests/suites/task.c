@@ -578,14 +578,14 @@ START_TEST(exactly_one_canceller_wins)
         struct cancel_race race = {.start = MEETING_INIT(CANCELLERS), .task = WEIR_TASK_INIT};
         struct record record = {.result = 0};
         caller threads[CANCELLERS];
-        /* Who finds the pool full clears what the last round left at its head. */
+        /* A submit that finds the pool full clears what the last round left at its head. */
         ck_assert_int_eq(submit_record(pool, &race.task, &record), 0);
         for (int i = 0; i < CANCELLERS; i++)
             caller_start(&threads[i], call_cancel, &race);
         int won = 0;
         for (int i = 0; i < CANCELLERS; i++) {
             int result = caller_join(&threads[i]);
-            /* Who comes while the winner is still at it is told that the task is not over yet. */
+            /* A caller that comes while the winner is at it is told that it is not done yet. */
             ck_assert(result == 0 || result == -EALREADY || result == -EINPROGRESS);
             won += result == 0;
         }
