@@ -95,6 +95,31 @@ static bool clear_head(struct pool_model *model)
     return cleared;
 }
 
+/* A submitter that waits and a worker see a time pass in either order: the submitter may clear
+   expired jobs from the head that the worker would have left there. What it cleared was seen. */
+static bool was_cleared(const struct pool_model *model, const struct job *job)
+{
+    return job->state == WEIR_TASK_QUEUED && job->start_by <= model->now &&
+           job->seen_end == WEIR_TASK_EXPIRED;
+}
+
+static void clear_head_as_seen(struct pool_model *model)
+{
+    unsigned cleared = 0;
+    for (unsigned i = 0; i < model->queued; i++) {
+        const struct job *job = &model->jobs[model->queue[i]];
+        if (was_cleared(model, job))
+            cleared = i + 1; /* and the dead tickets before it */
+        else if (job->state == WEIR_TASK_QUEUED)
+            break;
+    }
+    while (cleared-- > 0) {
+        int head = take_head(model);
+        if (model->jobs[head].state == WEIR_TASK_QUEUED)
+            model_end_unstarted(model, head, WEIR_TASK_EXPIRED);
+    }
+}
+
 static bool push(struct pool_model *model, int job)
 {
     if (model->queued == model->capacity)
@@ -161,6 +186,7 @@ static int wait_for_room(struct pool_model *model, int index, int64_t deadline)
             return -EPIPE;
         if (err != 0)
             return err;
+        clear_head_as_seen(model);
         do
             if (push(model, index))
                 return 0;
