@@ -141,12 +141,21 @@ static void new_context(void)
     world->caller_contexts[world->caller_context_count++] = index;
 }
 
+/* If that cancels the context of the pool, all running members give up at once. The first to end
+   fails its group and cancels it; whether the next has failed too depends on which comes first. */
 static void cancel_context(void)
 {
-    int index = any_context();
+    struct pool_model *model = &world->model;
+    int index = any_context(), before = context_err(model->context);
+    bool live[MAX_GROUPS];
+    for (int i = 0; i < MAX_GROUPS; i++)
+        live[i] = model->groups[i].active > 0 && context_err(model->groups[i].context) == 0;
     weir_context_cancel(context_at(index), -EIO);
-    if (index != NO_CONTEXT)
-        context_cancelled(index, -EIO, weir_now());
+    if (index == NO_CONTEXT)
+        return;
+    context_cancelled(index, -EIO, weir_now());
+    for (int i = 0; i < MAX_GROUPS && context_err(model->context) != before; i++)
+        model->groups[i].vague = model->groups[i].vague || live[i];
 }
 
 /* For a call that waits: now and then a time that has passed. */
