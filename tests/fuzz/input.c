@@ -32,7 +32,7 @@ unsigned input_below(unsigned n)
 }
 
 /* The finalizer of SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number
-   generators", 2014). */
+ * generators", 2014). */
 static uint64_t scattered(uint64_t n)
 {
     n *= UINT64_C(0x9E3779B97F4A7C15);
@@ -42,7 +42,7 @@ static uint64_t scattered(uint64_t n)
 }
 
 /* The low bits are different for each. A multiplication alone would not do: the times of the first
-   and the second would add up to that of the third. */
+ * and the second would add up to that of the third. */
 int64_t input_duration(void)
 {
     return (int64_t)((uint64_t)(input_below(16) + 1) << 40 | scattered(++durations) >> 24);

@@ -96,7 +96,7 @@ static bool clear_head(struct pool_model *model)
 }
 
 /* A submitter that waits and a worker see a time pass in either order: the submitter may clear
-   expired jobs from the head that the worker would have left there. What it cleared was seen. */
+ * expired jobs from the head that the worker would have left there. What it cleared was seen. */
 static bool was_cleared(const struct pool_model *model, const struct job *job)
 {
     return job->state == WEIR_TASK_QUEUED && job->start_by <= model->now &&

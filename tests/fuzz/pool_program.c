@@ -141,21 +141,31 @@ static void new_context(void)
     world->caller_contexts[world->caller_context_count++] = index;
 }
 
-/* If that cancels the context of the pool, all running members give up at once. The first to end
-   fails its group and cancels it; whether the next has failed too depends on which comes first. */
+static bool is_live_group(const struct group_model *group)
+{
+    return group->active > 0 && context_err(group->context) == 0;
+}
+
+/* The cancellation of a pool makes all members of a group give up. Those of two workers end in any
+ * order, and only the first fails the group for certain. If the group is cancelled through the same
+ * ancestor, a member may give up before that, and has failed, or after it. */
 static void cancel_context(void)
 {
     struct pool_model *model = &world->model;
     int index = any_context(), before = context_err(model->context);
     bool live[MAX_GROUPS];
     for (int i = 0; i < MAX_GROUPS; i++)
-        live[i] = model->groups[i].active > 0 && context_err(model->groups[i].context) == 0;
+        live[i] = is_live_group(&model->groups[i]);
     weir_context_cancel(context_at(index), -EIO);
     if (index == NO_CONTEXT)
         return;
     context_cancelled(index, -EIO, weir_now());
-    for (int i = 0; i < MAX_GROUPS && context_err(model->context) != before; i++)
-        model->groups[i].vague = model->groups[i].vague || live[i];
+    for (int i = 0; i < MAX_GROUPS && context_err(model->context) != before; i++) {
+        struct group_model *group = &model->groups[i];
+        bool several = model->workers > 1 && group->active > 1;
+        if (live[i] && (several || context_err(group->context) != 0))
+            group->vague = true;
+    }
 }
 
 /* For a call that waits: now and then a time that has passed. */
