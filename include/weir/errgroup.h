@@ -10,10 +10,11 @@
  *     weir_errgroup_free(group);
  *
  * Members run on the pool and see a context that is over after the first error, when the group's
- * parent is over, when the group is stopped, or when the pool was cancelled. A member's -ECANCELED
- * that comes after the group was cancelled is a consequence, not an error. One that comes before is
- * an error: members that run when the pool is cancelled may return both before and after it, so
- * that the number of errors is not certain then. For a queued member that never starts the pool's
+ * parent is over, when the group is stopped, or when the pool was cancelled. Once the group is
+ * over, a member's -ECANCELED is a consequence, not an error, and so is its -ETIMEDOUT if a
+ * deadline ended the group (weir_context_err of the group's context). Before that, both are errors:
+ * members that run when the pool is cancelled may return both before and after it, so that the
+ * number of errors is not certain then. For a queued member that never starts the pool's
  * on_drop is called. If that is not because the group is over (the pool was cancelled, or
  * DROP_OLDEST took its place), it counts as an error: -ECANCELED, -ETIMEDOUT or -EPIPE, as for a
  * task.

@@ -99,8 +99,9 @@ static void member_ended(struct sink *sink, weir_state end, int status)
 {
     weir_errgroup *group = group_of(sink);
     /* What never started, or gave up, because the group is over is a consequence of that. */
-    bool gave_up = end != WEIR_TASK_FAILED || status == -ECANCELED;
-    if (end != WEIR_TASK_DONE && !(gave_up && weir_context_err(&group->context) != 0))
+    int over = end != WEIR_TASK_DONE ? weir_context_err(&group->context) : 0;
+    bool gave_up = end != WEIR_TASK_FAILED || status == -ECANCELED || status == over;
+    if (end != WEIR_TASK_DONE && !(gave_up && over != 0))
         record_error(group, status);
     give_place(group);
 }

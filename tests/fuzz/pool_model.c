@@ -18,9 +18,10 @@ static int64_t earlier(int64_t a, int64_t b)
 static void member_ended(struct pool_model *model, struct group_model *group, weir_state end,
                          int status)
 {
-    bool gave_up = end != WEIR_TASK_FAILED || status == -ECANCELED;
+    int over = context_err(group->context);
+    bool gave_up = end != WEIR_TASK_FAILED || status == -ECANCELED || status == over;
     group->active--;
-    if (end == WEIR_TASK_DONE || (gave_up && context_err(group->context) != 0))
+    if (end == WEIR_TASK_DONE || (gave_up && over != 0))
         return;
     if (group->failed < MAX_ERRORS)
         group->errors[group->failed] = status;

@@ -1178,6 +1178,44 @@ START_TEST(the_deadline_of_the_parent_ends_the_group)
 }
 END_TEST
 
+START_TEST(members_that_give_up_at_the_deadline_are_no_errors)
+{
+    weir_pool *pool = new_pool(2, 8);
+    weir_context *parent = new_context(NULL, weir_after(WEIR_MS(300)));
+    weir_errgroup *group = new_group(pool, parent, 0, 0);
+    counter begun = COUNTER_INIT;
+    for (int i = 0; i < 2; i++) {
+        int err = weir_errgroup_go(group, outlast_context, &begun);
+        ck_assert(err == 0 || err == -ETIMEDOUT);
+    }
+    ck_assert_int_eq(weir_errgroup_wait(group), -ETIMEDOUT);
+    ck_assert_uint_eq(count_errors(group), 0);
+    weir_errgroup_free(group);
+    weir_context_unref(parent);
+    finish_pool(pool);
+}
+END_TEST
+
+/* A time-out of its own, in a group that was cancelled, is an error: it is not why the group is
+ * over. */
+START_TEST(a_timeout_in_a_cancelled_group_is_an_error)
+{
+    weir_pool *pool = new_pool(1, 8);
+    weir_context *parent = new_context(NULL, WEIR_FOREVER);
+    weir_errgroup *group = new_group(pool, parent, 0, 0);
+    struct late_code late = {GATE_INIT, -ETIMEDOUT};
+    ck_assert_int_eq(weir_errgroup_go(group, return_code_late, &late), 0);
+    gate_await(&late.hold, 1);
+    weir_context_cancel(parent, 0);
+    gate_open(&late.hold);
+    ck_assert_int_eq(weir_errgroup_wait(group), -ETIMEDOUT);
+    ck_assert_uint_eq(count_errors(group), 1);
+    weir_errgroup_free(group);
+    weir_context_unref(parent);
+    finish_pool(pool);
+}
+END_TEST
+
 START_TEST(an_error_before_the_end_of_the_parent_stays_the_result)
 {
     weir_pool *pool = new_pool(2, 8);
@@ -1482,6 +1520,8 @@ Suite *weir_suite(void)
     TCase *cancel = add_group(suite, "cancel");
     tcase_add_test(cancel, the_parent_ends_the_group);
     tcase_add_test(cancel, the_deadline_of_the_parent_ends_the_group);
+    tcase_add_test(cancel, members_that_give_up_at_the_deadline_are_no_errors);
+    tcase_add_test(cancel, a_timeout_in_a_cancelled_group_is_an_error);
     tcase_add_test(cancel, an_error_before_the_end_of_the_parent_stays_the_result);
     tcase_add_test(cancel, an_error_after_the_end_of_the_parent_is_not_hidden_by_it);
     tcase_add_test(cancel, stop_cancels_and_waits);
