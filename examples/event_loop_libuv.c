@@ -46,7 +46,7 @@ static void submit_jobs(struct app *app)
         int err = weir_pool_submit_task(
             app->pool, &job->task, square, job,
             WEIR_TASK_OPTIONS(.completion = app->completion, .timeout = WEIR_MS(20)));
-        if (err == -EAGAIN) /* all places are in use: go on after the next results */
+        if (err == -ENOBUFS) /* all places are in use: go on after the next results */
             return;
         app->err = err;
         app->submitted++;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* weir/base.h - version, error texts, and the macros that every other header uses.
  *
- * Errors. A call that can fail returns 0 or a negative value of <errno.h>, which programs include;
- * there is no thread-local error state. Each code has one meaning throughout the library:
+ * Errors. A call that can fail returns 0 or a negative value of <errno.h>, which comes with this
+ * header; there is no thread-local error state. Each code has one meaning throughout the library:
  *
  *   -EAGAIN       full, empty, not yet done, no permit (the try_ forms, REJECT pools, and calls
  *                 that never wait)
@@ -18,6 +18,7 @@
  *   -ESTALE       the handle was inherited through fork()
  *   -EINPROGRESS  the task is running
  *   -EALREADY     done, closed or called already
+ *   -ENOBUFS      all places of a completion are held (completion.h)
  *   -EMFILE, -ENFILE  no file descriptor is left
  *
  * Besides these, calls that start a thread pass on what pthread_create() returned, negated.
@@ -34,6 +35,7 @@
 #ifndef WEIR_BASE_H
 #define WEIR_BASE_H
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -63,9 +65,11 @@ WEIR_BEGIN_DECLS
  * static. Callable from anywhere, a signal handler included. */
 WEIR_API const char *weir_version(void);
 
-/* A short English text, without a full stop, for a code of the table above, or 0; a fixed text for
- * any other number (for what a task of yours returned there is strerror(-code)). Never NULL, never
- * blocks; the text is static. Callable from anywhere, a signal handler included. */
+/* A short text without a full stop, to be shown to people. In English for 0 and for the codes of
+ * the table above, static, and callable from anywhere, a signal handler included. For any other
+ * code what the C library says of it, so that what a task of yours returned can be given here too:
+ * with the GNU C library static and in English as well, else as strerror(-code) is. Never NULL,
+ * never blocks. */
 WEIR_API const char *weir_strerror(int code);
 
 WEIR_END_DECLS

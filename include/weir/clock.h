@@ -14,11 +14,17 @@
 
 #define WEIR_FOREVER INT64_MAX
 
+#ifdef __cplusplus
+#define WEIR_INT64_(n) static_cast<int64_t>(n)
+#else
+#define WEIR_INT64_(n) ((int64_t)(n))
+#endif
+
 /* Durations in nanoseconds. The argument is an integer; a product beyond int64_t is undefined, as
  * with any other signed arithmetic. */
-#define WEIR_US(n) ((int64_t)(n)*1000)
-#define WEIR_MS(n) ((int64_t)(n)*1000000)
-#define WEIR_S(n) ((int64_t)(n)*1000000000)
+#define WEIR_US(n) (WEIR_INT64_(n) * 1000)
+#define WEIR_MS(n) (WEIR_INT64_(n) * 1000000)
+#define WEIR_S(n) (WEIR_INT64_(n) * 1000000000)
 
 WEIR_BEGIN_DECLS
 

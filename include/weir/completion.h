@@ -13,8 +13,8 @@
  *
  * Each submit that was accepted with a completion is reported once, however the task ends. Between
  * its submit and its reap it holds one of the `capacity` places; when all are held, a submit is
- * refused with -EAGAIN, whatever the pool's overflow policy. So the queue never overflows and
- * nothing is allocated: a server that gets -EAGAIN stops reading requests until it has reaped.
+ * refused with -ENOBUFS, whatever the pool's overflow policy. So the queue never overflows and
+ * nothing is allocated: a server that gets -ENOBUFS stops reading requests until it has reaped.
  *
  * A task that is reported is done; waits for it, its state and its status work as without a
  * completion. It may be done, and submitted again, a little before it is reported: each of the two

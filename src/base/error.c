@@ -2,11 +2,27 @@
 /* error.c - the texts of the codes, the version, and how weir stops a program on misuse. */
 #include "weir/base.h"
 
-#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/assert.h"
+
+/* Of a code that is not weir's. The GNU C library has texts that are static and in no language but
+ * English; elsewhere strerror's are, as a rule, and where not it says so. */
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 32)
+static const char *system_text(int number)
+{
+    const char *text = strerrordesc_np(number);
+    return text != NULL ? text : "Unknown error";
+}
+#else
+static const char *system_text(int number)
+{
+    return strerror(number);
+}
+#endif
 
 #define TEXT_(x) #x
 #define TEXT(x) TEXT_(x)
@@ -22,13 +38,13 @@ const char *weir_strerror(int code)
     case 0:
         return "Success";
     case -EAGAIN:
-        return "Queue full or nothing ready";
+        return "Try again later";
     case -ETIMEDOUT:
         return "Timed out";
     case -ECANCELED:
         return "Cancelled";
     case -EPIPE:
-        return "Closed or shut down";
+        return "Closed";
     case -EDEADLK:
         return "Would never return";
     case -EBUSY:
@@ -47,12 +63,14 @@ const char *weir_strerror(int code)
         return "Task is running";
     case -EALREADY:
         return "Already done";
+    case -ENOBUFS:
+        return "Too many unreaped results";
     case -EMFILE:
         return "Too many open files in this process";
     case -ENFILE:
         return "Too many open files in the system";
     default:
-        return "Not an error code of weir";
+        return code < 0 && code > INT_MIN ? system_text(-code) : "Unknown error";
     }
 }
 

@@ -51,7 +51,7 @@ static int reserve(struct reports *reports)
     size_t held = load_rlx(&completion->held); /* the CAS checks it */
     do
         if (held == completion->capacity)
-            return -EAGAIN;
+            return -ENOBUFS;
     while (!cas_rlx(&completion->held, &held, held + 1));
     return 0;
 }

@@ -11,12 +11,19 @@ shift 2
 
 warnings="-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wundef"
 case $standard in
-c++*) language="c++" ;;
+c++*)
+    language="c++"
+    warnings="$warnings -Wold-style-cast"
+    ;;
 *)
     language="c"
     warnings="$warnings -Wc++-compat -Wstrict-prototypes"
     ;;
 esac
 
-printf '#include "%s"\n#include "%s"\nint weir_header_is_not_empty;\n' "$header" "$header" |
+# With a use of the macros that are expressions, where the header has them.
+printf '#include "%s"\n#include "%s"\n%s\nint weir_header_is_not_empty;\n' "$header" "$header" \
+    '#ifdef WEIR_S
+int64_t weir_durations[] = {WEIR_US(1), WEIR_MS(1u), WEIR_S(1l), WEIR_FOREVER};
+#endif' |
     "$@" -x "$language" "-std=$standard" $warnings -Werror -fsyntax-only -I "$(dirname "$header")" -

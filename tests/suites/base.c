@@ -11,8 +11,8 @@
 #include "weir.h"
 
 static const int codes[] = {
-    0,       -EAGAIN, -ETIMEDOUT, -ECANCELED, -EPIPE,       -EDEADLK,  -EBUSY,  -EINVAL,
-    -ENOMEM, -E2BIG,  -EOVERFLOW, -ESTALE,    -EINPROGRESS, -EALREADY, -EMFILE, -ENFILE,
+    0,      -EAGAIN,    -ETIMEDOUT, -ECANCELED,   -EPIPE,    -EDEADLK, -EBUSY,  -EINVAL,  -ENOMEM,
+    -E2BIG, -EOVERFLOW, -ESTALE,    -EINPROGRESS, -EALREADY, -EMFILE,  -ENFILE, -ENOBUFS,
 };
 
 enum { CODES = sizeof codes / sizeof codes[0] };
@@ -41,7 +41,7 @@ START_TEST(every_code_has_a_text_of_its_own)
 }
 END_TEST
 
-START_TEST(all_other_numbers_share_one_text)
+START_TEST(what_is_no_error_shares_one_text)
 {
     static const int others[] = {1, EINVAL, 4711, -4711, INT_MAX, INT_MIN};
     const char *text = weir_strerror(others[0]);
@@ -50,6 +50,15 @@ START_TEST(all_other_numbers_share_one_text)
         ck_assert_str_eq(weir_strerror(others[i]), text);
     for (size_t i = 0; i < CODES; i++)
         ck_assert_str_ne(weir_strerror(codes[i]), text);
+}
+END_TEST
+
+/* A task may return any code. */
+START_TEST(a_code_of_the_system_has_the_systems_text)
+{
+    static const int others[] = {ENOENT, EACCES, ECONNREFUSED, EIO};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        ck_assert_str_eq(weir_strerror(-others[i]), strerror(others[i]));
 }
 END_TEST
 
@@ -130,7 +139,8 @@ Suite *weir_suite(void)
     TCase *contract = add_group(suite, "contract");
     tcase_add_test(contract, the_version_is_that_of_the_headers);
     tcase_add_test(contract, every_code_has_a_text_of_its_own);
-    tcase_add_test(contract, all_other_numbers_share_one_text);
+    tcase_add_test(contract, what_is_no_error_shares_one_text);
+    tcase_add_test(contract, a_code_of_the_system_has_the_systems_text);
     tcase_add_test(contract, a_text_stays_as_it_is);
     tcase_add_test(contract, durations_are_nanoseconds);
     tcase_add_test(contract, now_is_the_monotonic_clock);

@@ -97,15 +97,15 @@ START_TEST(one_task_more_than_the_capacity_is_refused_until_one_is_reaped)
     for (int lap = 0; lap < 2; lap++) { /* beside a busy worker, then beside a free one */
         ck_assert_int_eq(submit(pool, &tasks[0], completion), 0);
         ck_assert_int_eq(submit(pool, &tasks[1], completion), 0);
-        ck_assert_int_eq(submit(pool, &tasks[2], completion), -EAGAIN); /* outstanding */
+        ck_assert_int_eq(submit(pool, &tasks[2], completion), -ENOBUFS); /* outstanding */
         ck_assert_int_eq(weir_pool_submit_task_until(pool, &tasks[2], return_arg, NULL,
                                                      WEIR_TASK_OPTIONS(.completion = completion),
                                                      NULL, WEIR_FOREVER),
-                         -EAGAIN);
+                         -ENOBUFS);
         ck_assert_int_eq(weir_task_state(&tasks[2]), lap == 0 ? WEIR_TASK_IDLE : WEIR_TASK_DONE);
         gate_open(&busy);
         ck_assert_int_eq(weir_pool_drain(pool), 0);
-        ck_assert_int_eq(submit(pool, &tasks[2], completion), -EAGAIN); /* unreaped */
+        ck_assert_int_eq(submit(pool, &tasks[2], completion), -ENOBUFS); /* unreaped */
         ck_assert_uint_eq(weir_completion_reap(completion, over, 1), 1);
         ck_assert_int_eq(submit(pool, &tasks[2], completion), 0);
         ck_assert_int_eq(weir_task_wait(&tasks[2]), 0);
@@ -214,7 +214,7 @@ START_TEST(a_task_that_was_waited_for_is_still_reported_for_each_submit)
         ck_assert_int_eq(submit(pool, &task, completion), 0);
         ck_assert_int_eq(weir_task_wait(&task), 0);
     }
-    ck_assert_int_eq(submit(pool, &task, completion), -EAGAIN);
+    ck_assert_int_eq(submit(pool, &task, completion), -ENOBUFS);
     ck_assert_int_eq(submit(pool, &task, NULL), 0);
     ck_assert_int_eq(weir_pool_drain(pool), 0);
     ck_assert_uint_eq(weir_completion_reap(completion, over, 4), 2);
@@ -246,7 +246,7 @@ START_TEST(a_delayed_task_is_reported_at_its_one_end)
                                               weir_after(WEIR_S(1000))),
                      0);
     ck_assert_int_eq(
-        weir_pool_submit_task_at(pool, &refused, return_arg, NULL, options, weir_now()), -EAGAIN);
+        weir_pool_submit_task_at(pool, &refused, return_arg, NULL, options, weir_now()), -ENOBUFS);
     await_readable(completion);
     ck_assert_uint_eq(weir_completion_reap(completion, over, 3), 1);
     ck_assert_ptr_eq(over[0], &periodic);
@@ -402,7 +402,7 @@ static int produce(void *arg)
             size_t reaped = counter_get(&server->room);
             err = weir_pool_submit_task(server->pool, &request->task, serve, request,
                                         WEIR_TASK_OPTIONS(.completion = server->completion));
-            if (err != -EAGAIN)
+            if (err != -ENOBUFS)
                 break;
             atomic_fetch_add(&server->refused, 1);
             counter_await(&server->room, reaped + 1);
