@@ -17,6 +17,7 @@
 #include "weir/retry.h"
 #include "weir/ring.h"
 #include "weir/semaphore.h"
+#include "weir/shutdown.h"
 #include "weir/task.h"
 #include "weir/timer.h"
 #include "weir/topic.h"

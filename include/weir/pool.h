@@ -4,7 +4,7 @@
  *     weir_pool *pool;
  *     weir_pool_new(&pool, WEIR_POOL_OPTIONS(.workers = 4, .capacity = 256));
  *     err = weir_pool_submit(pool, fn, arg);      ... 0: fn(ctx, arg) has exactly one end
- *     weir_pool_drain(pool);                      ... until every task has ended
+ *     weir_pool_drain(pool);                      ... until every task has ended (shutdown.h)
  *     weir_pool_free(pool);
  *
  * A task that a submit accepted (returned 0) ends exactly once: DONE or FAILED after it ran,
@@ -133,38 +133,6 @@ WEIR_API WEIR_NODISCARD int64_t weir_pool_submit_many(weir_pool *pool, const wei
                                                       size_t n);
 WEIR_API WEIR_NODISCARD int64_t weir_pool_try_submit_many(weir_pool *pool, const weir_job jobs[],
                                                           size_t n);
-
-/* Blocks until every accepted task has ended, also delayed and retried ones (timer.h, retry.h); of
- * a periodic one, only its run that is queued or under way. Threads that submit meanwhile delay it.
- * Returns 0, also if the pool is shut down; -EDEADLK (from a task of the pool); -EINVAL (NULL);
- * -ESTALE; _until: -ETIMEDOUT, -ECANCELED. Ordering: what the tasks did happens-before a return. */
-WEIR_API WEIR_NODISCARD int weir_pool_drain(weir_pool *pool);
-WEIR_API WEIR_NODISCARD int weir_pool_drain_until(weir_pool *pool, weir_context *ctx,
-                                                  int64_t deadline);
-
-/* No task is accepted from outside any more: -EPIPE, also for threads that are blocked in a submit.
- * Tasks of the pool may still submit, but no periodic task. What waits for its time or a retry
- * comes due as before. A periodic task ends as CANCELLED: on this thread, or after its run that is
- * queued or under way. Blocks for a short internal lock only. Idempotent. NULL, stale: nothing. */
-WEIR_API void weir_pool_close(weir_pool *pool);
-
-/* Since the pool was closed, over all calls. */
-typedef struct weir_shutdown_report {
-    uint64_t drained;   /* tasks that ended DONE or FAILED, also because they were told to stop */
-    uint64_t cancelled; /* tasks that ended otherwise: delayed, retried, periodic ones too */
-    uint64_t running;   /* that have not returned; 0 after -ETIMEDOUT: the last is just ending */
-} weir_shutdown_report;
-
-/* Closes the pool; waits until `soft_deadline` for every task to end, as weir_pool_drain does; then
- * cancels the pool's context and ends every task that is queued, or waits for its time or a retry,
- * as CANCELLED; waits until `hard_deadline` for those that run. A soft deadline after the hard one
- * counts as the hard one. `ret_report` may be NULL. Idempotent; several threads may call it.
- * Returns 0: every task has ended, the threads are joined. -ETIMEDOUT: `running` tasks have not
- * returned; the report is filled, the pool stays valid, call again. -EDEADLK (from a task of the
- * pool); -EINVAL (NULL); -ESTALE. */
-WEIR_API WEIR_NODISCARD int weir_pool_shutdown(weir_pool *pool, int64_t soft_deadline,
-                                               int64_t hard_deadline,
-                                               weir_shutdown_report *ret_report);
 
 /* Never block. Of NULL: 0. `queued` is exact while nobody submits or starts a task. */
 WEIR_API unsigned weir_pool_workers(const weir_pool *pool);

@@ -8,6 +8,7 @@
 #include "base/options.h"
 #include "os/alloc.h"
 #include "os/cpus.h"
+#include "weir/shutdown.h"
 
 enum {
     MAX_WORKERS = 1024,

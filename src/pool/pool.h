@@ -17,8 +17,7 @@ struct weir_pool {
     struct delay delay;
     struct repeats repeats;
     _Alignas(CACHE_LINE) atomic(uint64_t) rejected;
-    struct lock lock; /* for changes of phase, and for the next two, set as the pool is closed */
-    uint64_t ran_before_close, unstarted_before_close;
+    struct lock lock; /* for changes of phase */
 };
 
 static inline bool pool_stale(const weir_pool *pool)

@@ -5,7 +5,8 @@
  *
  *   close       none is taken from outside any more; periodic ones that wait end as CANCELLED;
  *               those that wait for their time, or for a retry, come due as ever
- *   cancel      the pool's context is cancelled; all that is queued or waits ends as CANCELLED
+ *   cancel      all that is queued or waits ends as CANCELLED; the pool's context is cancelled,
+ *               unless what runs shall go on
  *   stop        all have ended: the workers leave and are joined
  *
  * A shutdown closes, waits for quiet until the soft deadline, cancels if that has passed, waits
@@ -15,6 +16,7 @@
 #include <errno.h>
 
 #include "pool/counts.h"
+#include "weir/shutdown.h"
 
 int weir_pool_drain_until(weir_pool *pool, weir_context *ctx, int64_t deadline)
 {
@@ -37,14 +39,7 @@ static void advance(weir_pool *pool, enum phase to)
 {
     struct queue *queue = &pool->queue;
     lock_acquire(&pool->lock);
-    int phase = queue_phase(queue);
-    if (phase == POOL_OPEN) {
-        uint64_t ends[ENDS];
-        weir__read_ends(pool, ends);
-        pool->ran_before_close = ends_run(ends);
-        pool->unstarted_before_close = ends_unstarted(ends);
-    }
-    if (phase < (int)to)
+    if (queue_phase(queue) < (int)to)
         weir__queue_set_phase(queue, to);
     lock_release(&pool->lock);
 }
@@ -59,11 +54,14 @@ void weir_pool_close(weir_pool *pool)
     weir__delay_close(&pool->delay, false);
 }
 
-/* Ends what is queued or waits, and makes what runs see that it should end. */
-static void cancel_tasks(weir_pool *pool)
+/* Ends what is queued or waits. `running`: makes what runs see that it should end. */
+static void cancel_tasks(weir_pool *pool, bool running)
 {
     advance(pool, POOL_CANCELLED);
-    weir_context_cancel(pool->host.context, 0);
+    if (running)
+        weir_context_cancel(pool->host.context, 0);
+    else
+        weir__context_wake_everybody(); /* tasks that wait for a place in a group: none is left */
     weir__room_wake_all(&pool->queue.room);
     weir__delay_close(&pool->delay, true);
     struct job job;
@@ -71,6 +69,14 @@ static void cancel_tasks(weir_pool *pool)
     while ((taken = weir__queue_take(&pool->queue, &job)) != TAKEN_NONE)
         if (taken == TAKEN_JOB)
             weir__end_unstarted(&pool->host, &job, WEIR_TASK_CANCELLED);
+}
+
+void weir_pool_cancel_queued(weir_pool *pool)
+{
+    if (pool == NULL || pool_stale(pool))
+        return;
+    weir_pool_close(pool);
+    cancel_tasks(pool, false);
 }
 
 /* All was quiet. But a submit from outside that found the pool open may push after that, and a
@@ -99,8 +105,8 @@ static void report(weir_pool *pool, weir_shutdown_report *ret)
     uint64_t ends[ENDS];
     weir__read_ends(pool, ends);
     uint64_t ran = ends_run(ends), unstarted = ends_unstarted(ends);
-    ret->drained = ran - pool->ran_before_close;
-    ret->cancelled = unstarted - pool->unstarted_before_close;
+    ret->drained = ran;
+    ret->cancelled = unstarted;
     /* At the end nothing is left but, at times, the ticket of a submit that is being refused. */
     uint64_t accepted = weir__read_accepted(pool), ended = ran + unstarted;
     bool stopped = queue_phase(&pool->queue) == POOL_STOPPED;
@@ -123,7 +129,7 @@ int weir_pool_shutdown(weir_pool *pool, int64_t soft_deadline, int64_t hard_dead
     if (queue_phase(&pool->queue) != POOL_STOPPED) {
         err = weir__quiet_wait(&pool->queue.quiet, NULL, soft_deadline);
         if (err != 0) {
-            cancel_tasks(pool);
+            cancel_tasks(pool, true);
             err = weir__quiet_wait(&pool->queue.quiet, NULL, hard_deadline);
         }
         if (err == 0)

@@ -372,9 +372,6 @@ static uint64_t unstarted(const struct pool_model *model)
 
 void model_close(struct pool_model *model)
 {
-    if (!model->closed)
-        model->before_close =
-            (weir_shutdown_report){.drained = ran(model), .cancelled = unstarted(model)};
     model->closed = true;
 }
 
@@ -401,8 +398,8 @@ void model_cancel_all(struct pool_model *model)
 weir_shutdown_report model_report(const struct pool_model *model)
 {
     return (weir_shutdown_report){
-        .drained = ran(model) - model->before_close.drained,
-        .cancelled = unstarted(model) - model->before_close.cancelled,
+        .drained = ran(model),
+        .cancelled = unstarted(model),
         .running = model->counts.submitted - ran(model) - unstarted(model),
     };
 }

@@ -83,7 +83,6 @@ struct pool_model {
     struct group_model groups[MAX_GROUPS];
 
     weir_pool_counts counts;
-    weir_shutdown_report before_close; /* drained, cancelled */
 };
 
 enum how { TRY, PLAINLY, UNTIL };

@@ -144,6 +144,7 @@ static int use_stale_pool(weir_pool *pool)
     EXPECT(weir_pool_drain(pool) == -ESTALE);
     EXPECT(weir_pool_drain_until(pool, NULL, 0) == -ESTALE);
     weir_pool_close(pool);
+    weir_pool_cancel_queued(pool);
     EXPECT(weir_pool_shutdown(pool, WEIR_FOREVER, WEIR_FOREVER, &report) == -ESTALE);
     EXPECT(report.drained == 77 && report.cancelled == 77 && report.running == 77);
     /* The observers have no code to return; they return. */

@@ -215,6 +215,147 @@ START_TEST(tasks_of_a_closed_pool_may_still_submit)
 }
 END_TEST
 
+/* Cancelling what is queued. */
+
+struct undisturbed {
+    weir_pool *pool;
+    gate hold;
+    int err, submit;
+};
+
+static int run_undisturbed(weir_context *ctx, void *arg)
+{
+    struct undisturbed *run = arg;
+    gate_wait(&run->hold);
+    run->err = weir_context_err(ctx);
+    run->submit = weir_pool_submit(run->pool, counter_task, NULL);
+    return 0;
+}
+
+START_TEST(cancelling_what_is_queued_does_not_disturb_what_runs)
+{
+    struct drops drops = {0};
+    counter ran = COUNTER_INIT;
+    struct undisturbed run = {.hold = GATE_INIT, .err = 77};
+    weir_task queued = WEIR_TASK_INIT, delayed = WEIR_TASK_INIT, periodic = WEIR_TASK_INIT;
+    weir_pool *pool = run.pool = new_dropping_pool(1, 8, &drops, NULL);
+    int64_t later = weir_after(WEIR_S(3600));
+    weir_pool_cancel_queued(NULL);
+    ck_assert_int_eq(weir_pool_submit(pool, run_undisturbed, &run), 0);
+    gate_await(&run.hold, 1);
+    submit_n(pool, counter_task, &ran, 3);
+    ck_assert_int_eq(weir_pool_submit_task(pool, &queued, counter_task, &ran, NULL), 0);
+    ck_assert_int_eq(weir_pool_submit_task_at(pool, &delayed, counter_task, &ran, NULL, later), 0);
+    ck_assert_int_eq(
+        weir_pool_submit_every(pool, &periodic, counter_task, &ran, NULL, later, WEIR_S(1)), 0);
+    for (int i = 0; i < 2; i++) {
+        weir_pool_cancel_queued(pool);
+        ck_assert_int_eq(weir_task_state(&queued), WEIR_TASK_CANCELLED);
+        ck_assert_int_eq(weir_task_state(&delayed), WEIR_TASK_CANCELLED);
+        ck_assert_int_eq(weir_task_state(&periodic), WEIR_TASK_CANCELLED);
+        ck_assert_int_eq(atomic_load(&drops.cancelled), 3);
+        assert_closed(pool);
+    }
+    gate_open(&run.hold);
+    weir_shutdown_report report;
+    ck_assert_int_eq(weir_pool_shutdown(pool, WEIR_FOREVER, WEIR_FOREVER, &report), 0);
+    ck_assert_int_eq(run.err, 0);
+    ck_assert_int_eq(run.submit, -EPIPE);
+    assert_report(report, 1u, 6u, 0u);
+    ck_assert_uint_eq(counter_get(&ran), 0u);
+    weir_pool_cancel_queued(pool);
+    assert_closed(pool);
+    weir_pool_free(pool);
+}
+END_TEST
+
+static int cancel_own_queue(weir_context *ctx, void *arg)
+{
+    weir_pool_cancel_queued(arg);
+    return weir_context_err(ctx);
+}
+
+START_TEST(a_task_may_cancel_what_is_queued_behind_it)
+{
+    gate hold = GATE_INIT;
+    counter ran = COUNTER_INIT;
+    weir_task task = WEIR_TASK_INIT;
+    weir_pool *pool = new_pool(1, 8);
+    saturate(pool, &hold, 1);
+    ck_assert_int_eq(weir_pool_submit_task(pool, &task, cancel_own_queue, pool, NULL), 0);
+    submit_n(pool, counter_task, &ran, 5);
+    gate_open(&hold);
+    weir_shutdown_report report;
+    ck_assert_int_eq(weir_pool_shutdown(pool, WEIR_FOREVER, WEIR_FOREVER, &report), 0);
+    ck_assert_int_eq(weir_task_status(&task), 0);
+    assert_report(report, 2u, 5u, 0u);
+    weir_pool_free(pool);
+}
+END_TEST
+
+struct place_seeker {
+    weir_errgroup *group;
+    gate begun;
+    int err;
+};
+
+static int seek_place(weir_context *ctx, void *arg)
+{
+    (void)ctx;
+    struct place_seeker *seeker = arg;
+    gate_wait(&seeker->begun);
+    seeker->err = weir_errgroup_go(seeker->group, counter_task, NULL);
+    return 0;
+}
+
+/* It is a task of the pool, so that the closing alone does not end its wait. */
+START_TEST(cancelling_what_is_queued_wakes_a_task_that_waits_for_a_place_in_a_group)
+{
+    gate hold = GATE_INIT;
+    struct place_seeker seeker = {.begun = GATE_INIT};
+    weir_task task = WEIR_TASK_INIT;
+    weir_pool *pool = new_pool(2, 4);
+    ck_assert_int_eq(
+        weir_errgroup_new(&seeker.group, pool, NULL, WEIR_ERRGROUP_OPTIONS(.limit = 1)), 0);
+    ck_assert_int_eq(weir_errgroup_go(seeker.group, gate_task, &hold), 0);
+    gate_await(&hold, 1);
+    ck_assert_int_eq(weir_pool_submit_task(pool, &task, seek_place, &seeker, NULL), 0);
+    gate_await(&seeker.begun, 1);
+    gate_open(&seeker.begun);
+    weir_pool_close(pool);
+    ck_assert_int_eq(weir_task_wait_until(&task, NULL, weir_after(WEIR_MS(20))), -ETIMEDOUT);
+    weir_pool_cancel_queued(pool);
+    ck_assert_int_eq(weir_task_wait_until(&task, NULL, patience()), 0);
+    ck_assert_int_eq(seeker.err, -EPIPE);
+    gate_open(&hold);
+    ck_assert_int_eq(weir_errgroup_wait(seeker.group), 0);
+    weir_errgroup_free(seeker.group);
+    finish_pool(pool);
+}
+END_TEST
+
+/* What the context cancelled before the shutdown is told like what the shutdown cancels. */
+START_TEST(the_report_counts_what_the_pools_context_cancelled)
+{
+    gate hold = GATE_INIT;
+    counter ran = COUNTER_INIT;
+    weir_context *ctx = NULL;
+    ck_assert_int_eq(weir_context_new(&ctx, NULL, WEIR_FOREVER), 0);
+    struct drops drops = {0};
+    weir_pool *pool = new_dropping_pool(1, 32, &drops, ctx);
+    saturate(pool, &hold, 1);
+    submit_n(pool, counter_task, &ran, 20);
+    weir_context_cancel(ctx, 0);
+    gate_open(&hold);
+    ck_assert_int_eq(weir_pool_drain(pool), 0);
+    weir_shutdown_report report;
+    ck_assert_int_eq(weir_pool_shutdown(pool, WEIR_FOREVER, WEIR_FOREVER, &report), 0);
+    assert_report(report, 1u, 20u, 0u);
+    weir_pool_free(pool);
+    weir_context_unref(ctx);
+}
+END_TEST
+
 struct chain {
     weir_pool *pool;
     int left;
@@ -253,7 +394,7 @@ START_TEST(a_soft_shutdown_runs_all_that_was_accepted)
     struct drops drops = {0};
     struct stop stop = {.soft = WEIR_FOREVER, .hard = WEIR_FOREVER};
     weir_pool *pool = new_dropping_pool(2, 8, &drops, NULL);
-    /* What ended before the pool was closed is not in the report. */
+    /* The report counts from the start, also what ended before the pool was closed. */
     submit_n(pool, counter_task, &ran, 4);
     ck_assert_int_eq(weir_pool_drain(pool), 0);
     saturate(pool, &hold, 2);
@@ -264,7 +405,7 @@ START_TEST(a_soft_shutdown_runs_all_that_was_accepted)
     assert_closed(pool);
     gate_open(&hold);
     ck_assert_int_eq(caller_join(&stop.thread), 0);
-    assert_report(stop.report, 7u, 0u, 0u);
+    assert_report(stop.report, 11u, 0u, 0u);
     ck_assert_uint_eq(counter_get(&ran), 9u);
     ck_assert_int_eq(atomic_load(&drops.cancelled), 0);
     assert_closed(pool);
@@ -757,6 +898,13 @@ Suite *weir_suite(void)
     tcase_add_test(close, a_closed_pool_runs_what_is_queued_and_takes_no_more);
     tcase_add_test(close, tasks_of_a_closed_pool_may_still_submit);
     tcase_add_test(close, close_wakes_who_waits_for_a_place_in_a_group);
+
+    TCase *cancel = add_group(suite, "cancel");
+    tcase_add_test(cancel, cancelling_what_is_queued_does_not_disturb_what_runs);
+    tcase_add_test(cancel, a_task_may_cancel_what_is_queued_behind_it);
+    tcase_add_test(cancel,
+                   cancelling_what_is_queued_wakes_a_task_that_waits_for_a_place_in_a_group);
+    tcase_add_test(cancel, the_report_counts_what_the_pools_context_cancelled);
 
     TCase *stop = add_group(suite, "shutdown");
     tcase_add_test(stop, a_soft_shutdown_runs_all_that_was_accepted);

@@ -3,6 +3,7 @@
 #include "support/pools.h"
 
 #include "support/suite.h"
+#include "weir/shutdown.h"
 
 weir_pool *new_pool(unsigned workers, unsigned capacity)
 {

@@ -188,6 +188,93 @@ static void close_against_submit(void)
     drop(work);
 }
 
+/* What is queued is cancelled under a submit that blocks: each task has one end, what runs goes on.
+ */
+static void cancel_queued(void *arg)
+{
+    weir_pool_cancel_queued(((struct work *)arg)->pool);
+}
+
+static void cancel_queued_against_submit(void)
+{
+    struct work *work = make(sizeof *work);
+    work->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 1, .on_drop = count_drop));
+    count_laps(work->pool);
+    explore_begin();
+    struct vthread *canceller = start(cancel_queued, work);
+    submit_all(work);
+    finish(canceller);
+    int err = weir_pool_shutdown(work->pool, WEIR_FOREVER, WEIR_FOREVER, NULL);
+    check(err == 0);
+    explore_end();
+    check(work->accepted + work->refused == TASKS);
+    unsigned sum = 0;
+    for (int i = 0; i < TASKS; i++) {
+        check(work->ends[i] == 0 || work->ends[i] == 1 || work->ends[i] == DROPPED);
+        sum += work->ends[i] != 0;
+    }
+    check(sum == work->accepted);
+    check_counts(work->pool);
+    weir_pool_free(work->pool);
+    drop(work);
+}
+
+struct seeker {
+    weir_pool *pool;
+    weir_errgroup *group;
+    weir_waitgroup begun, refused;
+};
+
+static int hold_place(weir_context *ctx, void *arg)
+{
+    struct seeker *seeker = arg;
+    weir_waitgroup_done(&seeker->begun);
+    (void)ctx;
+    return weir_waitgroup_wait(&seeker->refused);
+}
+
+static int seek_place(weir_context *ctx, void *arg)
+{
+    struct seeker *seeker = arg;
+    (void)ctx;
+    int err = weir_errgroup_go(seeker->group, hold_place, seeker);
+    check(err == -EPIPE);
+    weir_waitgroup_done(&seeker->refused);
+    return 0;
+}
+
+/* A task of the pool waits for a place in a group, which is given back only after it was refused:
+ * it must be woken after the pool takes nothing of its own tasks any more. */
+static void cancel_queued_against_wait_for_place(void)
+{
+    struct seeker *seeker = make(sizeof *seeker);
+    seeker->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 2, .capacity = 2));
+    weir_waitgroup_add(&seeker->begun, 1);
+    weir_waitgroup_add(&seeker->refused, 1);
+    int err =
+        weir_errgroup_new(&seeker->group, seeker->pool, NULL, WEIR_ERRGROUP_OPTIONS(.limit = 1));
+    check(err == 0);
+    err = weir_errgroup_go(seeker->group, hold_place, seeker);
+    check(err == 0);
+    err = weir_waitgroup_wait(&seeker->begun);
+    check(err == 0);
+    weir_task task = WEIR_TASK_INIT;
+    err = weir_pool_submit_task(seeker->pool, &task, seek_place, seeker, NULL);
+    check(err == 0);
+    explore_begin();
+    while (weir_task_state(&task) == WEIR_TASK_QUEUED)
+        weir__thread_yield();
+    weir_pool_cancel_queued(seeker->pool);
+    err = weir_task_wait(&task);
+    check(err == 0);
+    explore_end();
+    err = weir_errgroup_wait(seeker->group);
+    check(err == 0);
+    weir_errgroup_free(seeker->group);
+    end_pool(seeker->pool);
+    drop(seeker);
+}
+
 static int submit_from_inside(weir_context *ctx, void *arg)
 {
     struct work *work = arg;
@@ -358,6 +445,9 @@ const struct scenario shutdown_scenarios[] = {
     {"close against blocked submitters", close_against_blocked_submitters, false},
     {"two shutdowns", two_shutdowns, false},
     {"close against submit", close_against_submit, false},
+    {"cancel of what is queued against submit", cancel_queued_against_submit, false},
+    {"cancel of what is queued against a wait for a place", cancel_queued_against_wait_for_place,
+     false},
     {"drain against shutdown", drain_against_shutdown, false},
     {"drain against shutdown and submit", drain_against_shutdown_and_submit, false},
     {"drain against a cancel that comes late", drain_against_a_cancel_that_comes_late, false},
