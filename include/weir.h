@@ -18,6 +18,7 @@
 #include "weir/ring.h"
 #include "weir/semaphore.h"
 #include "weir/shutdown.h"
+#include "weir/signals.h"
 #include "weir/task.h"
 #include "weir/timer.h"
 #include "weir/topic.h"

@@ -10,9 +10,15 @@
 
 _Thread_local struct self weir__this_thread = {.park = PARK_INIT};
 
-/* Signals that the kernel raises for what the thread itself did; blocking them would be undefined.
- */
 static const int synchronous[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT};
+
+bool weir__signal_is_synchronous(int number)
+{
+    for (size_t i = 0; i < sizeof synchronous / sizeof synchronous[0]; i++)
+        if (synchronous[i] == number)
+            return true;
+    return false;
+}
 
 int weir__thread_start(pthread_t *ret_thread, void *(*run)(void *), void *arg, size_t stack_size)
 {
@@ -58,6 +64,11 @@ void weir__thread_name(const char *name, unsigned index)
 void weir__thread_name_timer(const char *name)
 {
     name_thread(name, "/timer");
+}
+
+void weir__thread_name_signals(void)
+{
+    name_thread("weir", "/signals");
 }
 
 size_t weir__stack_minimum(void)

@@ -32,10 +32,14 @@ static inline struct self *this_thread(void)
  * stack_size means the default. Returns 0 or what pthread_create returned, negated. */
 int weir__thread_start(pthread_t *ret_thread, void *(*run)(void *), void *arg, size_t stack_size);
 
-/* Names the calling thread "<name>/<index>" or "<name>/timer"; the name is cut to what the system
- * takes. */
+/* Does the kernel raise it for what the thread itself did? To block such a signal is undefined. */
+bool weir__signal_is_synchronous(int number);
+
+/* Names the calling thread "<name>/<index>" or "<name>/timer" or "weir/signals"; the name is cut to
+ * what the system takes. */
 void weir__thread_name(const char *name, unsigned index);
 void weir__thread_name_timer(const char *name);
+void weir__thread_name_signals(void);
 
 /* The smallest stack that a thread can have, in bytes. */
 size_t weir__stack_minimum(void);

@@ -8,9 +8,11 @@
 #include "base/assert.h"
 #include "model.h"
 #include "os/alloc.h"
+#include "os/fork.h"
 #include "os/cpus.h"
 #include "os/lock.h"
 #include "os/notify.h"
+#include "os/signals.h"
 #include "scheduler.h"
 
 void virtual_lock_acquire(struct lock *lock, const char *site)
@@ -81,6 +83,10 @@ void weir__thread_name_timer(const char *name)
     (void)name;
 }
 
+void weir__thread_name_signals(void)
+{
+}
+
 size_t weir__stack_minimum(void)
 {
     return 0;
@@ -129,6 +135,74 @@ void virtual_poll(void)
 {
     while (load_seqcst(&notifier->level.word) == 0)
         (void)weir__park_wait(&notifier->level, 0, INT64_MAX);
+}
+
+static atomic(struct signals *) taken_over;
+static atomic(unsigned) handlers;
+
+/* A run that failed has not closed its set. */
+static void forget_signals(void)
+{
+    store_rlx(&taken_over, NULL);
+    store_rlx(&handlers, 0);
+}
+
+__attribute__((constructor)) static void watch_for_failed_runs(void)
+{
+    (void)weir__at_fork_child(forget_signals);
+}
+
+int weir__signals_open(struct signals *signals, const int numbers[], unsigned n)
+{
+    struct signals *none = NULL;
+    (void)numbers;
+    (void)n;
+    weir__park_init(&signals->wake);
+    store_rlx(&signals->arrived, 0);
+    return cas_seqcst(&taken_over, &none, signals) ? 0 : -EBUSY;
+}
+
+void weir__signals_unblock(const struct signals *signals)
+{
+    (void)signals;
+}
+
+int weir__signals_wait(struct signals *signals)
+{
+    while (load_seqcst(&signals->wake.word) == 0)
+        (void)weir__park_wait(&signals->wake, 0, INT64_MAX);
+    return load_seqcst(&signals->arrived);
+}
+
+static void wake_signals(struct signals *signals)
+{
+    (void)xchg_seqcst(&signals->wake.word, 1);
+    (void)weir__park_wake(&signals->wake, PARK_ALL);
+}
+
+bool virtual_signal(int number)
+{
+    int none = 0;
+    add_seqcst(&handlers, 1);
+    struct signals *signals = load_seqcst(&taken_over);
+    bool first = signals != NULL && cas_seqcst(&signals->arrived, &none, number);
+    if (first)
+        wake_signals(signals);
+    sub_seqcst(&handlers, 1);
+    return first;
+}
+
+void weir__signals_close(struct signals *signals)
+{
+    (void)xchg_seqcst(&taken_over, NULL);
+    while (load_seqcst(&handlers) != 0)
+        weir__thread_yield();
+    wake_signals(signals);
+}
+
+void weir__signals_destroy(struct signals *signals)
+{
+    weir__park_destroy(&signals->wake);
 }
 
 void *weir__alloc_untouched(size_t count, size_t size)

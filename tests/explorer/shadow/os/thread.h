@@ -32,6 +32,7 @@ static inline struct self *this_thread(void)
 int weir__thread_start(pthread_t *ret_thread, void *(*run)(void *), void *arg, size_t stack_size);
 void weir__thread_name(const char *name, unsigned index);
 void weir__thread_name_timer(const char *name);
+void weir__thread_name_signals(void);
 size_t weir__stack_minimum(void);
 void weir__thread_yield(void);
 
