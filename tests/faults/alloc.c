@@ -3,6 +3,7 @@
 #include "support/suite.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <sched.h>
 #include <string.h>
 
@@ -180,6 +181,35 @@ START_TEST(a_constructor_without_memory_fails_and_leaves_nothing)
     ck_assert_int_eq(seen.live, 0);
     weir_context_unref(fixture.parent);
     finish_pool(fixture.pool);
+}
+END_TEST
+
+/* Apart from the others, because a thread frees what it has made. */
+START_TEST(a_context_from_signals_without_memory_leaves_the_signals_alone)
+{
+    static const int usr1 = SIGUSR1;
+    unsigned nth = 1;
+    int err = -ENOMEM;
+    for (; nth < SWEEP_END && err != 0; nth++) {
+        weir_context *ctx = NULL;
+        faults_begin(FAULT_ALLOC, nth);
+        err = weir_context_from_signals(&ctx, NULL, &usr1, 1);
+        struct faults seen = faults_end();
+        if (err == 0) {
+            ck_assert_uint_lt(seen.allocs, nth);
+            weir_context_cancel(ctx, 0);
+            weir_context_unref(ctx);
+            break;
+        }
+        struct sigaction action;
+        ck_assert_int_eq(err, -ENOMEM);
+        ck_assert_ptr_null(ctx);
+        ck_assert_int_eq(seen.live, 0);
+        ck_assert_int_eq(sigaction(SIGUSR1, NULL, &action), 0);
+        ck_assert(action.sa_handler == SIG_DFL);
+    }
+    ck_assert_int_eq(err, 0);
+    ck_assert_uint_gt(nth, 2);
 }
 END_TEST
 
@@ -590,6 +620,7 @@ Suite *weir_suite(void)
     Suite *suite = suite_create("faults_alloc");
     TCase *memory = add_group(suite, "out-of-memory");
     tcase_add_loop_test(memory, a_constructor_without_memory_fails_and_leaves_nothing, 0, TRIALS);
+    tcase_add_test(memory, a_context_from_signals_without_memory_leaves_the_signals_alone);
     tcase_add_loop_test(memory, a_task_without_memory_for_its_own_context_is_told_and_goes_on, 0,
                         ATTEMPTS);
     TCase *contract = add_group(suite, "contract");

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -304,6 +305,31 @@ START_TEST(a_hook_whose_deadline_nobody_can_watch_is_not_set)
 }
 END_TEST
 
+/* The first thread is that of the parent's deadline, if it has one. */
+START_TEST(signals_that_no_thread_can_wait_for_are_not_taken_over)
+{
+    static const int usr1 = SIGUSR1;
+    weir_context *parent = NULL, *ctx = NULL;
+    int64_t deadline = _i == 0 ? WEIR_FOREVER : weir_after(WEIR_S(3600));
+    ck_assert_int_eq(weir_context_new(&parent, NULL, deadline), 0);
+    for (unsigned nth = 1; nth <= 1 + (unsigned)_i; nth++) {
+        faults_begin(FAULT_THREAD, nth);
+        int err = weir_context_from_signals(&ctx, parent, &usr1, 1);
+        struct faults seen = faults_end();
+        ck_assert_int_eq(err, -EAGAIN);
+        ck_assert_ptr_null(ctx);
+        ck_assert_int_eq(seen.live, 0);
+        struct sigaction action;
+        ck_assert_int_eq(sigaction(SIGUSR1, NULL, &action), 0);
+        ck_assert(action.sa_handler == SIG_DFL);
+    }
+    ck_assert_int_eq(weir_context_from_signals(&ctx, parent, &usr1, 1), 0);
+    weir_context_cancel(ctx, 0);
+    weir_context_unref(ctx);
+    weir_context_unref(parent);
+}
+END_TEST
+
 /* Submits a task that ends its thread, to a pool whose workers are all free, and waits for it. */
 static void kill_a_worker(weir_pool *pool, counter *begun)
 {
@@ -468,6 +494,7 @@ Suite *weir_suite(void)
     tcase_add_test(lifecycle, a_thread_that_cannot_be_made_and_a_worker_that_refuses_fail_it_too);
     tcase_add_test(lifecycle, a_pool_that_starts_tells_every_start_and_every_stop);
     tcase_add_test(lifecycle, a_hook_whose_deadline_nobody_can_watch_is_not_set);
+    tcase_add_loop_test(lifecycle, signals_that_no_thread_can_wait_for_are_not_taken_over, 0, 2);
     TCase *death = add_group(suite, "death");
     tcase_add_test(death, a_worker_that_dies_and_cannot_be_replaced_loses_no_task);
     tcase_add_test(death, each_death_is_survived_whether_or_not_the_worker_can_be_replaced);
