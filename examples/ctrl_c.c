@@ -3,7 +3,7 @@
  *
  * The first ^C (SIGINT, or SIGTERM) wakes the submit, which waits for room most of the time; what
  * runs finishes, what is queued does not start. A second one ends the program at once. The fifth
- * job presses ^C, so that the example ends. */
+ * job sends SIGTERM, as kill(1) does, so that the example ends. */
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -15,7 +15,7 @@ static int job(weir_context *ctx, void *arg)
 {
     if ((intptr_t)arg < 5)
         return 0;
-    (void)kill(getpid(), SIGINT);
+    (void)kill(getpid(), SIGTERM);
     return weir_context_wait_until(ctx, WEIR_FOREVER);
 }
 
