@@ -65,32 +65,47 @@ WEIR_API WEIR_NODISCARD int weir_channel_recv_until(weir_channel *channel, void 
  * Ordering: what came before close happens-before the return of a call that found it closed. */
 WEIR_API int weir_channel_close(weir_channel *channel);
 
+/* Counts senders, so that the last one closes the channel: add as many as there will be before they
+ * begin, and let each say that it is done, also if it failed. Neither needs a task or a thread of
+ * its own. add_senders: 0; -EPIPE (closed: the sender has nothing to do, and is not counted);
+ * -EOVERFLOW; -EINVAL (`channel` is NULL, or n is 0). sender_done: 0, as weir_channel_close does if
+ * it was the last; -EINVAL (NULL). Misuse that aborts: more senders are done than were added. */
+WEIR_API WEIR_NODISCARD int weir_channel_add_senders(weir_channel *channel, size_t n);
+WEIR_API int weir_channel_sender_done(weir_channel *channel);
+
 /* How many elements wait to be received now; and how many it can keep. 0 for NULL. Blocks for a
  * short internal lock only. */
 WEIR_API size_t weir_channel_count(const weir_channel *channel);
 WEIR_API size_t weir_channel_capacity(const weir_channel *channel);
 
-/* One of the things that a select may do. */
+/* One of the things that a select may wait for: a send, a recv, the end of a context, or a time.
+ * Fields that a case does not need stay 0. A case of which all are 0 never happens. */
 typedef struct weir_select_case {
-    weir_channel *channel; /* NULL: this case never happens */
+    weir_channel *channel; /* to send to, or to receive from */
     const void *send;      /* the element to send, or NULL */
-    void *recv;            /* where the element received goes, or NULL; one of the two is set */
-    int status;            /* of the case that happened: 0, or -EPIPE if its channel is closed */
+    void *recv;            /* where the element received goes, or NULL */
+    int status;            /* of the case that happened: 0; -EPIPE: the channel is closed; of a
+                              context, its err */
+    weir_context *context; /* the case happens when it is over */
+    int64_t at;            /* the case happens when this time has come (see weir_after) */
 } weir_select_case;
 
-/* The most cases of one select. */
+/* The most cases of one select; and the most of them for contexts. */
 #define WEIR_SELECT_MAX 64
+#define WEIR_SELECT_MAX_CONTEXTS 2
 
 /* Makes one of the cases happen, and no other: one that can happen at once, each with the same
  * chance; if there is none it waits, and the first one to become possible happens. A case on a
- * closed channel can happen: nothing is sent or received, and its status is -EPIPE. (To leave such
- * a case out, set its channel to NULL.) A channel may be in several cases; a send and a recv of the
- * same select never meet. try_select sees all channels at one instant.
+ * closed channel can happen: nothing is sent or received, and its status is -EPIPE. (To leave a
+ * case out, set its channel or context to NULL, or its time to WEIR_FOREVER.) A channel may be in
+ * several cases; a send and a recv of the same select never meet. A case on a channel of signals
+ * (element size 0) without `send` and `recv` receives. try_select sees all channels at one instant.
  * Blocks until a case has happened; at least for a short internal lock on each channel.
  * Returns the index of the case that happened, whose status is set and whose element was sent or
- * received; the others are untouched. -EINVAL (no cases or more than WEIR_SELECT_MAX; a case that
- * has both of send and recv, or neither); -EDEADLK (no case has a channel, and nothing else bounds
- * the wait); try_: -EAGAIN; _until: -ETIMEDOUT, -ECANCELED. */
+ * received; the others are untouched. -EINVAL (no cases or more than WEIR_SELECT_MAX, too many
+ * contexts; a case that is more than one of the four, or that has a channel of elements and neither
+ * `send` nor `recv`); -EDEADLK (no case can ever happen, and nothing else bounds the wait); try_:
+ * -EAGAIN; _until: -ETIMEDOUT, -ECANCELED, for its own deadline and context only. */
 WEIR_API WEIR_NODISCARD int weir_select(weir_select_case cases[], size_t n);
 WEIR_API WEIR_NODISCARD int weir_try_select(weir_select_case cases[], size_t n);
 WEIR_API WEIR_NODISCARD int weir_select_until(weir_select_case cases[], size_t n, weir_context *ctx,

@@ -305,19 +305,56 @@ int weir_channel_recv_until(weir_channel *channel, void *ret_element, weir_conte
 
 /* Closing, and looking. */
 
+/* Returns the calls to let go after the unlock. */
+static struct call *close_locked(weir_channel *channel)
+{
+    channel->closed = true;
+    /* Receivers wait only if no element is here (I1), so none of them will get one any more. */
+    return weir__channel_take_all(&channel->senders,
+                                  weir__channel_take_all(&channel->receivers, NULL));
+}
+
 int weir_channel_close(weir_channel *channel)
 {
     if (channel == NULL)
         return -EINVAL;
     lock(channel);
     bool was_closed = channel->closed;
-    channel->closed = true;
-    /* Receivers wait only if no element is here (I1), so none of them will get one any more. */
-    struct call *calls = weir__channel_take_all(&channel->senders,
-                                                weir__channel_take_all(&channel->receivers, NULL));
+    struct call *calls = close_locked(channel);
     unlock(channel);
     channel_let_go(calls);
     return was_closed ? -EALREADY : 0;
+}
+
+int weir_channel_add_senders(weir_channel *channel, size_t n)
+{
+    if (channel == NULL || n == 0)
+        return -EINVAL;
+    int err = 0;
+    lock(channel);
+    if (channel->closed)
+        err = -EPIPE;
+    else if (n > SIZE_MAX - channel->counted_senders)
+        err = -EOVERFLOW;
+    else
+        channel->counted_senders += n;
+    unlock(channel);
+    return err;
+}
+
+int weir_channel_sender_done(weir_channel *channel)
+{
+    if (channel == NULL)
+        return -EINVAL;
+    struct call *calls = NULL;
+    lock(channel);
+    if (channel->counted_senders == 0)
+        weir__misuse("weir_channel_sender_done", "there is no sender left.");
+    if (--channel->counted_senders == 0)
+        calls = close_locked(channel);
+    unlock(channel);
+    channel_let_go(calls);
+    return 0;
 }
 
 size_t weir_channel_count(const weir_channel *channel)

@@ -64,6 +64,13 @@ static bool call_done(void *arg)
     return load_seqcst(&call->state) == CALL_DONE; /* pairs with channel_let_go */
 }
 
+static bool call_ended(void *arg)
+{
+    const struct call *call = arg;
+    return call_done(arg) || weir_context_err(call->also[0]) != 0 ||
+           weir_context_err(call->also[1]) != 0;
+}
+
 int weir__channel_wait(struct call *call, weir_context *ctx, int64_t deadline)
 {
     int64_t end = weir_now() + CHANNEL_YIELD_NS;
@@ -74,9 +81,11 @@ int weir__channel_wait(struct call *call, weir_context *ctx, int64_t deadline)
             return 0;
         weir__thread_yield();
     }
-    int err = weir__wait_until(call, call_done, call, ctx, NULL, deadline);
-    if (err == 0)
+    int err = weir__wait_until(call, call_ended, call, ctx, call->also, deadline);
+    if (err == 0 && call_done(call))
         return 0;
+    if (err == 0)
+        err = CALL_CONTEXT_OVER;
     uint32_t waiting = CALL_WAITING;
     /* pairs with weir__channel_take_call; relaxed would do: the lock that is taken next orders what
      * follows */

@@ -44,6 +44,7 @@ struct call {
     unsigned n; /* arms */
     struct arm *arms;
     const weir_context *ctx;
+    const weir_context *also[2]; /* of a select's cases, or NULL */
     struct call *next; /* the peer's: others that it is going to let go */
 };
 
@@ -68,8 +69,11 @@ static inline void channel_let_go(struct call *call)
     }
 }
 
+enum { CALL_CONTEXT_OVER = 1 };
+
 /* Waits until a peer has ended the call, and returns 0; or gives up, and returns what ended the
- * wait. The caller then takes out the arms that may still be entered. */
+ * wait: an error, or CALL_CONTEXT_OVER if one of `also` was cancelled. The caller then takes out
+ * the arms that may still be entered. */
 int weir__channel_wait(struct call *call, weir_context *ctx, int64_t deadline);
 
 #endif

@@ -37,6 +37,7 @@ struct weir_channel {
     uint32_t fork;                 /* fork_count() of the process that used it last */
     bool closed;
     atomic(uint32_t) subscriptions; /* to topics */
+    size_t counted_senders;         /* that were added and are not done */
     _Alignas(CACHE_LINE) struct side send;
     struct list senders, receivers; /* on that line, so a rendezvous needs no other one */
     _Alignas(CACHE_LINE) struct side recv;

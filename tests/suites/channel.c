@@ -421,6 +421,51 @@ START_TEST(close_wakes_everybody)
 }
 END_TEST
 
+START_TEST(the_last_sender_closes)
+{
+    enum { SENDERS = 3 };
+    weir_channel *channel = new_channel(sizeof(int), SENDERS);
+    struct party waiter = {.number = 50};
+    ck_assert_int_eq(weir_channel_add_senders(channel, 1), 0);
+    ck_assert_int_eq(weir_channel_add_senders(channel, SENDERS - 1), 0);
+    for (int i = 0; i < SENDERS; i++) {
+        send(channel, i);
+        ck_assert_int_eq(receive(channel), i);
+        if (i == SENDERS - 1)
+            queue(&waiter, receive_number, channel);
+        ck_assert_int_eq(weir_channel_sender_done(channel), 0);
+    }
+    ck_assert_int_eq(caller_join(&waiter.thread), -EPIPE);
+    ck_assert_int_eq(weir_channel_close(channel), -EALREADY);
+    ck_assert_int_eq(weir_channel_add_senders(channel, 1), -EPIPE);
+    weir_channel_free(channel);
+}
+END_TEST
+
+/* A close for another reason does not wait for the senders, which are done as ever. */
+START_TEST(senders_may_be_done_after_a_close)
+{
+    weir_channel *channel = new_channel(sizeof(int), 1);
+    ck_assert_int_eq(weir_channel_add_senders(channel, 2), 0);
+    ck_assert_int_eq(weir_channel_close(channel), 0);
+    ck_assert_int_eq(weir_channel_sender_done(channel), 0);
+    ck_assert_int_eq(weir_channel_sender_done(channel), 0);
+    weir_channel_free(channel);
+}
+END_TEST
+
+START_TEST(senders_that_cannot_be_counted_are_refused)
+{
+    weir_channel *channel = new_channel(sizeof(int), 1);
+    ck_assert_int_eq(weir_channel_add_senders(NULL, 1), -EINVAL);
+    ck_assert_int_eq(weir_channel_add_senders(channel, 0), -EINVAL);
+    ck_assert_int_eq(weir_channel_sender_done(NULL), -EINVAL);
+    ck_assert_int_eq(weir_channel_add_senders(channel, SIZE_MAX), 0);
+    ck_assert_int_eq(weir_channel_add_senders(channel, 1), -EOVERFLOW);
+    weir_channel_free(channel);
+}
+END_TEST
+
 /* Many threads. */
 
 enum { THREADS = 4, EACH = 4000 };
@@ -597,6 +642,22 @@ START_TEST(freeing_a_channel_that_somebody_waits_on_aborts)
 }
 END_TEST
 
+static void be_done_once_more(void *unused)
+{
+    (void)unused;
+    weir_channel *channel = new_channel(sizeof(int), 1);
+    if (weir_channel_add_senders(channel, 1) == 0)
+        (void)weir_channel_sender_done(channel);
+    (void)weir_channel_sender_done(channel);
+}
+
+START_TEST(more_senders_than_were_added_abort)
+{
+    assert_aborts(be_done_once_more, NULL,
+                  "weir: weir_channel_sender_done: there is no sender left.");
+}
+END_TEST
+
 struct traffic {
     weir_channel *channel;
     atomic_bool over;
@@ -657,6 +718,9 @@ Suite *weir_suite(void)
     TCase *closing = add_group(suite, "closing");
     tcase_add_test(closing, a_closed_channel_gives_what_is_there_and_then_ends);
     tcase_add_test(closing, close_wakes_everybody);
+    tcase_add_test(closing, the_last_sender_closes);
+    tcase_add_test(closing, senders_may_be_done_after_a_close);
+    tcase_add_test(closing, senders_that_cannot_be_counted_are_refused);
     TCase *threads = add_group(suite, "threads");
     tcase_add_test(threads, nothing_is_lost_or_doubled_or_out_of_order);
     tcase_add_test(threads, whoever_received_the_last_element_may_free_it_at_once);
@@ -665,5 +729,6 @@ Suite *weir_suite(void)
     tcase_add_test(fork_group, a_forked_child_may_free_it_whatever_others_were_about);
     TCase *misuse = add_group(suite, "misuse");
     tcase_add_test(misuse, freeing_a_channel_that_somebody_waits_on_aborts);
+    tcase_add_test(misuse, more_senders_than_were_added_abort);
     return suite;
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,8 +99,26 @@ START_TEST(arguments_that_can_never_be_valid_are_refused)
     cases[1].recv = NULL;
     cases[1].send = NULL;
     ck_assert_int_eq(weir_select(cases, 2), -EINVAL);
-    cases[1].channel = NULL;
-    ck_assert_int_eq(weir_select(cases, 2), -EINVAL);
+    weir_context *ctx = NULL;
+    ck_assert_int_eq(weir_context_new(&ctx, NULL, WEIR_FOREVER), 0);
+    const weir_select_case mixed[] = {
+        {.channel = channel, .send = &number, .context = ctx},
+        {.channel = channel, .recv = &number, .at = 1},
+        {.channel = channel, .context = ctx},
+        {.recv = &number, .context = ctx},
+        {.context = ctx, .at = 1},
+        {.send = &number, .at = WEIR_FOREVER},
+    };
+    for (size_t i = 0; i < sizeof mixed / sizeof mixed[0]; i++) {
+        cases[1] = mixed[i];
+        ck_assert_int_eq(weir_try_select(cases, 2), -EINVAL);
+    }
+    weir_select_case many[WEIR_SELECT_MAX_CONTEXTS + 1];
+    for (int i = 0; i <= WEIR_SELECT_MAX_CONTEXTS; i++)
+        many[i] = (weir_select_case){.context = ctx};
+    ck_assert_int_eq(weir_try_select(many, WEIR_SELECT_MAX_CONTEXTS + 1), -EINVAL);
+    ck_assert_int_eq(weir_try_select(many, WEIR_SELECT_MAX_CONTEXTS), -EAGAIN);
+    weir_context_unref(ctx);
     ck_assert_uint_eq(weir_channel_count(channel), 0u);
     ck_assert_int_ge(weir_select(&cases[2], WEIR_SELECT_MAX - 1), 0);
     ck_assert_uint_eq(weir_channel_count(channel), 1u);
@@ -129,6 +148,109 @@ START_TEST(a_case_without_a_channel_never_happens)
     weir_context_cancel(ctx, 0);
     ck_assert_int_eq(caller_join(&selector.thread), -ECANCELED);
     weir_channel_free(channel);
+    weir_context_unref(ctx);
+}
+END_TEST
+
+START_TEST(a_case_of_zeros_never_happens)
+{
+    weir_select_case cases[] = {{.context = NULL}, {.at = WEIR_FOREVER}, {.status = 77}};
+    ck_assert_int_eq(weir_select(cases, 3), -EDEADLK);
+    ck_assert_int_eq(weir_try_select(cases, 3), -EAGAIN);
+    ck_assert_int_eq(weir_select_until(cases, 3, NULL, weir_after(WEIR_MS(1))), -ETIMEDOUT);
+    ck_assert_int_eq(cases[2].status, 77);
+}
+END_TEST
+
+START_TEST(a_case_on_a_channel_of_signals_receives)
+{
+    weir_channel *signals = NULL;
+    ck_assert_int_eq(weir_channel_new(&signals, 0, 1), 0);
+    weir_select_case cases[] = {{.channel = signals, .status = 77}};
+    ck_assert_int_eq(weir_try_select(cases, 1), -EAGAIN);
+    ck_assert_int_eq(weir_channel_send(signals, NULL), 0);
+    ck_assert_int_eq(weir_select(cases, 1), 0);
+    ck_assert_int_eq(cases[0].status, 0);
+    ck_assert_uint_eq(weir_channel_count(signals), 0u);
+    weir_channel_free(signals);
+}
+END_TEST
+
+/* By a cancel, by its deadline, by that of its parent; before the select, or while it waits. */
+START_TEST(a_context_that_is_over_is_a_case)
+{
+    bool cancels = _i < 2, waits = _i % 2 == 1;
+    int got = -1;
+    weir_channel *channel = new_channel(0);
+    weir_context *parent = NULL, *ctx = NULL, *other = NULL;
+    int64_t deadline = cancels ? WEIR_FOREVER : weir_after(waits ? WEIR_MS(30) : 0);
+    ck_assert_int_eq(weir_context_new(&parent, NULL, deadline), 0);
+    ck_assert_int_eq(weir_context_new(&ctx, parent, WEIR_FOREVER), 0);
+    ck_assert_int_eq(weir_context_new(&other, NULL, WEIR_FOREVER), 0);
+    if (!waits && cancels)
+        weir_context_cancel(parent, 0);
+    struct selector selector = {
+        .cases = {{.context = other, .status = 77},
+                  {.channel = channel, .recv = &got, .status = 77},
+                  {.context = ctx, .status = 77},
+                  {.at = weir_after(WEIR_S(3600)), .status = 77}},
+        .n = 4,
+        .deadline = weir_after(WEIR_S(3600)),
+    };
+    if (waits && cancels) {
+        queue(&selector);
+        weir_context_cancel(parent, 0);
+        ck_assert_int_eq(caller_join(&selector.thread), 2);
+    } else {
+        ck_assert_int_eq(select_cases(&selector), 2);
+    }
+    for (int i = 0; i < 4; i++)
+        ck_assert_int_eq(selector.cases[i].status,
+                         i != 2 ? 77 : (cancels ? -ECANCELED : -ETIMEDOUT));
+    ck_assert_int_eq(got, -1);
+    ck_assert_int_eq(weir_channel_try_send(channel, &got), -EAGAIN); /* no arm was left behind */
+    weir_channel_free(channel);
+    weir_context_unref(other);
+    weir_context_unref(ctx);
+    weir_context_unref(parent);
+}
+END_TEST
+
+/* The deadline of the call is not the time of a case, and the other way round. */
+START_TEST(a_time_that_has_come_is_a_case)
+{
+    int got = -1;
+    weir_channel *channel = new_channel(1);
+    int64_t now = weir_now(), soon = now + WEIR_MS(20), later = now + WEIR_S(3600);
+    weir_select_case cases[] = {
+        {.at = later, .status = 77},
+        {.channel = channel, .recv = &got, .status = 77},
+        {.at = soon, .status = 77},
+    };
+    ck_assert_int_eq(weir_select_until(cases, 3, NULL, weir_after(WEIR_MS(1))), -ETIMEDOUT);
+    ck_assert_int_eq(weir_select(cases, 3), 2);
+    ck_assert_int_ge(weir_now(), soon);
+    ck_assert_int_eq(cases[2].status, 0);
+    ck_assert_int_eq(weir_try_select(cases, 3), 2);
+    ck_assert_int_eq(weir_select_until(cases, 3, NULL, soon), 2); /* both: the case */
+    cases[2].at = -1;
+    ck_assert_int_eq(weir_select_until(cases, 3, NULL, 0), 2);
+    ck_assert_int_eq(weir_select_until(cases, 2, NULL, soon), -ETIMEDOUT);
+    send(channel, 5);
+    ck_assert_int_eq(weir_select(cases, 2), 1);
+    ck_assert_int_eq(got, 5);
+    ck_assert_int_eq(cases[0].status, 77);
+    weir_channel_free(channel);
+}
+END_TEST
+
+START_TEST(the_calls_own_context_is_no_case)
+{
+    weir_context *ctx = NULL;
+    ck_assert_int_eq(weir_context_new(&ctx, NULL, weir_after(WEIR_MS(20))), 0);
+    weir_select_case cases[] = {{.at = weir_after(WEIR_S(3600)), .status = 77}};
+    ck_assert_int_eq(weir_select_until(cases, 1, ctx, WEIR_FOREVER), -ETIMEDOUT);
+    ck_assert_int_eq(cases[0].status, 77);
     weir_context_unref(ctx);
 }
 END_TEST
@@ -226,6 +348,26 @@ static void nothing(int index)
 {
     (void)index;
 }
+
+START_TEST(contexts_and_times_have_the_same_chance_too)
+{
+    int number = 0;
+    weir_channel *closed = new_channel(1);
+    weir_context *ctx = NULL;
+    ck_assert_int_eq(weir_context_new(&ctx, NULL, 0), 0);
+    ck_assert_int_eq(weir_channel_close(closed), 0);
+    weir_select_case cases[] = {
+        {.at = 1},
+        {.channel = closed, .recv = &number},
+        {.at = WEIR_FOREVER},
+        {.context = ctx},
+        {.context = ctx},
+    };
+    count_picks(cases, 5, 4, nothing);
+    weir_channel_free(closed);
+    weir_context_unref(ctx);
+}
+END_TEST
 
 START_TEST(closed_channels_have_the_same_chance_too)
 {
@@ -458,9 +600,15 @@ Suite *weir_suite(void)
     tcase_add_test(contract, a_case_without_a_channel_never_happens);
     tcase_add_test(contract, a_closed_channel_makes_its_cases_possible);
     tcase_add_test(contract, a_cancelled_context_comes_first);
+    tcase_add_test(contract, a_case_of_zeros_never_happens);
+    tcase_add_test(contract, a_case_on_a_channel_of_signals_receives);
+    tcase_add_loop_test(contract, a_context_that_is_over_is_a_case, 0, 4);
+    tcase_add_test(contract, a_time_that_has_come_is_a_case);
+    tcase_add_test(contract, the_calls_own_context_is_no_case);
     TCase *fairness = add_group(suite, "fairness");
     tcase_add_test(fairness, each_case_that_can_happen_has_the_same_chance);
     tcase_add_test(fairness, closed_channels_have_the_same_chance_too);
+    tcase_add_test(fairness, contexts_and_times_have_the_same_chance_too);
     TCase *blocking = add_group(suite, "blocking");
     tcase_add_test(blocking, the_first_case_to_become_possible_happens_and_no_other);
     tcase_add_test(blocking, two_selects_meet_each_other);

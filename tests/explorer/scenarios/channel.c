@@ -547,6 +547,95 @@ static void select_against_cancel_and_two_senders(void)
     end_work(work);
 }
 
+/* The context, and a time, are cases: a case happens once, and no element is lost by it. */
+static void select_with_cases(void *arg)
+{
+    struct work *work = arg;
+    int a = -1;
+    weir_select_case cases[] = {
+        {.context = work->ctx, .status = 1},
+        {.channel = work->a, .recv = &a, .status = 1},
+        {.at = work->deadline, .status = 1},
+    };
+    int index = weir_select(cases, 3);
+    check(index >= 0 && index < 3 && cases[index].status == (index == 0 ? -ECANCELED : 0));
+    check(index != 2 || weir_now() >= work->deadline);
+    work->received[0] = a == 0;
+    work->err = index;
+}
+
+static void select_with_cases_against_send_and_cancel(void)
+{
+    struct work *work = new_work(0);
+    work->deadline = WEIR_FOREVER;
+    explore_begin();
+    struct vthread *selector = start(select_with_cases, work), *canceller = start(cancel, work);
+    const int zero = 0;
+    int sent = weir_channel_try_send(work->a, &zero);
+    finish(selector);
+    finish(canceller);
+    explore_end();
+    check(work->received[0] == (sent == 0) && work->err == (sent == 0 ? 1 : 0));
+    check(weir_channel_try_send(work->a, &zero) == -EAGAIN); /* no arm is left */
+    end_work(work);
+}
+
+static void select_with_cases_against_send_and_time(void)
+{
+    struct work *work = new_work(0);
+    weir_context *cancelled = work->ctx;
+    work->ctx = NULL;
+    work->deadline = SOON;
+    explore_begin();
+    instant(SOON);
+    struct vthread *selector = start(select_with_cases, work);
+    const int zero = 0;
+    int sent = weir_channel_try_send(work->a, &zero);
+    finish(selector);
+    explore_end();
+    check(work->received[0] == (sent == 0) && work->err == (sent == 0 ? 1 : 2));
+    work->ctx = cancelled;
+    end_work(work);
+}
+
+static void send_0_as_one_of_two(void *arg)
+{
+    struct work *work = arg;
+    weir_channel *channel = work->a;
+    const int zero = 0;
+    work->sent[0] = weir_channel_send(channel, &zero) == 0;
+    int err = weir_channel_sender_done(channel);
+    check(err == 0);
+}
+
+static void receive_all_and_free(void *arg)
+{
+    struct work *work = arg;
+    while (receive(work->a) == 0)
+        work->received[0]++;
+    weir_channel_free(work->a);
+    work->a = NULL;
+}
+
+/* The last sender closes: a receiver gets all, then -EPIPE, and may free the channel then. */
+static void the_last_sender_closes(void)
+{
+    struct work *work = new_work(1);
+    weir_channel *channel = work->a;
+    int err = weir_channel_add_senders(channel, 2);
+    check(err == 0);
+    explore_begin();
+    struct vthread *sender = start(send_0_as_one_of_two, work);
+    struct vthread *receiver = start(receive_all_and_free, work);
+    err = weir_channel_sender_done(channel);
+    check(err == 0);
+    finish(receiver);
+    finish(sender);
+    explore_end();
+    check(work->sent[0] == 1 && work->received[0] == 1);
+    end_work(work);
+}
+
 static void select_against_close(void)
 {
     struct work *work = new_work(1);
@@ -595,5 +684,8 @@ const struct scenario channel_scenarios[] = {
     {"select against calls with one lock", select_against_calls_with_one_lock, false},
     {"select against cancel and two senders", select_against_cancel_and_two_senders, false},
     {"select against close", select_against_close, false},
+    {"select with cases against send and cancel", select_with_cases_against_send_and_cancel, false},
+    {"select with cases against send and time", select_with_cases_against_send_and_time, false},
+    {"the last sender closes", the_last_sender_closes, false},
     {0},
 };
