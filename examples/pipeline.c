@@ -2,8 +2,9 @@
 /* pipeline.c - fan out, fan in: one source, three workers that square, one sink, with channels in
  * between.
  *
- * A stage ends when the channel it reads from is closed and empty; then it closes its own. The
- * sink selects between results and complaints, and stops listening to the one that has ended. */
+ * A stage ends when the channel it reads from is closed and empty; then it closes its own. Of
+ * several senders the last one does. The sink selects between results and complaints, and stops
+ * listening to the one that has ended. */
 #include <errno.h>
 #include <stdio.h>
 
@@ -19,7 +20,6 @@ struct pipeline {
     weir_channel *numbers; /* int: from the source to the workers */
     weir_channel *results; /* struct result: from the workers to the sink */
     weir_channel *refused; /* int: numbers that no worker wants; a rendezvous */
-    weir_waitgroup workers;
 };
 
 static int source(weir_context *ctx, void *arg)
@@ -43,18 +43,9 @@ static int worker(weir_context *ctx, void *arg)
         if (err != 0)
             break;
     }
-    weir_waitgroup_done(&line->workers);
+    weir_channel_sender_done(line->results); /* the last one closes it */
+    weir_channel_sender_done(line->refused);
     return err == -EPIPE ? 0 : err;
-}
-
-/* The last of several senders must close, so they are counted. */
-static int closer(weir_context *ctx, void *arg)
-{
-    struct pipeline *line = arg;
-    int err = weir_waitgroup_wait_until(&line->workers, ctx, WEIR_FOREVER);
-    weir_channel_close(line->results);
-    weir_channel_close(line->refused);
-    return err;
 }
 
 static int sink(weir_context *ctx, struct pipeline *line)
@@ -84,12 +75,13 @@ static int sink(weir_context *ctx, struct pipeline *line)
 
 static int run(weir_errgroup *group, struct pipeline *line)
 {
-    weir_waitgroup_add(&line->workers, WORKERS);
-    int err = weir_errgroup_go(group, source, line);
+    int err = weir_channel_add_senders(line->results, WORKERS);
+    if (err == 0)
+        err = weir_channel_add_senders(line->refused, WORKERS);
+    if (err == 0)
+        err = weir_errgroup_go(group, source, line);
     for (int i = 0; i < WORKERS && err == 0; i++)
         err = weir_errgroup_go(group, worker, line);
-    if (err == 0)
-        err = weir_errgroup_go(group, closer, line);
     if (err == 0)
         err = sink(weir_errgroup_context(group), line);
     int stopped = err != 0 ? weir_errgroup_stop(group) : weir_errgroup_wait(group);
@@ -98,7 +90,7 @@ static int run(weir_errgroup *group, struct pipeline *line)
 
 int main(void)
 {
-    struct pipeline line = {.workers = WEIR_WAITGROUP_INIT};
+    struct pipeline line = {NULL, NULL, NULL};
     weir_pool *pool = NULL;
     weir_errgroup *group = NULL;
     int err = weir_channel_new(&line.numbers, sizeof(int), 2);
@@ -106,9 +98,9 @@ int main(void)
         err = weir_channel_new(&line.results, sizeof(struct result), 2);
     if (err == 0)
         err = weir_channel_new(&line.refused, sizeof(int), 0);
-    /* A stage that waits keeps its worker: there is one for each. */
+    /* A stage that waits keeps its worker: there is one for each that runs on the pool. */
     if (err == 0)
-        err = weir_pool_new(&pool, WEIR_POOL_OPTIONS(.workers = WORKERS + 2));
+        err = weir_pool_new(&pool, WEIR_POOL_OPTIONS(.workers = WORKERS + 1));
     if (err == 0)
         err = weir_errgroup_new(&group, pool, NULL, NULL);
     if (err == 0)

@@ -45,7 +45,7 @@ struct call {
     struct arm *arms;
     const weir_context *ctx;
     const weir_context *also[2]; /* of a select's cases, or NULL */
-    struct call *next; /* the peer's: others that it is going to let go */
+    struct call *next;           /* the peer's: others that it is going to let go */
 };
 
 /* With the locks of its channel: the arm no longer waits, whether it did or not. */
