@@ -13,6 +13,7 @@
 #include "weir/lease.h"
 #include "weir/limiter.h"
 #include "weir/parallel.h"
+#include "weir/pipeline.h"
 #include "weir/pool.h"
 #include "weir/retry.h"
 #include "weir/ring.h"

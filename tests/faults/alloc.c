@@ -129,7 +129,27 @@ static void drop_topic(struct fixture *fixture)
     weir_topic_free(fixture->made);
 }
 
+static int end_of_input(weir_context *ctx, void **item, void *arg)
+{
+    (void)ctx;
+    (void)item;
+    (void)arg;
+    return 0;
+}
+
+static int run_pipeline(struct fixture *fixture)
+{
+    const weir_stage source = {end_of_input, NULL, WEIR_STAGE_IN_ORDER};
+    return weir_pipeline_run(fixture->pool, &source, 1, NULL);
+}
+
+static void drop_nothing(struct fixture *fixture)
+{
+    (void)fixture;
+}
+
 static const struct trial trials[] = {
+    {run_pipeline, drop_nothing},
     {make_channel, drop_channel},
     {make_topic, drop_topic},
     {make_ring, drop_ring},

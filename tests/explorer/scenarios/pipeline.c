@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/* pipeline.c - items through stages, against the workers that join, or do not. */
+#include "scenario.h"
+
+#include "weir/pipeline.h"
+
+enum { N = 3 };
+
+struct line {
+    weir_pool *pool;
+    int made; /* plain, as the next two: a stage in order that is entered twice is a race */
+    int through;
+    unsigned seen[N + 1];
+    int numbers[N + 1];
+    int failing; /* the item that fails in the second stage, or 0 */
+    unsigned dropped[N + 1];
+};
+
+static int source(weir_context *ctx, void **item, void *arg)
+{
+    struct line *line = arg;
+    (void)ctx;
+    if (line->made < N) {
+        int number = ++line->made;
+        line->numbers[number] = number;
+        *item = &line->numbers[number];
+    }
+    return 0;
+}
+
+static int look(weir_context *ctx, void **item, void *arg)
+{
+    struct line *line = arg;
+    int number = *(int *)*item;
+    (void)ctx;
+    line->seen[number]++;
+    return number == line->failing ? -EIO : 0;
+}
+
+static int sink(weir_context *ctx, void **item, void *arg)
+{
+    struct line *line = arg;
+    (void)ctx;
+    check(*(int *)*item == ++line->through);
+    return 0;
+}
+
+static void drop_item(void *item, void *user)
+{
+    ((struct line *)user)->dropped[*(int *)item]++;
+}
+
+static struct line *new_line(unsigned workers)
+{
+    struct line *line = make(sizeof *line);
+    line->pool = new_pool(WEIR_POOL_OPTIONS(.workers = workers, .capacity = 1));
+    return line;
+}
+
+/* The pool ends within what is explored: so the workers are there while the pipeline runs. */
+static void end_line(struct line *line)
+{
+    end_pool(line->pool);
+    explore_end();
+    drop(line);
+}
+
+static int run(struct line *line, size_t in_flight)
+{
+    const weir_stage stages[] = {{source, line, WEIR_STAGE_IN_ORDER},
+                                 {look, line, WEIR_STAGE_PARALLEL},
+                                 {sink, line, WEIR_STAGE_IN_ORDER}};
+    return weir_pipeline_run(
+        line->pool, stages, 3,
+        WEIR_PIPELINE_OPTIONS(.in_flight = in_flight, .on_drop = drop_item, .user = line));
+}
+
+static void run_whole(unsigned workers, size_t in_flight)
+{
+    struct line *line = new_line(workers);
+    explore_begin();
+    int err = run(line, in_flight);
+    check(err == 0 && line->made == N && line->through == N);
+    for (int i = 1; i <= N; i++)
+        check(line->seen[i] == 1 && line->dropped[i] == 0);
+    end_line(line);
+}
+
+static void a_worker_joins_a_pipeline(void)
+{
+    run_whole(1, 2);
+}
+
+static void two_workers_join_a_pipeline(void)
+{
+    run_whole(2, 3);
+}
+
+/* The queued helper is popped while the caller takes it out; then the stack is used again. */
+static void a_helper_starts_as_the_pipeline_ends(void)
+{
+    struct line *line = new_line(1);
+    explore_begin();
+    for (int lap = 0; lap < 2; lap++) {
+        line->made = line->through = 0;
+        int err = run(line, 2);
+        check(err == 0 && line->through == N);
+    }
+    end_line(line);
+}
+
+/* Each item is through or dropped, and no stage is called after the end. */
+static void a_stage_fails(void)
+{
+    struct line *line = new_line(1);
+    line->failing = 1;
+    explore_begin();
+    int err = run(line, 2);
+    check(err == -EIO);
+    for (int i = 1; i <= line->made; i++)
+        check(line->dropped[i] == (i > line->through));
+    line->failing = 0;
+    end_line(line);
+}
+
+static int hold_worker(weir_context *ctx, void *arg)
+{
+    (void)ctx;
+    return weir_waitgroup_wait(arg);
+}
+
+/* The worker is busy until the pipeline has ended. */
+static void a_pipeline_beside_a_busy_pool(void)
+{
+    struct line *line = new_line(1);
+    weir_waitgroup *gate = make(sizeof *gate);
+    weir_waitgroup_add(gate, 1);
+    weir_task task = WEIR_TASK_INIT;
+    int err = weir_pool_submit_task(line->pool, &task, hold_worker, gate, NULL);
+    check(err == 0);
+    explore_begin();
+    err = run(line, 2);
+    check(err == 0 && line->through == N);
+    weir_waitgroup_done(gate);
+    err = weir_task_wait(&task);
+    check(err == 0);
+    end_line(line);
+    drop(gate);
+}
+
+const struct scenario pipeline_scenarios[] = {
+    {"a worker joins a pipeline", a_worker_joins_a_pipeline, false},
+    {"two workers join a pipeline", two_workers_join_a_pipeline, false},
+    {"a helper starts as the pipeline ends", a_helper_starts_as_the_pipeline_ends, false},
+    {"a stage of a pipeline fails", a_stage_fails, false},
+    {"a pipeline beside a busy pool", a_pipeline_beside_a_busy_pool, false},
+    {0},
+};
