@@ -36,7 +36,13 @@ typedef struct weir_task {
 
 /* Called when a task is done: always, once, before its waiters wake, on the thread that ended it.
  * `arg` is the task's; `status` is what weir_task_status returns. Must not block, must not wait for
- * the task, and must not free it. */
+ * the task, and must not free it.
+ * It may submit the task again, in whatever form, and other tasks: so a chain of steps needs one
+ * handle. If that is accepted the task is not done: waits go on until it is, and on_done is called
+ * for each end. (A task that was DROPPED stays so: -EBUSY.) Such a submit never blocks and never
+ * runs the task inline: where the pool is full, and its policy is neither REJECT nor DROP_OLDEST,
+ * the task takes one of the places for delayed ones until there is room (-EAGAIN: there is none;
+ * timer.h). */
 typedef void weir_done_fn(void *arg, weir_state end, int status);
 
 typedef struct weir_completion weir_completion;

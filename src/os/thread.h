@@ -10,10 +10,12 @@
 
 /* One for each thread of the process, all-zero (except the park) at its start, gone at its end. */
 struct self {
-    struct park park;    /* where this thread sleeps when it waits for an object */
-    struct frame *frame; /* the innermost task that runs on this thread, or NULL */
-    struct seat *seat;   /* the worker that this thread is, or NULL */
-    uint64_t random;     /* state of a generator of random numbers; 0: not yet seeded */
+    struct park park;      /* where this thread sleeps when it waits for an object */
+    struct frame *frame;   /* the innermost task that runs on this thread, or NULL */
+    struct seat *seat;     /* the worker that this thread is, or NULL */
+    struct ending *ending; /* the innermost on_done that this thread calls, or NULL */
+    unsigned inline_runs;  /* within each other */
+    uint64_t random;       /* state of a generator of random numbers; 0: not yet seeded */
 };
 
 /* initial-exec: an access costs one instruction and never allocates, even if weir was loaded late.

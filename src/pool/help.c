@@ -60,7 +60,7 @@ int weir__wait_helping(struct host *helped, const struct sink *sink, const void 
                                    &help, ctx, also, deadline);
         if (err != 0 || !help.found)
             return err;
-        weir__run(helped, &help.job, 0);
+        weir__run(helped, &help.job);
     }
 }
 

@@ -122,7 +122,7 @@ static void begin_context(struct frame *frame, weir_context *parent)
     weir__context_begin(&frame->context, parent, frame->host->context, deadline, start.cancelled);
 }
 
-void weir__run(struct host *host, const struct job *job, unsigned inline_depth)
+void weir__run(struct host *host, const struct job *job)
 {
     if (unlikely(job->start_by != WEIR_FOREVER && job->start_by <= weir_now())) {
         weir__end_unstarted(host, job, WEIR_TASK_EXPIRED);
@@ -133,7 +133,6 @@ void weir__run(struct host *host, const struct job *job, unsigned inline_depth)
     frame.below = self->frame;
     frame.host = host;
     frame.job = job;
-    frame.inline_depth = inline_depth;
     frame.returned = true;
     weir_context *parent = job->context != NULL ? job->context : lent_context(job->sink);
     /* Its own flag does not count here: the thread that raised it was told that it has started. */

@@ -22,9 +22,8 @@ struct frame {
     struct frame *below;
     struct host *host;
     const struct job *job;
-    unsigned inline_depth; /* inline runs within each other, this one included */
-    bool returned;         /* fn came back; if not, its thread is dying */
-    weir_context context;  /* the one that the task sees */
+    bool returned;        /* fn came back; if not, its thread is dying */
+    weir_context context; /* the one that the task sees */
 };
 
 static inline bool host_stale(const struct host *host)
@@ -38,9 +37,8 @@ bool weir__inside(const struct host *host);
 /* Does it run a job of `sink`? */
 bool weir__inside_sink(const struct sink *sink);
 
-/* Runs the job, unless it has expired or its context is done. `inline_depth`: 0, or as in struct
- * frame. */
-void weir__run(struct host *host, const struct job *job, unsigned inline_depth);
+/* Runs the job, unless it has expired or its context is done. */
+void weir__run(struct host *host, const struct job *job);
 
 /* Ends a job that does not start: CANCELLED, EXPIRED or DROPPED. */
 void weir__end_unstarted(struct host *host, const struct job *job, weir_state end);

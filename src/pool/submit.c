@@ -15,7 +15,7 @@
 #include "base/deadline.h"
 #include "base/pace.h"
 
-enum { MAX_INLINE = 64 }; /* inline runs within each other */
+enum { MAX_INLINE = 64 }; /* inline runs within each other, also in callbacks at their ends */
 
 int weir__refusal(weir_pool *pool)
 {
@@ -65,9 +65,7 @@ static void evict_oldest(weir_pool *pool)
 int weir__run_inline(weir_pool *pool, const struct job *job)
 {
     struct queue *queue = &pool->queue;
-    const struct frame *frame = this_thread()->frame;
-    unsigned depth = (frame != NULL ? frame->inline_depth : 0) + 1;
-    if (depth > MAX_INLINE)
+    if (this_thread()->inline_runs >= MAX_INLINE)
         return -EDEADLK;
     struct tally *own = own_tally(queue);
     quiet_in(&queue->quiet, own); /* then look: quiet.c says why */
@@ -77,7 +75,9 @@ int weir__run_inline(weir_pool *pool, const struct job *job)
         quiet_out(&queue->quiet, own);
         return err;
     }
-    weir__run(&pool->host, job, depth);
+    this_thread()->inline_runs++;
+    weir__run(&pool->host, job);
+    this_thread()->inline_runs--;
     return 0;
 }
 

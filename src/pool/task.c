@@ -25,20 +25,43 @@ void weir__task_wake(const void *task)
 
 /* Transitions. */
 
+/* The end of the task that this thread is at, if its on_done is being called. */
+static struct ending *own_ending(const struct task *task)
+{
+    struct ending *ending = this_thread()->ending;
+    while (ending != NULL && ending->task != task)
+        ending = ending->below;
+    return ending;
+}
+
+bool weir__task_goes_on(const struct task *task)
+{
+    return unlikely(this_thread()->ending != NULL) && own_ending(task) != NULL;
+}
+
 int weir__task_reserve(struct task *task)
 {
+    struct ending *own = unlikely(this_thread()->ending != NULL) ? own_ending(task) : NULL;
+    /* The place of one that was dropped is another's. */
+    bool ends = own != NULL && !own->again && own->end != WEIR_TASK_DROPPED;
     uint32_t word = load_rlx(&task->word); /* the CAS checks it */
     do
-        if ((word & SUBMITTING) != 0 || (state_in(word) != WEIR_TASK_IDLE && !state_done(word)))
+        if ((word & SUBMITTING) != 0 ||
+            (state_in(word) != WEIR_TASK_IDLE && !state_done(word) && !ends))
             return -EBUSY;
     while (!cas_acq(&task->word, &word, word | SUBMITTING)); /* pairs with weir__task_end */
     task->before = word;
+    if (ends)
+        own->again = true;
     return 0;
 }
 
 void weir__task_restore(struct task *task)
 {
+    struct ending *own = own_ending(task);
     (void)xchg_seqcst(&task->word, task->before); /* pairs with first_done */
+    if (own != NULL)
+        own->again = false;
     weir__task_wake(task);
 }
 
@@ -48,7 +71,7 @@ void weir__task_placed(struct sink *sink, uint64_t claim, int64_t not_before)
     if (unlikely(not_before != 0))
         store_rlx(&task->not_before, not_before); /* published by the next step */
     store_rel(&task->claim, claim);               /* the times: pairs with claim_if_due */
-    if (likely(not_before == 0))
+    if (likely(not_before == 0 && this_thread()->ending == NULL))
         store_rel(&task->word, WEIR_TASK_QUEUED); /* pairs with task_word */
     else /* a waiter may run it: either it sees the task queued, or the wake that follows sees it */
         (void)xchg_seqcst(&task->word, WEIR_TASK_QUEUED); /* pairs with first_done */
@@ -72,15 +95,25 @@ bool weir__task_cancelled(struct sink *sink)
     return load_rlx(&((struct task *)sink)->cancelled) != 0; /* the caller's lock orders it */
 }
 
+/* True: it has submitted the task again, which is not done, then. */
+static bool call_on_done(struct task *task, weir_state end, int status)
+{
+    struct self *self = this_thread();
+    struct ending ending = {self->ending, task, end, false};
+    self->ending = &ending;
+    task->on_done(task->arg, end, status);
+    self->ending = ending.below;
+    return ending.again;
+}
+
 void weir__task_end(struct sink *sink, weir_state end, int status)
 {
     struct task *task = (struct task *)sink;
     struct reports *reports = task->reports;
     store_rlx(&task->status, status); /* published by the change of state */
-    if (task->on_done != NULL)
-        task->on_done(task->arg, end, status);
     /* pairs with task_word, first_done, weir__task_reserve */
-    (void)xchg_seqcst(&task->word, (uint32_t)end);
+    if (task->on_done == NULL || !call_on_done(task, end, status))
+        (void)xchg_seqcst(&task->word, (uint32_t)end);
     weir__task_wake(task); /* only addresses from here on */
     if (reports != NULL)
         reports->ended(reports, task);

@@ -96,8 +96,18 @@ void weir__task_starts(struct sink *sink, struct start *ret);
 bool weir__task_cancelled(struct sink *sink);
 void weir__task_end(struct sink *sink, weir_state end, int status);
 
-/* Takes the handle for a submit. 0 or -EBUSY. */
+/* An on_done that this thread calls; innermost first. */
+struct ending {
+    struct ending *below;
+    const struct task *task;
+    weir_state end;
+    bool again; /* it has submitted the task again: that is weir's, and this end of it is over */
+};
+
+/* Takes the handle for a submit, which its own on_done may make. 0 or -EBUSY. */
 int weir__task_reserve(struct task *task);
+/* Is it submitted by its own on_done, on this thread? */
+bool weir__task_goes_on(const struct task *task);
 /* The submit is refused: for threads that met the task while it was tried. */
 void weir__task_restore(struct task *task);
 

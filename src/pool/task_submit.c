@@ -55,6 +55,27 @@ static int delay(weir_pool *pool, struct task *task, const struct job *job,
     return err;
 }
 
+static int submit_once(weir_pool *pool, const struct job *job, const struct entry *entry)
+{
+    /* To wait for room beyond start_by is of no use. */
+    return weir__submit(pool, job, entry->mode, entry->ctx,
+                        earlier(entry->deadline, job->start_by));
+}
+
+/* From its on_done, which must not block. To run the job inline would be worse: it could submit
+ * itself again, and so on. So where the pool is full it waits for room as one that is due does. */
+static int submit_again(weir_pool *pool, struct task *task, const struct job *job,
+                        const struct entry *entry)
+{
+    struct entry tried = *entry, due = {.timed = true, .at = weir_now()};
+    bool waits = entry->mode == SUBMIT_POLICY && (pool->overflow == WEIR_OVERFLOW_BLOCK ||
+                                                  pool->overflow == WEIR_OVERFLOW_CALLER_RUNS);
+    if (waits)
+        tried.mode = SUBMIT_TRY;
+    int err = submit_once(pool, job, &tried);
+    return err == -EAGAIN && waits ? delay(pool, task, job, &due) : err;
+}
+
 static int enter(weir_pool *pool, struct task *task, struct job *job, const struct entry *entry)
 {
     if (entry->timed)
@@ -68,9 +89,8 @@ static int enter(weir_pool *pool, struct task *task, struct job *job, const stru
         job->arg = task->repeat;
     }
     struct repeat *kept = task->repeat;
-    /* To wait for room beyond start_by is of no use. */
-    int err =
-        weir__submit(pool, job, entry->mode, entry->ctx, earlier(entry->deadline, job->start_by));
+    int err = weir__task_goes_on(task) ? submit_again(pool, task, job, entry)
+                                       : submit_once(pool, job, entry);
     (void)count_rejected(pool, err);
     if (err != 0 && kept != NULL)
         weir__repeats_give(&pool->repeats, kept);

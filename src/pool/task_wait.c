@@ -148,7 +148,7 @@ static int wait_for(struct task_wait *wait, const void *key, weir_context *ctx, 
         int err =
             weir__wait_until(key, done_or_claimed, wait, ctx, NULL, earlier(deadline, wait->event));
         if (wait->pool != NULL) {
-            weir__run(&wait->pool->host, &wait->job, 0);
+            weir__run(&wait->pool->host, &wait->job);
         } else if (err == -ETIMEDOUT && wait->event < end && weir_context_err(ctx) == 0) {
             wait->passed = wait->event;
             expire(wait);

@@ -82,7 +82,7 @@ static void run_queued(struct host *host, struct seat *seat, bool *woken, struct
         } else {
             ret->looks = host->cpus_to_spare ? WORKER_LOOKS : 0;
         }
-        weir__run(host, &job, 0);
+        weir__run(host, &job);
         if (++in_a_row % LEAD == 0)
             give_head_start(seat);
     }
@@ -174,6 +174,8 @@ static __attribute__((noinline)) void serve_for_life(struct worker *worker)
 {
     jmp_buf begin;
     (void)setjmp(begin);
+    this_thread()->inline_runs = 0; /* this and the next: a thread that died has left its stack */
+    this_thread()->ending = NULL;
     serve_once(worker, &begin);
 }
 

@@ -12,6 +12,8 @@ struct self {
     struct park park;
     struct frame *frame;
     struct seat *seat;
+    struct ending *ending;
+    unsigned inline_runs;
     uint64_t random;
 };
 
