@@ -89,10 +89,9 @@ static inline void leave(struct frame *frame, int status)
     const struct job *job = frame->job;
     weir_state why = status == 0 ? WEIR_TASK_DONE : WEIR_TASK_FAILED;
     struct self *self = this_thread();
-    int64_t now = 0;
     if (unlikely(frame->began != 0))
-        now = note_end(own_times(frame->host), job->stamp, frame->began);
-    note_ran(self, now);
+        note_end(self, own_times(frame->host), job->stamp, frame->began);
+    note_ran(self);
     self->frame = frame->below;
     weir__context_end(&frame->context);
     if (job->sink != NULL && unlikely(sink_ops(job->sink)->again != NULL))
@@ -117,29 +116,41 @@ static void leave_if_dying(struct frame *frame)
     leave(frame, -ECANCELED);
 }
 
-/* What others may see of it from now on. */
-static inline void begin_notes(struct frame *frame, struct self *self, const char *name)
+/* Of a job of which there is more to tell than its function. */
+static void begin_told(struct frame *frame, struct self *self, struct start *ret)
 {
     const struct job *job = frame->job;
     struct host *host = frame->host;
-    if (unlikely(host->name_of != NULL) && name == NULL)
-        name = host->name_of(job->fn, job->arg, host->user);
-    frame->began = 0;
-    if (unlikely(job->stamp != 0))
-        frame->began = note_start(own_times(host), job->stamp);
-    struct run_notes notes = {(uintptr_t)job->fn, name, job->sink, host, frame->began};
-    note_run(self, &notes);
+    struct sink *sink = job->sink;
+    *ret = (struct start){NULL, 0, NULL, 0};
+    if (sink != NULL && sink_ops(sink)->starts != NULL)
+        sink_ops(sink)->starts(sink, ret);
+    struct run_more more = {.name = ret->name, .sink = sink, .owner = host};
+    if (sink == NULL && host->name_of != NULL)
+        more.name = host->name_of(job->fn, job->arg, host->user);
+    uintptr_t fn = ret->fn != 0 ? ret->fn : (uintptr_t)job->fn;
+    note_run(self, fn, frame->began, &more);
 }
 
 static inline void begin(struct frame *frame, struct self *self, weir_context *parent)
 {
-    struct sink *sink = frame->job->sink;
-    struct start start = {NULL, 0, NULL};
-    if (sink != NULL && sink_ops(sink)->starts != NULL)
-        sink_ops(sink)->starts(sink, &start);
-    begin_notes(frame, self, start.name);
-    int64_t deadline = start.timeout != 0 ? weir_after(start.timeout) : WEIR_FOREVER;
-    weir__context_begin(&frame->context, parent, frame->host->context, deadline, start.cancelled);
+    const struct job *job = frame->job;
+    struct host *host = frame->host;
+    int64_t deadline = WEIR_FOREVER;
+    atomic(uint32_t) *cancelled = NULL;
+    frame->began = 0;
+    if (unlikely(job->stamp != 0))
+        frame->began = note_start(own_times(host), job->stamp);
+    if (likely(job->sink == NULL && host->name_of == NULL && self->seat != NULL)) {
+        note_run(self, (uintptr_t)job->fn, frame->began, NULL);
+    } else {
+        struct start start;
+        begin_told(frame, self, &start);
+        cancelled = start.cancelled;
+        if (start.timeout != 0)
+            deadline = weir_after(start.timeout);
+    }
+    weir__context_begin(&frame->context, parent, host->context, deadline, cancelled);
 }
 
 void weir__run(struct host *host, const struct job *job, unsigned inline_depth)
