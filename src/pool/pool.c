@@ -134,6 +134,7 @@ static int make_times(struct host *host, unsigned workers)
         return -ENOMEM;
     host->workers = workers;
     host->times[workers].shared = true;
+    host->times[workers].names.shared = true;
     return 0;
 }
 

@@ -89,8 +89,8 @@ static inline void leave(struct frame *frame, int status)
     const struct job *job = frame->job;
     weir_state why = status == 0 ? WEIR_TASK_DONE : WEIR_TASK_FAILED;
     struct self *self = this_thread();
-    if (unlikely(frame->began != 0))
-        note_end(self, own_times(frame->host), job->stamp, frame->began);
+    if (unlikely(frame->timing.began != 0))
+        note_end(self, own_times(frame->host), job->stamp, &frame->timing);
     note_ran(self);
     self->frame = frame->below;
     weir__context_end(&frame->context);
@@ -129,7 +129,7 @@ static void begin_told(struct frame *frame, struct self *self, struct start *ret
     if (sink == NULL && host->name_of != NULL)
         more.name = host->name_of(job->fn, job->arg, host->user);
     uintptr_t fn = ret->fn != 0 ? ret->fn : (uintptr_t)job->fn;
-    note_run(self, fn, frame->began, &more);
+    note_run(self, fn, frame->timing.began, &more);
 }
 
 static inline void begin(struct frame *frame, struct self *self, weir_context *parent)
@@ -138,11 +138,11 @@ static inline void begin(struct frame *frame, struct self *self, weir_context *p
     struct host *host = frame->host;
     int64_t deadline = WEIR_FOREVER;
     atomic(uint32_t) *cancelled = NULL;
-    frame->began = 0;
+    frame->timing.began = 0;
     if (unlikely(job->stamp != 0))
-        frame->began = note_start(own_times(host), job->stamp);
+        note_start(own_times(host), job->stamp, &frame->timing);
     if (likely(job->sink == NULL && host->name_of == NULL && self->seat != NULL)) {
-        note_run(self, (uintptr_t)job->fn, frame->began, NULL);
+        note_run(self, (uintptr_t)job->fn, frame->timing.began, NULL);
     } else {
         struct start start;
         begin_told(frame, self, &start);
