@@ -71,7 +71,7 @@ static bool call_ended(void *arg)
            weir_context_err(call->also[1]) != 0;
 }
 
-int weir__channel_wait(struct call *call, weir_context *ctx, int64_t deadline)
+int weir__channel_wait(struct told told, struct call *call, weir_context *ctx, int64_t deadline)
 {
     int64_t end = weir_now() + CHANNEL_YIELD_NS;
     if (end > deadline)
@@ -81,7 +81,7 @@ int weir__channel_wait(struct call *call, weir_context *ctx, int64_t deadline)
             return 0;
         weir__thread_yield();
     }
-    int err = weir__wait_until(call, call_ended, call, ctx, call->also, deadline);
+    int err = weir__wait_until(told, call, call_ended, call, ctx, call->also, deadline);
     if (err == 0 && call_done(call))
         return 0;
     if (err == 0)
@@ -91,5 +91,6 @@ int weir__channel_wait(struct call *call, weir_context *ctx, int64_t deadline)
      * follows */
     if (cas_acqrel(&call->state, &waiting, CALL_GONE))
         return err;
-    return weir__wait_until(call, call_done, call, NULL, NULL, WEIR_FOREVER); /* it is soon DONE */
+    /* It is soon DONE. */
+    return weir__wait_until(told, call, call_done, call, NULL, NULL, WEIR_FOREVER);
 }

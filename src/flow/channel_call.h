@@ -74,6 +74,6 @@ enum { CALL_CONTEXT_OVER = 1 };
 /* Waits until a peer has ended the call, and returns 0; or gives up, and returns what ended the
  * wait: an error, or CALL_CONTEXT_OVER if one of `also` was cancelled. The caller then takes out
  * the arms that may still be entered. */
-int weir__channel_wait(struct call *call, weir_context *ctx, int64_t deadline);
+int weir__channel_wait(struct told told, struct call *call, weir_context *ctx, int64_t deadline);
 
 #endif

@@ -179,8 +179,8 @@ static bool may_go_on(void *arg)
 /* Runs helpers that have not started meanwhile. */
 static void wait_for(struct pipeline *line, bool (*done)(void *arg))
 {
-    (void)weir__wait_helping(&line->pool->host, &line->sink, line, line->first, done, line, NULL,
-                             NULL, WEIR_FOREVER);
+    (void)weir__wait_helping(TELL("weir_pipeline_run", line), &line->pool->host, &line->sink, line,
+                             line->first, done, line, NULL, NULL, WEIR_FOREVER);
 }
 
 static void end_pipeline(struct pipeline **guarded)

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 _Thread_local struct self weir__this_thread = {.park = PARK_INIT};
@@ -69,6 +70,21 @@ void weir__thread_name_timer(const char *name)
 void weir__thread_name_signals(void)
 {
     name_thread("weir", "/signals");
+}
+
+int weir__thread_id(void)
+{
+    struct self *self = this_thread();
+    if (self->id == 0)
+        self->id = gettid();
+    return self->id;
+}
+
+int64_t weir__thread_cpu_time(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t); /* cannot fail, as in clock.c */
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
 size_t weir__stack_minimum(void)

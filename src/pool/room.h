@@ -28,7 +28,7 @@ struct room {
 /* One place became free, or may be made so at the head. */
 static inline void room_freed(struct room *room)
 {
-    eventcount_notify(&room->waiting);
+    (void)eventcount_notify(&room->waiting);
 }
 
 static inline bool room_has_timed(struct room *room)
@@ -52,6 +52,7 @@ struct room_wait {
     void *arg;
     const weir_context *contexts[3]; /* when one is over, look again; or NULL */
     bool timed;                      /* a timed wait first */
+    struct told told;                /* of the thread that waits */
 };
 
 int weir__room_wait(struct room *room, const struct room_wait *wait);

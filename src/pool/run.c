@@ -88,7 +88,11 @@ static inline void leave(struct frame *frame, int status)
 {
     const struct job *job = frame->job;
     weir_state why = status == 0 ? WEIR_TASK_DONE : WEIR_TASK_FAILED;
-    this_thread()->frame = frame->below;
+    struct self *self = this_thread();
+    if (unlikely(frame->timing.began != 0))
+        note_end(self, own_times(frame->host), job->stamp, &frame->timing);
+    note_ran(self);
+    self->frame = frame->below;
     weir__context_end(&frame->context);
     if (job->sink != NULL && unlikely(sink_ops(job->sink)->again != NULL))
         end_run(frame->host, job, why, status);
@@ -112,14 +116,41 @@ static void leave_if_dying(struct frame *frame)
     leave(frame, -ECANCELED);
 }
 
-static void begin_context(struct frame *frame, weir_context *parent)
+/* Of a job of which there is more to tell than its function. */
+static void begin_told(struct frame *frame, struct self *self, struct start *ret)
 {
-    struct sink *sink = frame->job->sink;
-    struct start start = {NULL, 0};
+    const struct job *job = frame->job;
+    struct host *host = frame->host;
+    struct sink *sink = job->sink;
+    *ret = (struct start){NULL, 0, NULL, 0};
     if (sink != NULL && sink_ops(sink)->starts != NULL)
-        sink_ops(sink)->starts(sink, &start);
-    int64_t deadline = start.timeout != 0 ? weir_after(start.timeout) : WEIR_FOREVER;
-    weir__context_begin(&frame->context, parent, frame->host->context, deadline, start.cancelled);
+        sink_ops(sink)->starts(sink, ret);
+    struct run_more more = {.name = ret->name, .sink = sink, .owner = host};
+    if (sink == NULL && host->name_of != NULL)
+        more.name = host->name_of(job->fn, job->arg, host->user);
+    uintptr_t fn = ret->fn != 0 ? ret->fn : (uintptr_t)job->fn;
+    note_run(self, fn, frame->timing.began, &more);
+}
+
+static inline void begin(struct frame *frame, struct self *self, weir_context *parent)
+{
+    const struct job *job = frame->job;
+    struct host *host = frame->host;
+    int64_t deadline = WEIR_FOREVER;
+    atomic(uint32_t) *cancelled = NULL;
+    frame->timing.began = 0;
+    if (unlikely(job->stamp != 0))
+        note_start(own_times(host), job->stamp, &frame->timing);
+    if (likely(job->sink == NULL && host->name_of == NULL && self->seat != NULL)) {
+        note_run(self, (uintptr_t)job->fn, frame->timing.began, NULL);
+    } else {
+        struct start start;
+        begin_told(frame, self, &start);
+        cancelled = start.cancelled;
+        if (start.timeout != 0)
+            deadline = weir_after(start.timeout);
+    }
+    weir__context_begin(&frame->context, parent, host->context, deadline, cancelled);
 }
 
 void weir__run(struct host *host, const struct job *job)
@@ -143,7 +174,7 @@ void weir__run(struct host *host, const struct job *job)
         weir__end_unstarted(host, job, err == -ETIMEDOUT ? WEIR_TASK_EXPIRED : WEIR_TASK_CANCELLED);
         return;
     }
-    begin_context(&frame, parent);
+    begin(&frame, self, parent);
     frame.returned = false;
     self->frame = &frame;
     int status = job->fn(&frame.context, job->arg);

@@ -62,6 +62,13 @@ static void evict_oldest(weir_pool *pool)
         weir__end_unstarted(&pool->host, &job, WEIR_TASK_DROPPED);
 }
 
+static COLD void run_measured(struct host *host, const struct job *job, uint64_t stamp)
+{
+    struct job measured = *job;
+    measured.stamp = stamp;
+    weir__run(host, &measured);
+}
+
 int weir__run_inline(weir_pool *pool, const struct job *job)
 {
     struct queue *queue = &pool->queue;
@@ -75,8 +82,13 @@ int weir__run_inline(weir_pool *pool, const struct job *job)
         quiet_out(&queue->quiet, own);
         return err;
     }
+    note_in_place(own_times(&pool->host));
+    uint64_t stamp = queue_stamp(queue);
     this_thread()->inline_runs++;
-    weir__run(&pool->host, job);
+    if (unlikely(stamp != 0))
+        run_measured(&pool->host, job, stamp);
+    else
+        weir__run(&pool->host, job);
     this_thread()->inline_runs--;
     return 0;
 }
@@ -130,7 +142,8 @@ static int wait_for_room(weir_pool *pool, const struct job *job, weir_context *c
     struct room_wait wait = {.look = look,
                              .arg = &entry,
                              .contexts = {ctx, entry.of_sink, entry.of_pool},
-                             .timed = pool->queue.ring.capacity >= TIMED_FROM};
+                             .timed = pool->queue.ring.capacity >= TIMED_FROM,
+                             .told = TELL("weir_pool_submit", pool)};
     return weir__room_wait(&pool->queue.room, &wait);
 }
 

@@ -82,13 +82,13 @@ static inline bool eventcount_has_sleepers(struct eventcount *ec)
     return (uint32_t)load_seqcst(&ec->sleepers) != 0;
 }
 
-void weir__eventcount_wake(struct eventcount *ec);
+/* False: the last wake was in vain, and so would this one be. */
+bool weir__eventcount_wake(struct eventcount *ec);
 
-/* Wakes one sleeper, if there is one that may have missed the change. */
-static inline void eventcount_notify(struct eventcount *ec)
+/* Wakes one sleeper, if there is one that may have missed the change. True: a wake was made. */
+static inline bool eventcount_notify(struct eventcount *ec)
 {
-    if (unlikely(eventcount_has_sleepers(ec)))
-        weir__eventcount_wake(ec);
+    return unlikely(eventcount_has_sleepers(ec)) && weir__eventcount_wake(ec);
 }
 
 /* How long after the wake before it the last one came, in ns. */

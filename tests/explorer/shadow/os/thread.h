@@ -8,13 +8,23 @@
 
 #include "os/park.h"
 
+struct sampler {
+    uint32_t left, rest, gap;
+    unsigned shift;
+    int64_t last;
+};
+
 struct self {
     struct park park;
     struct frame *frame;
     struct seat *seat;
     struct ending *ending;
+    struct activity *activity;
     unsigned inline_runs;
+    struct sampler sampler;
     uint64_t random;
+    int id;
+    unsigned place;
 };
 
 struct self *virtual_self(void);
@@ -35,6 +45,8 @@ int weir__thread_start(pthread_t *ret_thread, void *(*run)(void *), void *arg, s
 void weir__thread_name(const char *name, unsigned index);
 void weir__thread_name_timer(const char *name);
 void weir__thread_name_signals(void);
+int weir__thread_id(void);
+int64_t weir__thread_cpu_time(void);
 size_t weir__stack_minimum(void);
 void weir__thread_yield(void);
 
