@@ -8,6 +8,18 @@
 #include "pool/repeats.h"
 #include "pool/worker.h"
 
+/* Why submits were refused. */
+enum reject {
+    REJECT_FULL,      /* -EAGAIN */
+    REJECT_CLOSED,    /* -EPIPE */
+    REJECT_TIMED_OUT, /* -ETIMEDOUT */
+    REJECT_CANCELLED, /* -ECANCELED */
+    REJECT_NESTED,    /* -EDEADLK */
+    REJECT_BUSY,      /* -EBUSY */
+    REJECT_OTHER,     /* no memory, no thread */
+    REJECT_REASONS
+};
+
 struct weir_pool {
     struct queue queue;
     struct host host;
@@ -16,7 +28,7 @@ struct weir_pool {
     struct crew crew;
     struct delay delay;
     struct repeats repeats;
-    _Alignas(CACHE_LINE) atomic(uint64_t) rejected;
+    _Alignas(CACHE_LINE) atomic(uint64_t) rejected[REJECT_REASONS];
     struct lock lock; /* for changes of phase, and for the next two, set as the pool is closed */
     uint64_t ran_before_close, unstarted_before_close;
 };
