@@ -18,6 +18,7 @@
  *   -ESTALE       the handle was inherited through fork()
  *   -EINPROGRESS  the task is running
  *   -EALREADY     done, closed or called already
+ *   -EEXIST       it is there already
  *   -EMFILE, -ENFILE  no file descriptor is left
  *
  * Besides these, calls that start a thread pass on what pthread_create() returned, negated.

@@ -65,10 +65,11 @@ WEIR_API WEIR_NODISCARD int weir_channel_recv_until(weir_channel *channel, void 
  * Ordering: what came before close happens-before the return of a call that found it closed. */
 WEIR_API int weir_channel_close(weir_channel *channel);
 
-/* How many elements wait to be received now; and how many it can keep. 0 for NULL. Blocks for a
- * short internal lock only. */
+/* How many elements wait to be received now; how many it can keep; and whether it is closed (1).
+ * 0 for NULL. Blocks for a short internal lock only. */
 WEIR_API size_t weir_channel_count(const weir_channel *channel);
 WEIR_API size_t weir_channel_capacity(const weir_channel *channel);
+WEIR_API int weir_channel_is_closed(const weir_channel *channel);
 
 /* One of the things that a select may do. */
 typedef struct weir_select_case {

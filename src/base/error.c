@@ -47,6 +47,8 @@ const char *weir_strerror(int code)
         return "Task is running";
     case -EALREADY:
         return "Already done";
+    case -EEXIST:
+        return "Already there";
     case -EMFILE:
         return "Too many open files in this process";
     case -ENFILE:

@@ -11,8 +11,8 @@
 #include "weir.h"
 
 static const int codes[] = {
-    0,       -EAGAIN, -ETIMEDOUT, -ECANCELED, -EPIPE,       -EDEADLK,  -EBUSY,  -EINVAL,
-    -ENOMEM, -E2BIG,  -EOVERFLOW, -ESTALE,    -EINPROGRESS, -EALREADY, -EMFILE, -ENFILE,
+    0,      -EAGAIN,    -ETIMEDOUT, -ECANCELED,   -EPIPE,    -EDEADLK, -EBUSY,  -EINVAL, -ENOMEM,
+    -E2BIG, -EOVERFLOW, -ESTALE,    -EINPROGRESS, -EALREADY, -EEXIST,  -EMFILE, -ENFILE,
 };
 
 enum { CODES = sizeof codes / sizeof codes[0] };
