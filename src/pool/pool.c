@@ -84,6 +84,8 @@ void weir_pool_free(weir_pool *pool)
     if (!pool_stale(pool)) {
         if (weir__inside(&pool->host))
             weir__misuse("weir_pool_free", "a task cannot free the pool that it runs on.");
+        if (load_rlx(&pool->in_metrics) != 0) /* the caller orders the remove before the free */
+            weir__misuse("weir_pool_free", "metrics still read the pool.");
         int err = weir_pool_shutdown(pool, 0, WEIR_FOREVER, NULL);
         weir_assert(err == 0);
         (void)err;

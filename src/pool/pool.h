@@ -29,6 +29,7 @@ struct weir_pool {
     struct delay delay;
     struct repeats repeats;
     _Alignas(CACHE_LINE) atomic(uint64_t) rejected[REJECT_REASONS];
+    atomic(unsigned) in_metrics; /* so many metrics would read a freed pool */
     struct lock lock; /* for changes of phase, and for the next two, set as the pool is closed */
     uint64_t ran_before_close, unstarted_before_close;
 };

@@ -128,7 +128,18 @@ static void drop_topic(struct fixture *fixture)
     weir_topic_free(fixture->made);
 }
 
+static int make_metrics(struct fixture *fixture)
+{
+    return weir_metrics_new((weir_metrics **)&fixture->made);
+}
+
+static void drop_metrics(struct fixture *fixture)
+{
+    weir_metrics_free(fixture->made);
+}
+
 static const struct trial trials[] = {
+    {make_metrics, drop_metrics},
     {make_channel, drop_channel},
     {make_topic, drop_topic},
     {make_ring, drop_ring},
@@ -544,6 +555,54 @@ START_TEST(a_subscription_without_memory_is_refused_and_leaves_nothing)
 }
 END_TEST
 
+static double one(void *arg)
+{
+    (void)arg;
+    return 1;
+}
+
+static int count_bytes(const char *text, size_t n, void *arg)
+{
+    (void)text;
+    *(size_t *)arg += n;
+    return 0;
+}
+
+START_TEST(metrics_without_memory_are_as_they_were_and_writing_needs_none)
+{
+    weir_metrics *metrics;
+    weir_pool *pool = new_pool(1, 1);
+    size_t before = 0, bytes = 0;
+    ck_assert_int_eq(weir_metrics_new(&metrics), 0);
+    faults_begin_many(FAULT_ALLOC, 1, 1);
+    int added_pool = weir_metrics_add_pool(metrics, "a", pool);
+    int added_own =
+        weir_metrics_add_gauge(metrics, "x", "X.", WEIR_LABELS({"a", "b"}), one, &bytes);
+    int written = weir_metrics_write(metrics, count_bytes, &before);
+    struct faults seen = faults_end();
+    ck_assert_int_eq(added_pool, -ENOMEM);
+    ck_assert_int_eq(added_own, -ENOMEM);
+    ck_assert_int_eq(written, 0);
+    ck_assert_uint_eq(seen.allocs, 2);
+    ck_assert_uint_eq(before, 0);
+    ck_assert_int_eq(weir_metrics_add_pool(metrics, "a", pool), 0);
+    ck_assert_int_eq(weir_metrics_add_gauge(metrics, "x", "X.", NULL, one, &bytes), 0);
+    faults_begin(FAULT_ALLOC, 0);
+    written = weir_metrics_write(metrics, count_bytes, &bytes);
+    seen = faults_end();
+    ck_assert_int_eq(written, 0);
+    ck_assert_uint_gt(bytes, 0);
+    ck_assert_uint_eq(seen.allocs, 0);
+    faults_begin(FAULT_ALLOC, 0);
+    int removed = weir_metrics_remove(metrics, pool);
+    seen = faults_end();
+    ck_assert_int_eq(removed, 0);
+    ck_assert_int_eq(seen.live, -1); /* its entry */
+    weir_metrics_free(metrics);
+    finish_pool(pool);
+}
+END_TEST
+
 START_TEST(nothing_is_allocated_after_creation)
 {
     weir_channel *channel;
@@ -594,6 +653,7 @@ Suite *weir_suite(void)
                         ATTEMPTS);
     TCase *contract = add_group(suite, "contract");
     tcase_add_test(memory, a_subscription_without_memory_is_refused_and_leaves_nothing);
+    tcase_add_test(memory, metrics_without_memory_are_as_they_were_and_writing_needs_none);
     tcase_add_test(contract, nothing_is_allocated_after_creation);
     return suite;
 }
