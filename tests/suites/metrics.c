@@ -670,7 +670,7 @@ START_TEST(in_a_forked_child_every_call_is_stale)
     ck_assert_int_eq(weir_metrics_add_gauge(metrics, "x", "X.", NULL, value, &number), 0);
     pid_t child = fork();
     if (child == 0) {
-        weir_metrics *fresh;
+        weir_metrics *fresh = NULL;
         bool right = weir_metrics_write(metrics, append, NULL) == -ESTALE &&
                      weir_metrics_remove(metrics, pool) == -ESTALE &&
                      weir_metrics_add_gauge(metrics, "y", "Y.", NULL, value, &number) == -ESTALE &&
