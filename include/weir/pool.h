@@ -33,62 +33,11 @@
 #ifndef WEIR_POOL_H
 #define WEIR_POOL_H
 
-#include "context.h"
+#include "pool_options.h"
 
 WEIR_BEGIN_DECLS
 
 typedef struct weir_pool weir_pool;
-
-/* What a task runs. `ctx` is never NULL: it is over when the task or its pool was cancelled, its
- * `timeout` has passed, or the context given at submit is over; it ends with the task (to keep it,
- * see weir_context_ref). Returns 0: the task is DONE; anything else: it is FAILED with that status,
- * by convention a negative errno. */
-typedef int weir_task_fn(weir_context *ctx, void *arg);
-
-/* What weir_pool_submit does when the pool is full. */
-typedef enum weir_overflow {
-    WEIR_OVERFLOW_BLOCK,       /* wait for room */
-    WEIR_OVERFLOW_REJECT,      /* return -EAGAIN */
-    WEIR_OVERFLOW_CALLER_RUNS, /* run the task on the submitting thread */
-    WEIR_OVERFLOW_DROP_OLDEST  /* end the oldest queued task as DROPPED and take its place */
-} weir_overflow;
-
-typedef enum weir_state {
-    WEIR_TASK_IDLE,   /* never submitted */
-    WEIR_TASK_QUEUED, /* accepted and not running, also before its time (timer.h) */
-    WEIR_TASK_RUNNING,
-    WEIR_TASK_DONE,      /* returned 0 */
-    WEIR_TASK_FAILED,    /* returned something else, or ended its thread */
-    WEIR_TASK_CANCELLED, /* not started (again): it, its context or the pool was cancelled */
-    WEIR_TASK_EXPIRED,   /* not started (again): `start_by` or its context's deadline passed */
-    WEIR_TASK_DROPPED    /* not started (again): DROP_OLDEST took its place */
-} weir_state;
-
-typedef struct weir_pool_options {
-    size_t size;            /* filled by WEIR_POOL_OPTIONS or weir_pool_options_init */
-    unsigned workers;       /* threads, at most 1024; 0: the CPUs this process may use (affinity and
-                               cgroup quota), at least 1 */
-    unsigned capacity;      /* tasks that wait to start, at most 2^22; 0: 1024 */
-    const char *name;       /* of the threads, copied, cut to fit; 0: "weir" */
-    weir_overflow overflow; /* 0: BLOCK */
-    size_t stack_size;      /* of the threads, in bytes; 0: the system's default */
-    weir_context *context; /* parent of every task's context; the pool holds a reference; 0: none */
-    int (*on_worker_start)(unsigned index, void *user); /* non-zero fails weir_pool_new with it */
-    void (*on_worker_stop)(unsigned index, void *user);
-    /* Called once for an accepted plain task (no weir_task) that will never start, on any thread;
-       must not block. `why`: CANCELLED, EXPIRED or DROPPED. */
-    void (*on_drop)(weir_task_fn *fn, void *arg, weir_state why, void *user);
-    void *user;                         /* for the callbacks */
-    unsigned char outside_waiters_help; /* 1: threads outside the pool that wait for its tasks run
-                                           them if they have not started */
-    size_t timers; /* places to wait for a time or a retry (else FAILED), <= 2^22; 0: capacity */
-} weir_pool_options;
-
-/* A pointer to options with the fields named set and the others default (C only). */
-#define WEIR_POOL_OPTIONS(...)                                                                     \
-    (&(weir_pool_options){.size = sizeof(weir_pool_options), __VA_ARGS__})
-/* The same for C++ and for options that are filled step by step. */
-WEIR_API void weir_pool_options_init(weir_pool_options *options);
 
 /* Makes a pool and starts its workers; returns when all of them run and on_worker_start has
  * returned on each. NULL options: defaults. All-or-nothing: if a thread cannot start, those before

@@ -192,7 +192,8 @@ static COLD int wait_unlock(weir_channel *channel, bool sends, void *element, we
     arm.call = &call;
     weir__channel_enter_locked(&arm);
     unlock(channel);
-    int err = weir__channel_wait(&call, ctx, deadline);
+    int err = weir__channel_wait(TELL(sends ? "weir_channel_send" : "weir_channel_recv", channel),
+                                 &call, ctx, deadline);
     if (err == 0)
         return call.status; /* the channel may be gone */
     lock(channel);

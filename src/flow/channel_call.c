@@ -64,7 +64,7 @@ static bool call_done(void *arg)
     return load_seqcst(&call->state) == CALL_DONE; /* pairs with channel_let_go */
 }
 
-int weir__channel_wait(struct call *call, weir_context *ctx, int64_t deadline)
+int weir__channel_wait(struct told told, struct call *call, weir_context *ctx, int64_t deadline)
 {
     int64_t end = weir_now() + CHANNEL_YIELD_NS;
     if (end > deadline)
@@ -74,7 +74,7 @@ int weir__channel_wait(struct call *call, weir_context *ctx, int64_t deadline)
             return 0;
         weir__thread_yield();
     }
-    int err = weir__wait_until(call, call_done, call, ctx, NULL, deadline);
+    int err = weir__wait_until(told, call, call_done, call, ctx, NULL, deadline);
     if (err == 0)
         return 0;
     uint32_t waiting = CALL_WAITING;
@@ -82,5 +82,6 @@ int weir__channel_wait(struct call *call, weir_context *ctx, int64_t deadline)
      * follows */
     if (cas_acqrel(&call->state, &waiting, CALL_GONE))
         return err;
-    return weir__wait_until(call, call_done, call, NULL, NULL, WEIR_FOREVER); /* it is soon DONE */
+    /* It is soon DONE. */
+    return weir__wait_until(told, call, call_done, call, NULL, NULL, WEIR_FOREVER);
 }

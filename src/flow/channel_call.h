@@ -70,6 +70,6 @@ static inline void channel_let_go(struct call *call)
 
 /* Waits until a peer has ended the call, and returns 0; or gives up, and returns what ended the
  * wait. The caller then takes out the arms that may still be entered. */
-int weir__channel_wait(struct call *call, weir_context *ctx, int64_t deadline);
+int weir__channel_wait(struct told told, struct call *call, weir_context *ctx, int64_t deadline);
 
 #endif

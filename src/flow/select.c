@@ -12,7 +12,7 @@
 
 #include "base/assert.h"
 #include "flow/channel.h"
-#include "os/thread.h"
+#include "os/random.h"
 
 _Static_assert(WEIR_SELECT_MAX <= UINT8_MAX, "an index of a case fits into the order");
 
@@ -76,19 +76,6 @@ static void unlock_all(struct selection *selection)
         weir__channel_unlock(selection->channels[i - 1]);
 }
 
-/* A number below `n`, each with the same chance to 1 in 2^32 / n (xorshift64*). */
-static unsigned random_below(unsigned n)
-{
-    uint64_t *state = &this_thread()->random;
-    if (unlikely(*state == 0))
-        *state = ((uint64_t)(uintptr_t)state ^ (uint64_t)weir_now()) | 1;
-    *state ^= *state >> 12;
-    *state ^= *state << 25;
-    *state ^= *state >> 27;
-    uint64_t high = *state * UINT64_C(0x2545F4914F6CDD1D) >> 32;
-    return (unsigned)(high * n >> 32);
-}
-
 /* Tries the arms in random order, each order with the same chance. Returns the arm that happened,
  * with its status, or NULL. */
 static const struct arm *try_all_locked(struct selection *selection, int *ret_status,
@@ -130,7 +117,7 @@ static int wait_unlock(struct selection *selection, weir_context *ctx, int64_t d
     for (unsigned i = 0; i < call->n; i++)
         weir__channel_enter_locked(&selection->arms[i]);
     unlock_all(selection);
-    int err = weir__channel_wait(call, ctx, deadline);
+    int err = weir__channel_wait(TELL("weir_select", selection->cases), call, ctx, deadline);
     if (err != 0) {
         leave_all(selection, NULL);
         return err;

@@ -141,8 +141,8 @@ static void end_loop(struct loop **guarded)
     check_fork(loop);
     if (!loop->returned)
         record_error(loop, -ECANCELED);
-    (void)weir__wait_helping(&loop->pool->host, &loop->sink, loop, loop->first, no_helpers, loop,
-                             NULL, NULL, WEIR_FOREVER);
+    (void)weir__wait_helping(TELL("weir_parallel_for", loop), &loop->pool->host, &loop->sink, loop,
+                             loop->first, no_helpers, loop, NULL, NULL, WEIR_FOREVER);
     loop->over = weir_context_err(&loop->context);
     weir__context_end(&loop->context);
     weir_context_unref(loop->parent);

@@ -192,8 +192,8 @@ int weir_waitgroup_wait_until(weir_waitgroup *handle, weir_context *ctx, int64_t
     struct round round = {team, (uint32_t)(state >> 32)};
     queue_mark first;
     struct host *helped = searched_pool(team, &first);
-    return weir__wait_helping(helped, &team->sink, team, first, round_over, &round, ctx, NULL,
-                              deadline);
+    return weir__wait_helping(TELL("weir_waitgroup_wait", team), helped, &team->sink, team, first,
+                              round_over, &round, ctx, NULL, deadline);
 }
 
 int weir_waitgroup_wait(weir_waitgroup *wg)

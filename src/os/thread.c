@@ -60,6 +60,14 @@ void weir__thread_name_timer(const char *name)
     name_thread(name, "/timer");
 }
 
+int weir__thread_id(void)
+{
+    struct self *self = this_thread();
+    if (self->id == 0)
+        self->id = gettid();
+    return self->id;
+}
+
 size_t weir__stack_minimum(void)
 {
     long minimum = sysconf(_SC_THREAD_STACK_MIN);

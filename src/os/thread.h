@@ -8,12 +8,25 @@
 
 #include "os/park.h"
 
+/* Which of the tasks that a thread submits are measured: record/sample.h. */
+struct sampler {
+    uint32_t left;  /* tasks to come up to the next that is chosen, that one included; or 0 */
+    uint32_t rest;  /* tasks of its block behind it */
+    uint32_t gap;   /* what `left` was at first */
+    unsigned shift; /* its block has 2^shift tasks */
+    int64_t last;   /* when that was settled */
+};
+
 /* One for each thread of the process, all-zero (except the park) at its start, gone at its end. */
 struct self {
-    struct park park;    /* where this thread sleeps when it waits for an object */
-    struct frame *frame; /* the innermost task that runs on this thread, or NULL */
-    struct seat *seat;   /* the worker that this thread is, or NULL */
-    uint64_t random;     /* state of a generator of random numbers; 0: not yet seeded */
+    struct park park;          /* where this thread sleeps when it waits for an object */
+    struct frame *frame;       /* the innermost task that runs on this thread, or NULL */
+    struct seat *seat;         /* the worker that this thread is, or NULL */
+    struct activity *activity; /* where it notes what it does; NULL: nothing to note */
+    struct sampler sampler;
+    uint64_t random; /* state of a generator of random numbers (random.h); 0: not yet seeded */
+    int id;          /* the system's number of this thread; 0: not yet asked for */
+    unsigned place;  /* that it noted something in last, if it is no worker: record/activity.c */
 };
 
 /* initial-exec: an access costs one instruction and never allocates, even if weir was loaded late.
@@ -36,6 +49,9 @@ int weir__thread_start(pthread_t *ret_thread, void *(*run)(void *), void *arg, s
  * takes. */
 void weir__thread_name(const char *name, unsigned index);
 void weir__thread_name_timer(const char *name);
+
+/* The number by which the system, and a debugger, knows the calling thread. */
+int weir__thread_id(void);
 
 /* The smallest stack that a thread can have, in bytes. */
 size_t weir__stack_minimum(void);

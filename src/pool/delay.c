@@ -132,7 +132,7 @@ static void wait_locked(struct delay *delay, struct delay_place *place, uint32_t
     if (!place->periodic)
         quiet_in(&queue->quiet, own_tally(queue));
     store_rlx(&slot->place, (uint32_t)(place - delay->all) + 1); /* published by slot_fill */
-    uint64_t claim = slot_fill(slot, job);
+    uint64_t claim = slot_fill(slot, job, queue_stamp_at(queue, at));
     sink_ops(job->sink)->placed(job->sink, claim, at);
     int err = weir__alarm_set(&delay->clock, &place->alarm, at);
     weir_assert(err == 0); /* the clock is held */

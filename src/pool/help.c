@@ -45,21 +45,23 @@ static bool done_or_found(void *arg)
     return help->found;
 }
 
-int weir__wait_helping(struct host *helped, const struct sink *sink, const void *object,
-                       queue_mark first, bool (*done)(void *arg), void *arg, weir_context *ctx,
-                       const weir_context *const also[2], int64_t deadline)
+int weir__wait_helping(struct told told, struct host *helped, const struct sink *sink,
+                       const void *object, queue_mark first, bool (*done)(void *arg), void *arg,
+                       weir_context *ctx, const weir_context *const also[2], int64_t deadline)
 {
     struct help help = {.sink = sink, .at = first, .done = done, .arg = arg};
+    told.sink = sink;
     for (;;) {
         /* Not when the deadline has passed: a job may take long. */
         bool late = deadline != WEIR_FOREVER && deadline <= weir_now();
         help.host = late ? NULL : helped;
         help.found = false;
         help.looks = helped != NULL && helped->cpus_to_spare ? HELP_LOOKS : 0;
-        int err = weir__wait_until(help.host != NULL ? helper_key(object) : object, done_or_found,
-                                   &help, ctx, also, deadline);
+        int err = weir__wait_until(told, help.host != NULL ? helper_key(object) : object,
+                                   done_or_found, &help, ctx, also, deadline);
         if (err != 0 || !help.found)
             return err;
+        note_helped(own_times(helped));
         weir__run(helped, &help.job, 0);
     }
 }

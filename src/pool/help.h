@@ -11,8 +11,8 @@ struct host *weir__helped(struct host *host);
 /* Blocks until done(arg), running queued jobs of `sink` meanwhile if `helped` is not NULL; none is
  * before `first`. Asked again after wake_waiters(object); a thread that queues a job of the sink
  * wakes helper_key(object). Returns as weir__wait_until. */
-int weir__wait_helping(struct host *helped, const struct sink *sink, const void *object,
-                       queue_mark first, bool (*done)(void *arg), void *arg, weir_context *ctx,
-                       const weir_context *const also[2], int64_t deadline);
+int weir__wait_helping(struct told told, struct host *helped, const struct sink *sink,
+                       const void *object, queue_mark first, bool (*done)(void *arg), void *arg,
+                       weir_context *ctx, const weir_context *const also[2], int64_t deadline);
 
 #endif

@@ -28,12 +28,14 @@ struct job {
     weir_context *context; /* a reference, or NULL */
     int64_t start_by;      /* not started by then, it expires; WEIR_FOREVER: never */
     struct sink *sink;     /* or NULL */
+    uint64_t stamp;        /* when it was submitted (record/sample.h); 0: it is not measured */
 };
 
 /* What a run is given by the sink besides the job. */
 struct start {
     atomic(uint32_t) *cancelled; /* non-zero once the task was cancelled; or NULL */
     int64_t timeout;             /* ns of running time; 0: none */
+    const char *name;            /* of the task, or NULL */
 };
 
 /* NULL: nothing happens, but for `ended`, which every sink has. */

@@ -31,7 +31,8 @@ static int settle(weir_pool_options *options)
 {
     if (options->workers > MAX_WORKERS || options->capacity > MAX_CAPACITY ||
         (unsigned)options->overflow > WEIR_OVERFLOW_DROP_OLDEST ||
-        options->outside_waiters_help > 1 || options->timers > MAX_TIMERS)
+        options->outside_waiters_help > 1 || options->timers > MAX_TIMERS ||
+        (unsigned)options->measure > WEIR_MEASURE_NONE)
         return -EINVAL;
     if (options->stack_size != 0 && options->stack_size < weir__stack_minimum())
         return -EINVAL;
@@ -74,6 +75,7 @@ static void release(weir_pool *pool)
     weir__delay_release(&pool->delay);
     weir__crew_free(&pool->crew);
     weir__queue_destroy(&pool->queue, inherited);
+    weir__free(pool->host.times);
     weir__free(pool);
 }
 
@@ -113,6 +115,7 @@ static void set_host(weir_pool *pool, const weir_pool_options *options)
     host->outside_waiters_help = options->outside_waiters_help != 0;
     host->cpus_to_spare = options->workers <= weir__usable_cpus();
     host->on_drop = options->on_drop;
+    host->name_of = options->name_of;
     host->user = options->user;
 }
 
@@ -126,6 +129,16 @@ static void set_crew(weir_pool *pool, const weir_pool_options *options)
     memcpy(crew->name, options->name, strnlen(options->name, sizeof crew->name - 1));
 }
 
+static int make_times(struct host *host, unsigned workers)
+{
+    host->times = weir__alloc((size_t)workers + 1, sizeof *host->times);
+    if (host->times == NULL)
+        return -ENOMEM;
+    host->workers = workers;
+    host->times[workers].shared = true;
+    return 0;
+}
+
 /* Everything but the threads. */
 static int build(weir_pool *pool, const weir_pool_options *options)
 {
@@ -136,6 +149,9 @@ static int build(weir_pool *pool, const weir_pool_options *options)
     pool->overflow = options->overflow;
     pool->has_parent_context = options->context != NULL;
     int err = weir__queue_init(&pool->queue, options->capacity, options->workers, places + 1);
+    pool->queue.measure = options->measure;
+    if (err == 0)
+        err = make_times(&pool->host, options->workers);
     if (err == 0)
         err = make_context(pool, options->context);
     if (err == 0)

@@ -21,6 +21,7 @@
 #include <errno.h>
 
 #include "base/assert.h"
+#include "base/pace.h"
 #include "os/thread.h"
 #include "pool/freelist.h"
 #include "pool/quiet.h"
@@ -39,6 +40,7 @@ struct queue {
     struct freelist free;
     atomic(uint32_t) slot_count; /* of slots that there are; the memory is there for more */
     _Alignas(CACHE_LINE) atomic(int) phase;      /* read by each submit and pop, written rarely */
+    weir_measure measure;                        /* constant */
     _Alignas(CACHE_LINE) struct eventcount idle; /* workers */
     _Alignas(CACHE_LINE) struct room room;       /* submitters */
     _Alignas(CACHE_LINE) atomic(uint64_t) peak;  /* most jobs queued at once */
@@ -51,6 +53,7 @@ struct seat {
     _Alignas(CACHE_LINE) struct queue *queue;
     const struct host *host; /* of the pool; compared only */
     struct tally *tally;
+    struct times *times;
     struct loaded slots; /* free ones */
     uint64_t head;       /* where this worker last found the head of the ring */
     bool submits;        /* a job of its own did, since this was cleared */
@@ -119,6 +122,21 @@ static inline bool queue_push(struct queue *queue, uint32_t slot, uint64_t *ret_
     return true;
 }
 
+/* The stamp of a job that is about to be queued. */
+static inline uint64_t queue_stamp(struct queue *queue)
+{
+    if (unlikely(queue->measure != WEIR_MEASURE_SAMPLED))
+        return queue->measure == WEIR_MEASURE_ALL ? stamp_of(weir_now(), 0) : 0;
+    return note_submit(&this_thread()->sampler,
+                       eventcount_would_wake(&queue->idle, WORKER_SHORT_GAP_NS));
+}
+
+/* Of one that waits for its time. These are all measured: a lock and an alarm cost more. */
+static inline uint64_t queue_stamp_at(const struct queue *queue, int64_t time)
+{
+    return queue->measure != WEIR_MEASURE_NONE ? stamp_of(time, 0) : 0;
+}
+
 /* Queues the job and wakes a worker. 0, or -EAGAIN: exactly `capacity` jobs are queued. Tells the
  * job's sink. Calls `lost` each time that another push was quicker. `seat`: own_seat(queue). */
 static inline int queue_put(struct queue *queue, struct seat *seat, const struct job *job,
@@ -131,7 +149,8 @@ static inline int queue_put(struct queue *queue, struct seat *seat, const struct
             return -EAGAIN;
         weir__thread_yield(); /* SLOT_MARGIN slots are in the hands of threads inside a call */
     }
-    ret->claim = slot_fill(&queue->slots[slot - 1], job);
+    uint64_t stamp = job->stamp != 0 ? job->stamp : queue_stamp(queue);
+    ret->claim = slot_fill(&queue->slots[slot - 1], job, stamp);
     /* From here on the sink may be gone: if it can be told of a claim, another may end the job. */
     if (job->sink != NULL && sink_ops(job->sink)->placed != NULL)
         sink_ops(job->sink)->placed(job->sink, ret->claim, 0);

@@ -24,9 +24,9 @@ static bool reached_or_stopped(void *arg)
     return weir__quiet_is_reached(quiet);
 }
 
-int weir__quiet_wait(struct quiet *quiet, weir_context *ctx, int64_t deadline)
+int weir__quiet_wait(struct told told, struct quiet *quiet, weir_context *ctx, int64_t deadline)
 {
-    return weir__wait_until(quiet, reached_or_stopped, quiet, ctx, NULL, deadline);
+    return weir__wait_until(told, quiet, reached_or_stopped, quiet, ctx, NULL, deadline);
 }
 
 void weir__quiet_idle(struct quiet *quiet)

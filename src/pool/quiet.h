@@ -63,7 +63,7 @@ static inline void quiet_unclaimed(struct quiet *quiet, struct tally *own)
 void weir__quiet_idle(struct quiet *quiet);
 
 /* Blocks until the pool is quiet or has stopped. Returns 0; ctx's err; -ETIMEDOUT. */
-int weir__quiet_wait(struct quiet *quiet, weir_context *ctx, int64_t deadline);
+int weir__quiet_wait(struct told told, struct quiet *quiet, weir_context *ctx, int64_t deadline);
 /* No worker is left: ends all waits. What is still in is being refused. */
 void weir__quiet_stop(struct quiet *quiet);
 

@@ -53,6 +53,7 @@ int weir__room_wait(struct room *room, const struct room_wait *wait)
     bool woken = false, timed = wait->timed;
     int64_t passed = INT64_MIN; /* says the timer: the clock may stand still, or lag behind it */
     int err;
+    note_block(wait->told);
     for (;; timed = false) {
         uint32_t key = timed ? eventcount_prepare_timed(ec) : eventcount_prepare(ec);
         int64_t until;
@@ -69,6 +70,7 @@ int weir__room_wait(struct room *room, const struct room_wait *wait)
         else if (slept == -ETIMEDOUT && !timed)
             passed = until;
     }
+    note_unblock();
     cancel(ec, timed);
     weir__watch_end(&watch);
     if (woken && room_wanted(room)) /* this one may have left the place to it */

@@ -52,6 +52,7 @@ struct room_wait {
     void *arg;
     const weir_context *contexts[3]; /* when one is over, look again; or NULL */
     bool timed;                      /* a timed wait first */
+    struct told told;                /* of the thread that waits */
 };
 
 int weir__room_wait(struct room *room, const struct room_wait *wait);

@@ -88,7 +88,12 @@ static inline void leave(struct frame *frame, int status)
 {
     const struct job *job = frame->job;
     weir_state why = status == 0 ? WEIR_TASK_DONE : WEIR_TASK_FAILED;
-    this_thread()->frame = frame->below;
+    struct self *self = this_thread();
+    int64_t now = 0;
+    if (unlikely(frame->began != 0))
+        now = note_end(own_times(frame->host), job->stamp, frame->began);
+    note_ran(self, now);
+    self->frame = frame->below;
     weir__context_end(&frame->context);
     if (job->sink != NULL && unlikely(sink_ops(job->sink)->again != NULL))
         end_run(frame->host, job, why, status);
@@ -112,12 +117,27 @@ static void leave_if_dying(struct frame *frame)
     leave(frame, -ECANCELED);
 }
 
-static void begin_context(struct frame *frame, weir_context *parent)
+/* What others may see of it from now on. */
+static inline void begin_notes(struct frame *frame, struct self *self, const char *name)
+{
+    const struct job *job = frame->job;
+    struct host *host = frame->host;
+    if (unlikely(host->name_of != NULL) && name == NULL)
+        name = host->name_of(job->fn, job->arg, host->user);
+    frame->began = 0;
+    if (unlikely(job->stamp != 0))
+        frame->began = note_start(own_times(host), job->stamp);
+    struct run_notes notes = {(uintptr_t)job->fn, name, job->sink, host, frame->began};
+    note_run(self, &notes);
+}
+
+static inline void begin(struct frame *frame, struct self *self, weir_context *parent)
 {
     struct sink *sink = frame->job->sink;
-    struct start start = {NULL, 0};
+    struct start start = {NULL, 0, NULL};
     if (sink != NULL && sink_ops(sink)->starts != NULL)
         sink_ops(sink)->starts(sink, &start);
+    begin_notes(frame, self, start.name);
     int64_t deadline = start.timeout != 0 ? weir_after(start.timeout) : WEIR_FOREVER;
     weir__context_begin(&frame->context, parent, frame->host->context, deadline, start.cancelled);
 }
@@ -144,7 +164,7 @@ void weir__run(struct host *host, const struct job *job, unsigned inline_depth)
         weir__end_unstarted(host, job, err == -ETIMEDOUT ? WEIR_TASK_EXPIRED : WEIR_TASK_CANCELLED);
         return;
     }
-    begin_context(&frame, parent);
+    begin(&frame, self, parent);
     frame.returned = false;
     self->frame = &frame;
     int status = job->fn(&frame.context, job->arg);

@@ -13,7 +13,10 @@ struct host {
     bool outside_waiters_help;
     bool cpus_to_spare;    /* as many as workers: then spinning takes them from nobody */
     weir_context *context; /* of the pool */
+    struct times *times;   /* of each worker, and of all other threads */
+    unsigned workers;
     void (*on_drop)(weir_task_fn *fn, void *arg, weir_state why, void *user);
+    const char *(*name_of)(weir_task_fn *fn, void *arg, void *user); /* or NULL */
     void *user;
 };
 
@@ -24,12 +27,20 @@ struct frame {
     const struct job *job;
     unsigned inline_depth; /* inline runs within each other, this one included */
     bool returned;         /* fn came back; if not, its thread is dying */
+    int64_t began;         /* when, if it is measured; else 0 */
     weir_context context;  /* the one that the task sees */
 };
 
 static inline bool host_stale(const struct host *host)
 {
     return unlikely(host->fork != fork_count());
+}
+
+/* Where the calling thread notes times of jobs of the pool. */
+static inline struct times *own_times(const struct host *host)
+{
+    const struct seat *seat = own_seat(host->queue);
+    return seat != NULL ? seat->times : &host->times[host->workers];
 }
 
 /* Is this thread a worker of the pool, or does it run a job of it, at whatever depth? The host is

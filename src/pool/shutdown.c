@@ -24,7 +24,7 @@ int weir_pool_drain_until(weir_pool *pool, weir_context *ctx, int64_t deadline)
         return -ESTALE;
     if (weir__inside(&pool->host))
         return -EDEADLK;
-    return weir__quiet_wait(&pool->queue.quiet, ctx, deadline);
+    return weir__quiet_wait(TELL("weir_pool_drain", pool), &pool->queue.quiet, ctx, deadline);
 }
 
 int weir_pool_drain(weir_pool *pool)
@@ -80,7 +80,7 @@ static int stop(weir_pool *pool, int64_t hard_deadline)
 {
     advance(pool, POOL_STOPPING);
     weir__delay_close(&pool->delay, true);
-    int err = weir__crew_wait(&pool->crew, hard_deadline);
+    int err = weir__crew_wait(TELL("weir_pool_shutdown", pool), &pool->crew, hard_deadline);
     if (err != 0)
         return err;
     weir__quiet_stop(&pool->queue.quiet);
@@ -121,10 +121,12 @@ int weir_pool_shutdown(weir_pool *pool, int64_t soft_deadline, int64_t hard_dead
         soft_deadline = hard_deadline;
     int err = 0;
     if (queue_phase(&pool->queue) != POOL_STOPPED) {
-        err = weir__quiet_wait(&pool->queue.quiet, NULL, soft_deadline);
+        err = weir__quiet_wait(TELL("weir_pool_shutdown", pool), &pool->queue.quiet, NULL,
+                               soft_deadline);
         if (err != 0) {
             cancel_tasks(pool);
-            err = weir__quiet_wait(&pool->queue.quiet, NULL, hard_deadline);
+            err = weir__quiet_wait(TELL("weir_pool_shutdown", pool), &pool->queue.quiet, NULL,
+                                   hard_deadline);
         }
         if (err == 0)
             err = stop(pool, hard_deadline);

@@ -30,6 +30,7 @@ struct slot {
     atomic(weir_context *) context;
     atomic(int64_t) start_by;
     atomic(struct sink *) sink;
+    atomic(uint64_t) stamp;
     atomic(uint32_t)
         place; /* index+1 of the place where it waits for its time; 0: none (delay.h) */
 };
@@ -57,7 +58,7 @@ static inline void slot_init(struct slot *slot, uint32_t index)
 }
 
 /* Puts a job into a slot that is ours and makes it claimable. Returns the claim. */
-static inline uint64_t slot_fill(struct slot *slot, const struct job *job)
+static inline uint64_t slot_fill(struct slot *slot, const struct job *job, uint64_t stamp)
 {
     uint64_t taken = load_rlx(&slot->claim) | CLAIM_TAKEN; /* ours */
     uint64_t queued = (taken ^ CLAIM_TAKEN) + CLAIM_GENERATION;
@@ -66,6 +67,7 @@ static inline uint64_t slot_fill(struct slot *slot, const struct job *job)
     store_rlx(&slot->arg, job->arg);
     store_rlx(&slot->context, job->context);
     store_rlx(&slot->start_by, job->start_by);
+    store_rlx(&slot->stamp, stamp);
     store_rel(&slot->sink, job->sink); /* the claim is taken: pairs with slot_read */
     store_rel(&slot->claim, queued);   /* the fields: pairs with slot_look */
     return queued;
@@ -94,6 +96,7 @@ static inline void slot_read(const struct slot *slot, struct job *ret)
     ret->arg = load_rlx(&slot->arg);
     ret->context = load_rlx(&slot->context);
     ret->start_by = load_rlx(&slot->start_by);
+    ret->stamp = load_rlx(&slot->stamp);
 }
 
 #endif

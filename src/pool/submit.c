@@ -77,7 +77,10 @@ int weir__run_inline(weir_pool *pool, const struct job *job)
         quiet_out(&queue->quiet, own);
         return err;
     }
-    weir__run(&pool->host, job, depth);
+    struct job own_job = *job;
+    own_job.stamp = queue_stamp(queue);
+    note_in_place(own_times(&pool->host));
+    weir__run(&pool->host, &own_job, depth);
     return 0;
 }
 
@@ -130,7 +133,8 @@ static int wait_for_room(weir_pool *pool, const struct job *job, weir_context *c
     struct room_wait wait = {.look = look,
                              .arg = &entry,
                              .contexts = {ctx, entry.of_sink, entry.of_pool},
-                             .timed = pool->queue.ring.capacity >= TIMED_FROM};
+                             .timed = pool->queue.ring.capacity >= TIMED_FROM,
+                             .told = TELL("weir_pool_submit", pool)};
     return weir__room_wait(&pool->queue.room, &wait);
 }
 

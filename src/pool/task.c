@@ -64,7 +64,7 @@ void weir__task_starts(struct sink *sink, struct start *ret)
 {
     struct task *task = (struct task *)sink;
     store_rel(&task->word, WEIR_TASK_RUNNING); /* pairs with task_word */
-    *ret = (struct start){&task->cancelled, task->timeout};
+    *ret = (struct start){&task->cancelled, task->timeout, task->name};
 }
 
 bool weir__task_cancelled(struct sink *sink)

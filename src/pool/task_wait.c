@@ -50,12 +50,13 @@ static bool claim_if_due(weir_pool *pool, struct task *task, enum purpose purpos
 /* A wait. */
 struct task_wait {
     struct task_set set; /* first */
-    bool helps;          /* this thread may run a task that has not started */
-    int64_t event;       /* when the next one can be run here, or expires */
-    int64_t passed;      /* the last such time, says the timer; the clock may lag behind it */
-    size_t index;        /* of the task that is done or refused; or n */
-    uint32_t word;       /* of that one */
-    weir_pool *pool;     /* of the claimed one, or NULL */
+    struct told told;
+    bool helps;      /* this thread may run a task that has not started */
+    int64_t event;   /* when the next one can be run here, or expires */
+    int64_t passed;  /* the last such time, says the timer; the clock may lag behind it */
+    size_t index;    /* of the task that is done or refused; or n */
+    uint32_t word;   /* of that one */
+    weir_pool *pool; /* of the claimed one, or NULL */
     struct job job;
 };
 
@@ -145,9 +146,10 @@ static int wait_for(struct task_wait *wait, const void *key, weir_context *ctx, 
         wait->helps = deadline == WEIR_FOREVER || deadline > weir_now();
         wait->pool = NULL;
         wait->event = next_event(wait);
-        int err =
-            weir__wait_until(key, done_or_claimed, wait, ctx, NULL, earlier(deadline, wait->event));
+        int err = weir__wait_until(wait->told, key, done_or_claimed, wait, ctx, NULL,
+                                   earlier(deadline, wait->event));
         if (wait->pool != NULL) {
+            note_helped(own_times(&wait->pool->host));
             weir__run(&wait->pool->host, &wait->job, 0);
         } else if (err == -ETIMEDOUT && wait->event < end && weir_context_err(ctx) == 0) {
             wait->passed = wait->event;
@@ -175,7 +177,7 @@ int weir_task_wait_until(weir_task *handle, weir_context *ctx, int64_t deadline)
         return -ESTALE;
     if (weir__inside_sink(&task->sink))
         return -EDEADLK;
-    struct task_wait wait = {.set = {&handle, 1}};
+    struct task_wait wait = {.set = {&handle, 1}, .told = {"weir_task_wait", task, &task->sink}};
     return wait_for(&wait, task, ctx, deadline);
 }
 
@@ -238,7 +240,7 @@ static int any_result(int err, size_t index)
 int weir_task_wait_any_until(weir_task *const tasks[], size_t n, weir_context *ctx,
                              int64_t deadline)
 {
-    struct task_wait wait = {.set = {tasks, n}};
+    struct task_wait wait = {.set = {tasks, n}, .told = TELL("weir_task_wait_any", tasks)};
     int err = n <= INT_MAX ? find_done(tasks, n, ctx, &wait.index) : -EINVAL;
     if (err == -EAGAIN)
         err = wait_for(&wait, &weir__any_of_several, ctx, deadline);

@@ -55,7 +55,9 @@ static bool park(struct host *host, uint32_t key, struct patience *ret)
     struct queue *queue = host->queue;
     weir__room_idle(&queue->room);
     weir__quiet_idle(&queue->quiet);
+    note_park();
     bool woken = weir__eventcount_sleep(&queue->idle, key, WEIR_FOREVER) == 0;
+    note_unpark(woken);
     ret->looks = 0;
     ret->yields = !host->cpus_to_spare && eventcount_wake_gap(&queue->idle) < WORKER_SHORT_GAP_NS;
     return woken;
@@ -142,10 +144,12 @@ static void replace_if_dying(struct service *service)
     left(worker);
     worker->predecessor = pthread_self();
     worker->has_predecessor = true;
+    note_leave();
     this_thread()->seat = NULL; /* what still runs on this thread is outside */
     if (start(worker) == 0)
         return;
     this_thread()->seat = &worker->seat;
+    note_begin(&worker->activity);
     worker->has_predecessor = false;
     if (worker->crew->on_start != NULL)
         (void)worker->crew->on_start(worker->index, worker->crew->host->user);
@@ -156,6 +160,7 @@ static void leave_pool(struct worker *worker)
 {
     atomic(unsigned) *alive = &worker->crew->alive;
     left(worker);
+    note_leave();
     this_thread()->seat = NULL;
     sub_seqcst(alive, 1);  /* pairs with all_left */
     weir__wake_all(alive); /* only the address: the pool is freed after this thread is joined */
@@ -182,6 +187,7 @@ static void *worker_main(void *arg)
     struct worker *worker = arg;
     struct crew *crew = worker->crew;
     this_thread()->seat = &worker->seat;
+    note_begin(&worker->activity);
     weir__thread_name(crew->name, worker->index);
     int err = 0;
     if (crew->on_start != NULL)
@@ -235,12 +241,14 @@ int weir__crew_start(struct crew *crew, unsigned count)
         worker->crew = crew;
         worker->index = i;
         weir__seat_init(&worker->seat, queue, crew->host, i);
+        worker->seat.times = &crew->host->times[i];
         err = start(worker);
         if (err == 0)
             crew->count++;
     }
     if (err == 0) {
-        (void)weir__wait_until(&crew->started, all_started, crew, NULL, NULL, WEIR_FOREVER);
+        (void)weir__wait_until(TELL_NOTHING, &crew->started, all_started, crew, NULL, NULL,
+                               WEIR_FOREVER);
         err = load_rlx(&crew->start_error); /* each was set before its thread was counted */
     }
     if (err != 0) {
@@ -261,10 +269,10 @@ static bool all_left(void *arg)
     return load_seqcst(&((const struct crew *)arg)->alive) == 0; /* pairs with leave_pool */
 }
 
-int weir__crew_wait(struct crew *crew, int64_t deadline)
+int weir__crew_wait(struct told told, struct crew *crew, int64_t deadline)
 {
     weir__eventcount_wake_all(&crew->host->queue->idle);
-    return weir__wait_until(&crew->alive, all_left, crew, NULL, NULL, deadline);
+    return weir__wait_until(told, &crew->alive, all_left, crew, NULL, NULL, deadline);
 }
 
 struct worker *weir__own_worker(void)

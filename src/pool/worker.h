@@ -9,6 +9,7 @@ struct crew;
 
 struct worker {
     struct seat seat;
+    struct activity activity;
     struct crew *crew;
     pthread_t thread;
     pthread_t predecessor; /* a thread that died in a task, to be joined by its replacement */
@@ -36,7 +37,7 @@ int weir__crew_start(struct crew *crew, unsigned count);
 void weir__crew_free(struct crew *crew);
 
 /* Blocks until all workers have left; the phase of the queue is STOPPING. 0 or -ETIMEDOUT. */
-int weir__crew_wait(struct crew *crew, int64_t deadline);
+int weir__crew_wait(struct told told, struct crew *crew, int64_t deadline);
 /* Joins them, once. */
 void weir__crew_join(struct crew *crew);
 

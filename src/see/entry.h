@@ -22,7 +22,7 @@ enum kind {
     KINDS
 };
 
-enum type { TYPE_COUNTER, TYPE_GAUGE };
+enum type { TYPE_COUNTER, TYPE_GAUGE, TYPE_HISTOGRAM };
 
 struct entry {
     struct list link; /* this and the next four: metrics.h */

@@ -58,6 +58,45 @@ static void read_capacity(const void *pool, int64_t ret[FAMILY_VALUES])
     ret[0] = weir_pool_capacity(pool);
 }
 
+static weir_pool_stats stats_of(const void *pool)
+{
+    weir_pool_stats stats = {.size = sizeof stats};
+    if (weir_pool_read_stats(pool, &stats) != 0)
+        stats = (weir_pool_stats){0}; /* it is stale */
+    return stats;
+}
+
+static void read_workers(const void *pool, int64_t ret[FAMILY_VALUES])
+{
+    weir_pool_stats stats = stats_of(pool);
+    ret[0] = stats.workers_busy;
+    ret[1] = stats.workers_blocked;
+    ret[2] = (int64_t)weir_pool_workers(pool) - ret[0] - ret[1];
+}
+
+static const char *const worker_states[] = {"busy", "blocked", "idle", NULL};
+
+#define POOL_STAT(name, field)                                                                     \
+    static void read_##name(const void *pool, int64_t ret[FAMILY_VALUES])                          \
+    {                                                                                              \
+        ret[0] = (int64_t)stats_of(pool).field;                                                    \
+    }
+
+POOL_STAT(busy, busy_ns)
+POOL_STAT(blocked, blocked_ns)
+POOL_STAT(in_place, in_place)
+POOL_STAT(helped, helped)
+
+static void read_wait(const void *pool, weir_histogram *ret)
+{
+    *ret = stats_of(pool).wait;
+}
+
+static void read_run(const void *pool, weir_histogram *ret)
+{
+    *ret = stats_of(pool).run;
+}
+
 /* What tasks wait for. */
 
 static void read_permits(const void *semaphore, int64_t ret[FAMILY_VALUES])
@@ -213,83 +252,104 @@ static void read_errors(const void *group, int64_t ret[FAMILY_VALUES])
 
 /* All of them. */
 
+/* One value an object; one for each value of a label; a counter of ns, told in seconds. */
+#define ONE(kind, type, name, help, read)                                                          \
+    {                                                                                              \
+        KIND_##kind, TYPE_##type, name, help, NULL, NULL, read, false, NULL                        \
+    }
+#define SOME(kind, type, name, help, label, values, read)                                          \
+    {                                                                                              \
+        KIND_##kind, TYPE_##type, name, help, label, values, read, false, NULL                     \
+    }
+#define SECONDS(kind, name, help, read)                                                            \
+    {                                                                                              \
+        KIND_##kind, TYPE_COUNTER, name, help, NULL, NULL, read, true, NULL                        \
+    }
+#define HISTOGRAM(kind, name, help, read)                                                          \
+    {                                                                                              \
+        KIND_##kind, TYPE_HISTOGRAM, name, help, NULL, NULL, NULL, true, read                      \
+    }
+
 const struct family weir__families[] = {
-    {KIND_POOL, TYPE_COUNTER, "weir_pool_submitted_total", "Tasks that were accepted.", NULL, NULL,
-     read_submitted},
-    {KIND_POOL, TYPE_COUNTER, "weir_pool_tasks_total", "Tasks that have ended, by how they ended.",
-     "end", ends, read_ends},
-    {KIND_POOL, TYPE_COUNTER, "weir_pool_rejected_total", "Submits that were refused, by reason.",
-     "reason", reasons, read_rejected},
-    {KIND_POOL, TYPE_GAUGE, "weir_pool_queued", "Tasks that wait to start.", NULL, NULL,
-     read_queued},
-    {KIND_POOL, TYPE_GAUGE, "weir_pool_peak_queued", "The most tasks that ever waited to start.",
-     NULL, NULL, read_peak_queued},
-    {KIND_POOL, TYPE_GAUGE, "weir_pool_capacity", "How many tasks may wait to start.", NULL, NULL,
-     read_capacity},
-    {KIND_POOL, TYPE_GAUGE, "weir_pool_running", "Tasks that run.", NULL, NULL, read_running},
-    {KIND_POOL, TYPE_GAUGE, "weir_pool_delayed", "Tasks that wait for their time or a retry.", NULL,
-     NULL, read_delayed},
+    ONE(POOL, COUNTER, "weir_pool_submitted_total", "Tasks that were accepted.", read_submitted),
+    SOME(POOL, COUNTER, "weir_pool_tasks_total", "Tasks that have ended, by how they ended.", "end",
+         ends, read_ends),
+    SOME(POOL, COUNTER, "weir_pool_rejected_total", "Submits that were refused, by reason.",
+         "reason", reasons, read_rejected),
+    ONE(POOL, GAUGE, "weir_pool_queued", "Tasks that wait to start.", read_queued),
+    ONE(POOL, GAUGE, "weir_pool_peak_queued", "The most tasks that ever waited to start.",
+        read_peak_queued),
+    ONE(POOL, GAUGE, "weir_pool_capacity", "How many tasks may wait to start.", read_capacity),
+    ONE(POOL, GAUGE, "weir_pool_running", "Tasks that run.", read_running),
+    ONE(POOL, GAUGE, "weir_pool_delayed", "Tasks that wait for their time or a retry.",
+        read_delayed),
+    SOME(POOL, GAUGE, "weir_pool_workers", "Workers, by what they are doing.", "state",
+         worker_states, read_workers),
+    SECONDS(POOL, "weir_pool_busy_seconds_total",
+            "Time that workers spent running tasks or looking for one.", read_busy),
+    SECONDS(POOL, "weir_pool_blocked_seconds_total",
+            "Time that workers spent in waits of weir inside tasks.", read_blocked),
+    ONE(POOL, COUNTER, "weir_pool_in_place_total",
+        "Tasks that the thread which submitted them ran, for want of room.", read_in_place),
+    ONE(POOL, COUNTER, "weir_pool_helped_total", "Tasks that a thread which waited for them ran.",
+        read_helped),
+    HISTOGRAM(POOL, "weir_pool_wait_seconds",
+              "From the submit of a task to its start, of tasks that were measured.", read_wait),
+    HISTOGRAM(POOL, "weir_pool_run_seconds",
+              "From the start of a task to its end, of tasks that were measured.", read_run),
 
-    {KIND_SEMAPHORE, TYPE_GAUGE, "weir_semaphore_permits", "Permits in all.", NULL, NULL,
-     read_permits},
-    {KIND_SEMAPHORE, TYPE_GAUGE, "weir_semaphore_available", "Permits that are free.", NULL, NULL,
-     read_available},
-    {KIND_SEMAPHORE, TYPE_GAUGE, "weir_semaphore_waiting", "Requests that wait for permits.", NULL,
-     NULL, read_waiting},
+    ONE(SEMAPHORE, GAUGE, "weir_semaphore_permits", "Permits in all.", read_permits),
+    ONE(SEMAPHORE, GAUGE, "weir_semaphore_available", "Permits that are free.", read_available),
+    ONE(SEMAPHORE, GAUGE, "weir_semaphore_waiting", "Requests that wait for permits.",
+        read_waiting),
 
-    {KIND_CHANNEL, TYPE_GAUGE, "weir_channel_elements", "Elements that wait to be received.", NULL,
-     NULL, read_elements},
-    {KIND_CHANNEL, TYPE_GAUGE, "weir_channel_capacity", "How many elements it can keep.", NULL,
-     NULL, read_channel_capacity},
-    {KIND_CHANNEL, TYPE_GAUGE, "weir_channel_closed", "1: the channel is closed.", NULL, NULL,
-     read_closed},
+    ONE(CHANNEL, GAUGE, "weir_channel_elements", "Elements that wait to be received.",
+        read_elements),
+    ONE(CHANNEL, GAUGE, "weir_channel_capacity", "How many elements it can keep.",
+        read_channel_capacity),
+    ONE(CHANNEL, GAUGE, "weir_channel_closed", "1: the channel is closed.", read_closed),
 
-    {KIND_LIMITER, TYPE_GAUGE, "weir_limiter_tokens",
-     "Tokens in the bucket; negative: tokens that are owed.", NULL, NULL, read_tokens},
-    {KIND_LIMITER, TYPE_GAUGE, "weir_limiter_burst", "The most tokens in the bucket.", NULL, NULL,
-     read_burst},
+    ONE(LIMITER, GAUGE, "weir_limiter_tokens",
+        "Tokens in the bucket; negative: tokens that are owed.", read_tokens),
+    ONE(LIMITER, GAUGE, "weir_limiter_burst", "The most tokens in the bucket.", read_burst),
 
-    {KIND_WINDOW, TYPE_GAUGE, "weir_window_used", "Grants in the window.", NULL, NULL, read_used},
-    {KIND_WINDOW, TYPE_GAUGE, "weir_window_max", "The most grants in the window.", NULL, NULL,
-     read_window_max},
+    ONE(WINDOW, GAUGE, "weir_window_used", "Grants in the window.", read_used),
+    ONE(WINDOW, GAUGE, "weir_window_max", "The most grants in the window.", read_window_max),
 
-    {KIND_BREAKER, TYPE_GAUGE, "weir_breaker_state", "1 for the state that it is in.", "state",
-     breaker_states, read_breaker_state},
-    {KIND_BREAKER, TYPE_COUNTER, "weir_breaker_calls_total", "Calls that asked, by the answer.",
-     "answer", answers, read_calls},
-    {KIND_BREAKER, TYPE_COUNTER, "weir_breaker_results_total", "Results of calls that counted.",
-     "result", results, read_results},
-    {KIND_BREAKER, TYPE_COUNTER, "weir_breaker_opened_total", "How often it opened.", NULL, NULL,
-     read_opened},
+    SOME(BREAKER, GAUGE, "weir_breaker_state", "1 for the state that it is in.", "state",
+         breaker_states, read_breaker_state),
+    SOME(BREAKER, COUNTER, "weir_breaker_calls_total", "Calls that asked, by the answer.", "answer",
+         answers, read_calls),
+    SOME(BREAKER, COUNTER, "weir_breaker_results_total", "Results of calls that counted.", "result",
+         results, read_results),
+    ONE(BREAKER, COUNTER, "weir_breaker_opened_total", "How often it opened.", read_opened),
 
-    {KIND_LEASE_POOL, TYPE_GAUGE, "weir_lease_pool_resources", "Resources, by what they are doing.",
-     "state", resource_states, read_resources},
-    {KIND_LEASE_POOL, TYPE_GAUGE, "weir_lease_pool_max", "The most resources there may be.", NULL,
-     NULL, read_lease_max},
-    {KIND_LEASE_POOL, TYPE_GAUGE, "weir_lease_pool_waiting", "Acquires that wait for a resource.",
-     NULL, NULL, read_lease_waiting},
-    {KIND_LEASE_POOL, TYPE_COUNTER, "weir_lease_pool_made_total", "Resources that were made.", NULL,
-     NULL, read_lease_made},
-    {KIND_LEASE_POOL, TYPE_COUNTER, "weir_lease_pool_destroyed_total",
-     "Resources that were destroyed.", NULL, NULL, read_lease_destroyed},
-    {KIND_LEASE_POOL, TYPE_COUNTER, "weir_lease_pool_failed_total",
-     "Resources that could not be made.", NULL, NULL, read_lease_failed},
+    SOME(LEASE_POOL, GAUGE, "weir_lease_pool_resources", "Resources, by what they are doing.",
+         "state", resource_states, read_resources),
+    ONE(LEASE_POOL, GAUGE, "weir_lease_pool_max", "The most resources there may be.",
+        read_lease_max),
+    ONE(LEASE_POOL, GAUGE, "weir_lease_pool_waiting", "Acquires that wait for a resource.",
+        read_lease_waiting),
+    ONE(LEASE_POOL, COUNTER, "weir_lease_pool_made_total", "Resources that were made.",
+        read_lease_made),
+    ONE(LEASE_POOL, COUNTER, "weir_lease_pool_destroyed_total", "Resources that were destroyed.",
+        read_lease_destroyed),
+    ONE(LEASE_POOL, COUNTER, "weir_lease_pool_failed_total", "Resources that could not be made.",
+        read_lease_failed),
 
-    {KIND_TOPIC, TYPE_GAUGE, "weir_topic_subscribers", "Channels that are subscribed.", NULL, NULL,
-     read_topic_subscribers},
-    {KIND_TOPIC, TYPE_COUNTER, "weir_topic_published_total", "Elements that were published.", NULL,
-     NULL, read_topic_published},
-    {KIND_TOPIC, TYPE_COUNTER, "weir_topic_received_total",
-     "Copies of elements that subscribers received.", NULL, NULL, read_topic_received},
-    {KIND_TOPIC, TYPE_COUNTER, "weir_topic_missed_total",
-     "Copies of elements that subscribers missed.", NULL, NULL, read_topic_missed},
+    ONE(TOPIC, GAUGE, "weir_topic_subscribers", "Channels that are subscribed.",
+        read_topic_subscribers),
+    ONE(TOPIC, COUNTER, "weir_topic_published_total", "Elements that were published.",
+        read_topic_published),
+    ONE(TOPIC, COUNTER, "weir_topic_received_total",
+        "Copies of elements that subscribers received.", read_topic_received),
+    ONE(TOPIC, COUNTER, "weir_topic_missed_total", "Copies of elements that subscribers missed.",
+        read_topic_missed),
 
-    {KIND_ERRGROUP, TYPE_GAUGE, "weir_errgroup_members", "Members that are queued or run.", NULL,
-     NULL, read_members},
-    {KIND_ERRGROUP, TYPE_GAUGE, "weir_errgroup_limit", "The most members at once; 0: no limit.",
-     NULL, NULL, read_limit},
-    {KIND_ERRGROUP, TYPE_COUNTER, "weir_errgroup_errors_total", "Members that have failed.", NULL,
-     NULL, read_errors},
+    ONE(ERRGROUP, GAUGE, "weir_errgroup_members", "Members that are queued or run.", read_members),
+    ONE(ERRGROUP, GAUGE, "weir_errgroup_limit", "The most members at once; 0: no limit.",
+        read_limit),
+    ONE(ERRGROUP, COUNTER, "weir_errgroup_errors_total", "Members that have failed.", read_errors),
 };
 
 const size_t weir__family_count = sizeof weir__families / sizeof weir__families[0];

@@ -309,7 +309,8 @@ int weir_metrics_remove(weir_metrics *metrics, const void *object)
     metrics->calls++;
     lock_release(&metrics->lock);
     for (struct entry *at = taken; at != NULL; at = at->next_removed)
-        (void)weir__wait_until(&at->uses, unused, at, NULL, NULL, WEIR_FOREVER);
+        (void)weir__wait_until(TELL("weir_metrics_remove", object), &at->uses, unused, at, NULL,
+                               NULL, WEIR_FOREVER);
     int err = inside ? -EDEADLK : taken == NULL ? -EINVAL : 0;
     lock_acquire(&metrics->lock);
     for (struct entry *at = taken, *next; at != NULL; at = next) {

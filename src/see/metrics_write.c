@@ -12,6 +12,15 @@
 #include "see/families.h"
 #include "see/text.h"
 
+/* Of the buckets in the text: 1 us to 17 s. */
+enum { FIRST_POWER = 10, LAST_POWER = 34 };
+
+static const char *const type_names[] = {
+    [TYPE_COUNTER] = "counter",
+    [TYPE_GAUGE] = "gauge",
+    [TYPE_HISTOGRAM] = "histogram",
+};
+
 static void put_header(struct text *text, const char *name, const char *help, enum type type)
 {
     weir__text_put(text, "# HELP ");
@@ -20,15 +29,25 @@ static void put_header(struct text *text, const char *name, const char *help, en
     weir__text_put(text, help);
     weir__text_put(text, "\n# TYPE ");
     weir__text_put(text, name);
-    weir__text_put(text, type == TYPE_COUNTER ? " counter\n" : " gauge\n");
+    weir__text_put(text, " ");
+    weir__text_put(text, type_names[type]);
+    weir__text_put(text, "\n");
 }
 
-static void put_sample(struct text *text, const struct family *family, const char *labels,
-                       const char *value, int64_t number)
+/* Up to the number: the name with its suffix, and the labels. */
+static void put_begin(struct text *text, const struct family *family, const char *suffix,
+                      const struct entry *entry)
 {
     weir__text_put(text, family->name);
+    weir__text_put(text, suffix);
     weir__text_put(text, "{");
-    weir__text_put(text, labels);
+    weir__text_put(text, entry->labels);
+}
+
+static void put_sample(struct text *text, const struct family *family, const struct entry *entry,
+                       const char *value, int64_t number)
+{
+    put_begin(text, family, "", entry);
     if (value != NULL) {
         weir__text_put(text, ",");
         weir__text_put(text, family->label);
@@ -37,18 +56,73 @@ static void put_sample(struct text *text, const struct family *family, const cha
         weir__text_put(text, "\"");
     }
     weir__text_put(text, "} ");
-    weir__text_put_integer(text, number);
+    if (family->seconds)
+        weir__text_put_seconds(text, (uint64_t)number);
+    else
+        weir__text_put_integer(text, number);
     weir__text_put(text, "\n");
 }
 
-static void put_samples(struct text *text, const struct family *family, const char *labels,
+static void put_samples(struct text *text, const struct family *family, const struct entry *entry,
                         const int64_t numbers[FAMILY_VALUES])
 {
     if (family->values == NULL)
-        put_sample(text, family, labels, NULL, numbers[0]);
+        put_sample(text, family, entry, NULL, numbers[0]);
     else
         for (size_t i = 0; family->values[i] != NULL; i++)
-            put_sample(text, family, labels, family->values[i], numbers[i]);
+            put_sample(text, family, entry, family->values[i], numbers[i]);
+}
+
+/* One bucket of the text for every second power of two, where those of the histogram end too (so a
+ * duration of just that many ns counts as more). */
+static void put_histogram(struct text *text, const struct family *family, const struct entry *entry,
+                          const weir_histogram *histogram)
+{
+    size_t bucket = 0;
+    uint64_t below = 0, first, last;
+    for (unsigned power = FIRST_POWER; power <= LAST_POWER; power += 2) {
+        while (weir_histogram_bounds(bucket, &first, &last) == 0 && last < UINT64_C(1) << power)
+            below += histogram->buckets[bucket++];
+        put_begin(text, family, "_bucket", entry);
+        weir__text_put(text, ",le=\"");
+        weir__text_put_seconds(text, UINT64_C(1) << power);
+        weir__text_put(text, "\"} ");
+        weir__text_put_integer(text, (int64_t)below);
+        weir__text_put(text, "\n");
+    }
+    put_begin(text, family, "_bucket", entry);
+    weir__text_put(text, ",le=\"+Inf\"} ");
+    weir__text_put_integer(text, (int64_t)histogram->count);
+    weir__text_put(text, "\n");
+    put_begin(text, family, "_sum", entry);
+    weir__text_put(text, "} ");
+    weir__text_put_seconds(text, histogram->sum);
+    weir__text_put(text, "\n");
+    put_begin(text, family, "_count", entry);
+    weir__text_put(text, "} ");
+    weir__text_put_integer(text, (int64_t)histogram->count);
+    weir__text_put(text, "\n");
+}
+
+/* What was read of an object for one family. */
+struct reading {
+    int64_t numbers[FAMILY_VALUES];
+    weir_histogram histogram;
+};
+
+/* False: the object was removed. */
+static bool read_entry(weir_metrics *metrics, const struct family *family, struct entry *entry,
+                       struct reading *ret)
+{
+    struct use use;
+    if (!weir__metrics_use_begin(metrics, entry, &use))
+        return false;
+    if (family->type == TYPE_HISTOGRAM)
+        family->read_histogram(entry->object, &ret->histogram);
+    else
+        family->read(entry->object, ret->numbers);
+    weir__metrics_use_end(metrics, &use);
+    return true;
 }
 
 static void write_family(weir_metrics *metrics, const struct family *family, struct text *text)
@@ -56,16 +130,16 @@ static void write_family(weir_metrics *metrics, const struct family *family, str
     struct entry *entry = NULL;
     bool begun = false;
     while ((entry = weir__metrics_next(metrics, family->kind, entry)) != NULL) {
-        struct use use;
-        int64_t numbers[FAMILY_VALUES];
-        if (!weir__metrics_use_begin(metrics, entry, &use))
+        struct reading reading;
+        if (!read_entry(metrics, family, entry, &reading))
             continue;
-        family->read(entry->object, numbers);
-        weir__metrics_use_end(metrics, &use);
         if (!begun)
             put_header(text, family->name, family->help, family->type);
         begun = true;
-        put_samples(text, family, entry->labels, numbers);
+        if (family->type == TYPE_HISTOGRAM)
+            put_histogram(text, family, entry, &reading.histogram);
+        else
+            put_samples(text, family, entry, reading.numbers);
         if (text->err != 0) {
             weir__metrics_leave(metrics, entry);
             return;

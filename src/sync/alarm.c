@@ -89,7 +89,8 @@ static void *clock_main(void *arg)
         if (due != NULL)
             due->ring(due);
         else
-            (void)weir__wait_until(&clock->changes, changed, &look, watched, NULL, until);
+            (void)weir__wait_until(TELL_NOTHING, &clock->changes, changed, &look, watched, NULL,
+                                   until);
     }
 }
 

@@ -113,7 +113,8 @@ static bool has_rung(void *arg)
 static void stop_alarm(struct hook *hook)
 {
     if (hook->alarmed && !weir__alarm_stop(&deadlines, &hook->alarm))
-        (void)weir__wait_until(&hook->alarm, has_rung, hook, NULL, NULL, WEIR_FOREVER);
+        (void)weir__wait_until(TELL_NOTHING, &hook->alarm, has_rung, hook, NULL, NULL,
+                               WEIR_FOREVER);
 }
 
 /* Calling. */
@@ -328,6 +329,7 @@ int weir_context_hook_stop(weir_context_hook *handle)
     if (own)
         return state == BEGUN ? -EDEADLK : 0;
     if (running)
-        (void)weir__wait_until(hook, not_running, hook, NULL, NULL, WEIR_FOREVER);
+        (void)weir__wait_until(TELL("weir_hook_stop", hook), hook, not_running, hook, NULL, NULL,
+                               WEIR_FOREVER);
     return state == BEGUN ? -EALREADY : 0;
 }

@@ -27,7 +27,8 @@ COLD void weir__mutex_lock_slowly(struct mutex *mutex)
             cpu_relax(1);
         }
     }
-    (void)weir__wait_until(mutex, take, mutex, NULL, NULL, WEIR_FOREVER); /* ends only by take */
+    (void)weir__wait_until(TELL_NOTHING, mutex, take, mutex, NULL, NULL,
+                           WEIR_FOREVER); /* ends only by take */
 }
 
 COLD void weir__mutex_wake(struct mutex *mutex)

@@ -256,7 +256,8 @@ int weir_semaphore_acquire_until(weir_semaphore *handle, uint32_t n, weir_contex
     request.waiter.contexts[0] = ctx;
     if (take_or_enter(sem, n, &request))
         return keep(sem, n, ctx);
-    err = weir__wait_until(NULL, served, &request, ctx, NULL, deadline);
+    err = weir__wait_until(TELL("weir_semaphore_acquire", sem), NULL, served, &request, ctx, NULL,
+                           deadline);
     if (err != 0)
         return give_up(sem, &request) ? err : 0;
     weir__waiter_remove(&request.waiter);

@@ -91,6 +91,17 @@ static inline void eventcount_notify(struct eventcount *ec)
         weir__eventcount_wake(ec);
 }
 
+/* Is a notify going to wake a thread, and are wakes at least `gap` ns apart? A guess. */
+static inline bool eventcount_would_wake(struct eventcount *ec, int64_t gap)
+{
+    uint64_t sleepers = load_rlx(&ec->sleepers);
+    if (likely((uint32_t)sleepers == 0))
+        return false;
+    uint64_t in_vain = load_rlx(&ec->in_vain);
+    return in_vain != ((uint64_t)load_rlx(&ec->park.word) << 32 | sleepers >> 32) &&
+           load_rlx(&ec->wake_gap) >= gap;
+}
+
 /* How long after the wake before it the last one came, in ns. */
 static inline int64_t eventcount_wake_gap(struct eventcount *ec)
 {

@@ -40,8 +40,8 @@ void weir__watch_end(struct watch *watch)
         weir__waiter_remove(&watch->waiter);
 }
 
-int weir__wait_until(const void *key, bool (*ready)(void *arg), void *arg, weir_context *ctx,
-                     const weir_context *const also[2], int64_t deadline)
+int weir__wait_until(struct told told, const void *key, bool (*ready)(void *arg), void *arg,
+                     weir_context *ctx, const weir_context *const also[2], int64_t deadline)
 {
     int err = context_err(ctx);
     if (err != 0)
@@ -59,6 +59,7 @@ int weir__wait_until(const void *key, bool (*ready)(void *arg), void *arg, weir_
     if (key != NULL)
         weir__waiter_add(&object);
     weir__watch_begin(&watch, contexts, park, weir__wake_thread);
+    note_block(told);
     for (int slept = 0;;) {
         uint32_t seen = load_acq(&park->word); /* pairs with weir__wake_thread; before the looks */
         if (ready(arg)) {
@@ -79,6 +80,7 @@ int weir__wait_until(const void *key, bool (*ready)(void *arg), void *arg, weir_
         if (!again)
             slept = weir__park_wait(park, seen, until);
     }
+    note_unblock();
     if (key != NULL)
         weir__waiter_remove(&object);
     weir__watch_end(&watch);
@@ -98,7 +100,8 @@ static bool context_over(void *ctx)
 
 int weir_sleep_until(weir_context *ctx, int64_t deadline)
 {
-    int err = weir__wait_until(NULL, never, NULL, ctx, NULL, deadline);
+    int err =
+        weir__wait_until(TELL("weir_sleep_until", ctx), NULL, never, NULL, ctx, NULL, deadline);
     return err == -ETIMEDOUT && weir_context_err(ctx) == 0 ? 0 : err;
 }
 
@@ -106,6 +109,7 @@ int weir_context_wait_until(weir_context *ctx, int64_t deadline)
 {
     if (context_over(ctx))
         return 0;
-    int err = weir__wait_until(NULL, context_over, ctx, ctx, NULL, deadline);
+    int err = weir__wait_until(TELL("weir_context_wait", ctx), NULL, context_over, ctx, ctx, NULL,
+                               deadline);
     return context_over(ctx) ? 0 : err;
 }

@@ -23,7 +23,8 @@
  *
  *     static int latch_wait_until(struct latch *latch, weir_context *ctx, int64_t deadline)
  *     {
- *         return weir__wait_until(latch, latch_is_open, latch, ctx, NULL, deadline);
+ *         struct told told = TELL("latch_wait", latch);
+ *         return weir__wait_until(told, latch, latch_is_open, latch, ctx, NULL, deadline);
  *     }
  *
  *     static void latch_open(struct latch *latch)
@@ -65,6 +66,7 @@
 #ifndef WEIR_WAIT_WAIT_H
 #define WEIR_WAIT_WAIT_H
 
+#include "record/notes.h"
 #include "wait/context.h"
 #include "wait/waiter.h"
 
@@ -73,9 +75,10 @@
  * the deadline has passed. It is asked also when a context in `also` (may be NULL, and so may its
  * elements) is cancelled, which in itself ends nothing. A NULL key: nobody wakes by address; the
  * thread that makes it ready, if any, wakes this thread's park (as channel_call.h does).
- * weir__wake_matching finds `arg` in the waiter, so what it points to must stay meanwhile. */
-int weir__wait_until(const void *key, bool (*ready)(void *arg), void *arg, weir_context *ctx,
-                     const weir_context *const also[2], int64_t deadline);
+ * weir__wake_matching finds `arg` in the waiter, so what it points to must stay meanwhile. `told`
+ * is for those who look what this thread does (weir/dump.h). */
+int weir__wait_until(struct told told, const void *key, bool (*ready)(void *arg), void *arg,
+                     weir_context *ctx, const weir_context *const also[2], int64_t deadline);
 
 /* A waiter that is woken when one of its contexts is cancelled, for a thread that sleeps on
  * `park`; for loops that sleep elsewhere than in weir__wait_until. Does nothing if all contexts are

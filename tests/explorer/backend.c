@@ -81,6 +81,11 @@ void weir__thread_name_timer(const char *name)
     (void)name;
 }
 
+int weir__thread_id(void)
+{
+    return (int)pthread_self() + 1;
+}
+
 size_t weir__stack_minimum(void)
 {
     return 0;

@@ -23,7 +23,7 @@ import sys
 from fnmatch import fnmatch
 from pathlib import Path
 
-LAYERS = ["base", "os", "ring", "wait", "sync", "pool", "group", "flow", "see"]
+LAYERS = ["base", "os", "ring", "record", "wait", "sync", "pool", "group", "flow", "see"]
 ALLOWED = {layer: set(LAYERS[: LAYERS.index(layer) + 1]) for layer in LAYERS}
 ALLOWED["ring"] = {"base", "ring"}
 

@@ -132,6 +132,93 @@ START_TEST(a_pool_tells_its_counts)
 }
 END_TEST
 
+struct sleeper {
+    weir_channel *channel; /* empty */
+    counter begun;
+    pid_t tid;
+};
+
+static int receive(weir_context *ctx, void *arg)
+{
+    struct sleeper *sleeper = arg;
+    char element;
+    sleeper->tid = thread_id();
+    counter_add(&sleeper->begun, 1);
+    return weir_channel_recv_until(sleeper->channel, &element, ctx, WEIR_FOREVER);
+}
+
+START_TEST(a_pool_tells_what_its_workers_do)
+{
+    gate hold = GATE_INIT;
+    struct sleeper sleeper = {.begun = COUNTER_INIT};
+    weir_pool *pool = new_pool(3, 4);
+    weir_metrics *metrics = new_metrics();
+    ck_assert_int_eq(weir_channel_new(&sleeper.channel, 1, 1), 0);
+    ck_assert_int_eq(weir_metrics_add_pool(metrics, "a", pool), 0);
+    ck_assert_int_eq(weir_pool_submit(pool, receive, &sleeper), 0);
+    ck_assert_int_eq(weir_pool_submit(pool, gate_task, &hold), 0);
+    gate_await(&hold, 1);
+    counter_await(&sleeper.begun, 1);
+    thread_await_asleep(sleeper.tid);
+    const char *text = text_of(metrics);
+    assert_line(text, "weir_pool_workers{pool=\"a\",state=\"busy\"} 1");
+    assert_line(text, "weir_pool_workers{pool=\"a\",state=\"blocked\"} 1");
+    assert_line(text, "weir_pool_workers{pool=\"a\",state=\"idle\"} 1");
+    gate_open(&hold);
+    ck_assert_int_eq(weir_channel_send(sleeper.channel, "x"), 0);
+    ck_assert_int_eq(weir_pool_drain(pool), 0);
+    text = text_of(metrics);
+    assert_line(text, "weir_pool_workers{pool=\"a\",state=\"blocked\"} 0");
+    ck_assert(!has_line(text, "weir_pool_blocked_seconds_total{pool=\"a\"} 0.000000000"));
+    ck_assert(!has_line(text, "weir_pool_busy_seconds_total{pool=\"a\"} 0.000000000"));
+    weir_metrics_free(metrics);
+    weir_channel_free(sleeper.channel);
+    finish_pool(pool);
+}
+END_TEST
+
+/* The number in the line that begins so. */
+static double number_of(const char *text, const char *begin)
+{
+    for (; *text != '\0'; text = strchr(text, '\n') + 1)
+        if (strncmp(text, begin, strlen(begin)) == 0)
+            return strtod(text + strlen(begin), NULL);
+    return NAN;
+}
+
+START_TEST(the_histograms_are_those_of_the_stats)
+{
+    counter ran = COUNTER_INIT;
+    weir_pool *pool;
+    weir_metrics *metrics = new_metrics();
+    ck_assert_int_eq(
+        weir_pool_new(&pool, WEIR_POOL_OPTIONS(.workers = 2, .measure = WEIR_MEASURE_ALL)), 0);
+    ck_assert_int_eq(weir_metrics_add_pool(metrics, "a", pool), 0);
+    for (int i = 0; i < 30; i++)
+        ck_assert_int_eq(weir_pool_submit(pool, counter_task, &ran), 0);
+    ck_assert_int_eq(weir_pool_drain(pool), 0);
+    weir_pool_stats stats = {.size = sizeof stats};
+    ck_assert_int_eq(weir_pool_read_stats(pool, &stats), 0);
+    const char *text = text_of(metrics);
+    assert_line(text, "# TYPE weir_pool_wait_seconds histogram");
+    assert_line(text, "weir_pool_wait_seconds_count{pool=\"a\"} 30");
+    assert_line(text, "weir_pool_run_seconds_count{pool=\"a\"} 30");
+    assert_line(text, "weir_pool_run_seconds_bucket{pool=\"a\",le=\"+Inf\"} 30");
+    ck_assert_uint_eq(lines(text, "weir_pool_run_seconds_bucket{"), 14u);
+    double sum = number_of(text, "weir_pool_run_seconds_sum{pool=\"a\"} ");
+    ck_assert_uint_eq((uint64_t)llround(sum * 1e9), stats.run.sum);
+    uint64_t below = 0, first, last;
+    for (size_t i = 0; i < WEIR_HISTOGRAM_BUCKETS; i++)
+        if (weir_histogram_bounds(i, &first, &last) == 0 && last < 1 << 20)
+            below += stats.wait.buckets[i];
+    ck_assert_double_eq(
+        number_of(text, "weir_pool_wait_seconds_bucket{pool=\"a\",le=\"0.001048576\"} "),
+        (double)below);
+    weir_metrics_free(metrics);
+    finish_pool(pool);
+}
+END_TEST
+
 static int make_nothing(void *user, void **ret_resource)
 {
     *ret_resource = user;
@@ -729,6 +816,8 @@ Suite *weir_suite(void)
     Suite *suite = suite_create("metrics");
     TCase *text = add_group(suite, "text");
     tcase_add_test(text, a_pool_tells_its_counts);
+    tcase_add_test(text, a_pool_tells_what_its_workers_do);
+    tcase_add_test(text, the_histograms_are_those_of_the_stats);
     tcase_add_test(text, every_kind_of_object_tells_its_state);
     tcase_add_test(text, a_family_has_one_head_and_stands_together);
     tcase_add_test(text, names_labels_and_help_are_escaped);

@@ -17,7 +17,8 @@ static bool latch_is_open(void *arg)
 
 static int latch_wait_until(struct latch *latch, weir_context *ctx, int64_t deadline)
 {
-    return weir__wait_until(latch, latch_is_open, latch, ctx, NULL, deadline);
+    struct told told = TELL("latch_wait", latch);
+    return weir__wait_until(told, latch, latch_is_open, latch, ctx, NULL, deadline);
 }
 
 static void latch_open(struct latch *latch)

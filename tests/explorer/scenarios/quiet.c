@@ -45,7 +45,7 @@ static void work_off(void *arg)
 
 static void wait_and_free(struct yard *yard, unsigned done)
 {
-    int err = weir__quiet_wait(&yard->quiet, NULL, WEIR_FOREVER);
+    int err = weir__quiet_wait(TELL_NOTHING, &yard->quiet, NULL, WEIR_FOREVER);
     check(err == 0 && yard->done == done);
     drop(yard);
 }
@@ -57,7 +57,7 @@ static void a_worker_against_a_wait(void)
     push(yard);
     explore_begin();
     struct vthread *worker = start(work_off, yard);
-    int err = weir__quiet_wait(&yard->quiet, NULL, WEIR_FOREVER);
+    int err = weir__quiet_wait(TELL_NOTHING, &yard->quiet, NULL, WEIR_FOREVER);
     check(err == 0 && yard->done == 2);
     finish(worker); /* a pool joins its workers before it goes */
     explore_end();
@@ -94,7 +94,7 @@ static void make_more(void *arg)
 static void wait_for_one(void *arg)
 {
     struct yard *yard = arg;
-    int err = weir__quiet_wait(&yard->quiet, NULL, WEIR_FOREVER);
+    int err = weir__quiet_wait(TELL_NOTHING, &yard->quiet, NULL, WEIR_FOREVER);
     check(err == 0 && yard->done == 1);
 }
 
@@ -124,7 +124,7 @@ static void stop_ends_a_wait(void)
     quiet_in(&yard->quiet, NULL); /* of a job that is being refused */
     explore_begin();
     struct vthread *stopper = start(stop, yard);
-    int err = weir__quiet_wait(&yard->quiet, NULL, WEIR_FOREVER);
+    int err = weir__quiet_wait(TELL_NOTHING, &yard->quiet, NULL, WEIR_FOREVER);
     check(err == 0);
     finish(stopper);
     explore_end();

@@ -8,11 +8,21 @@
 
 #include "os/park.h"
 
+struct sampler {
+    uint32_t left, rest, gap;
+    unsigned shift;
+    int64_t last;
+};
+
 struct self {
     struct park park;
     struct frame *frame;
     struct seat *seat;
+    struct activity *activity;
+    struct sampler sampler;
     uint64_t random;
+    int id;
+    unsigned place;
 };
 
 struct self *virtual_self(void);
@@ -32,6 +42,7 @@ static inline struct self *this_thread(void)
 int weir__thread_start(pthread_t *ret_thread, void *(*run)(void *), void *arg, size_t stack_size);
 void weir__thread_name(const char *name, unsigned index);
 void weir__thread_name_timer(const char *name);
+int weir__thread_id(void);
 size_t weir__stack_minimum(void);
 void weir__thread_yield(void);
 

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/* activity.c - see activity.h; and the table for threads that are not workers.
+ *
+ * A place in the table is taken by a CAS and given back by a store. It is taken again mostly by the
+ * thread that had it before, so that the CAS is on a line of its own.
+ *
+ * fork: the child has none of the threads in the table, and its own thread is in nothing that it
+ * may still end (a task that forked must not return).
+ */
+#include "record/activity.h"
+
+#include "os/fork.h"
+#include "weir/clock.h"
+
+struct activity weir__other_activities[ACTIVITY_OTHERS];
+static atomic(unsigned) used; /* places that were ever taken */
+
+static void reset_after_fork(void)
+{
+    for (unsigned i = 0; i < load_rlx(&used); i++) /* one thread */
+        store_rlx(&weir__other_activities[i].taken, 0);
+    this_thread()->activity = NULL;
+    this_thread()->id = 0;
+}
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+    (void)weir__at_fork_child(reset_after_fork); /* fails only if memory ends while loading */
+}
+
+/* The place of a thread. */
+
+static bool take(struct activity *activity)
+{
+    uint32_t free = 0;
+    /* Pairs with weir__activity_give: what the last owner noted comes before what this one does. */
+    return load_rlx(&activity->taken) == 0 && cas_acq(&activity->taken, &free, 1);
+}
+
+static void begin(struct self *self, struct activity *activity, uint64_t flags)
+{
+    uint64_t before = load_rlx(&activity->state); /* ours */
+    uint64_t state = before & ~(ACTIVITY_CHANGE - 1);
+    int64_t now = weir_now();
+    store_rlx(&activity->thread, weir__thread_id()); /* a number by itself, as the next two */
+    store_rlx(&activity->stamp, now);
+    if (load_rlx(&activity->begun) == 0)
+        store_rlx(&activity->begun, now);
+    if ((before & ACTIVITY_PARKED) != 0) /* the thread before it has left */
+        stopwatch_stop(&activity->idle, now);
+    store_rel(&activity->state, state + ACTIVITY_CHANGE + flags); /* pairs with
+                                                                     weir__activity_read */
+    self->activity = activity;
+}
+
+COLD struct activity *weir__activity_take(struct self *self)
+{
+    unsigned i = self->place;
+    bool taken = take(&weir__other_activities[i]);
+    for (i = taken ? i : 0; !taken && i < ACTIVITY_OTHERS; i += !taken)
+        taken = take(&weir__other_activities[i]);
+    if (!taken)
+        return NULL;
+    unsigned most = load_rlx(&used);
+    while (i >= most && !cas_rlx(&used, &most, i + 1)) /* a hint: readers look at `taken` too */
+        continue;
+    self->place = i;
+    begin(self, &weir__other_activities[i], ACTIVITY_OTHER);
+    return self->activity;
+}
+
+void weir__activity_give(struct self *self)
+{
+    struct activity *activity = self->activity;
+    self->activity = NULL;
+    store_rel(&activity->taken, 0); /* pairs with take */
+}
+
+void weir__activity_begin(struct self *self, struct activity *activity)
+{
+    begin(self, activity, 0);
+}
+
+void weir__activity_end(struct self *self)
+{
+    weir__activity_park(self);
+    self->activity = NULL;
+}
+
+/* What the thread does. */
+
+static void change(struct activity *activity, uint64_t flag)
+{
+    uint64_t state = load_rlx(&activity->state) ^ flag;   /* ours */
+    store_rel(&activity->state, state + ACTIVITY_CHANGE); /* pairs with weir__activity_read */
+}
+
+void weir__activity_block(struct self *self, struct told told)
+{
+    struct activity *activity = self->activity;
+    if (told.call == NULL || (activity == NULL && (activity = weir__activity_take(self)) == NULL))
+        return;
+    int64_t now = weir_now();
+    store_rel(&activity->call, told.call);     /* pairs with weir__activity_read */
+    store_rel(&activity->object, told.object); /* pairs with weir__activity_read */
+    store_rel(&activity->awaited, told.sink);  /* pairs with weir__activity_read */
+    store_rel(&activity->since, now);          /* pairs with weir__activity_read */
+    stopwatch_start(&activity->blocked, now);
+    change(activity, ACTIVITY_BLOCKED);
+}
+
+void weir__activity_unblock(struct self *self)
+{
+    struct activity *activity = self->activity;
+    if (activity == NULL || (load_rlx(&activity->state) & ACTIVITY_BLOCKED) == 0) /* ours */
+        return;
+    int64_t now = weir_now();
+    stopwatch_stop(&activity->blocked, now);
+    store_rlx(&activity->stamp, now); /* a number by itself */
+    change(activity, ACTIVITY_BLOCKED);
+    uint64_t state = load_rlx(&activity->state); /* ours */
+    if ((state & ACTIVITY_OTHER) != 0 && activity_levels(state) == 0)
+        weir__activity_give(self);
+}
+
+void weir__activity_park(struct self *self)
+{
+    struct activity *activity = self->activity;
+    if (activity == NULL)
+        return;
+    int64_t now = weir_now();
+    store_rel(&activity->since, now); /* pairs with weir__activity_read */
+    stopwatch_start(&activity->idle, now);
+    change(activity, ACTIVITY_PARKED);
+}
+
+void weir__activity_unpark(struct self *self, bool woken)
+{
+    struct activity *activity = self->activity;
+    if (activity == NULL)
+        return;
+    int64_t now = weir_now();
+    stopwatch_stop(&activity->idle, now);
+    store_rlx(&activity->stamp, now); /* a number by itself, as the next two */
+    store_rlx(&activity->parks, load_rlx(&activity->parks) + 1);
+    if (woken)
+        store_rlx(&activity->wakes, load_rlx(&activity->wakes) + 1);
+    change(activity, ACTIVITY_PARKED);
+}
+
+/* Reading. */
+
+static inline void read_levels(const struct activity *activity, struct activity_view *ret)
+{
+    ret->levels = activity_levels(ret->state);
+    if (ret->levels > ACTIVITY_LEVELS)
+        ret->levels = ACTIVITY_LEVELS;
+    for (unsigned i = 0; i < ret->levels; i++) {
+        const struct activity_level *level = &activity->levels[i];
+        uint64_t words[ACTIVITY_NAME / sizeof(uint64_t)];
+        struct run_notes *run = &ret->level[i].run;
+        run->fn = load_acq(&level->fn);       /* pairs with activity_run */
+        run->sink = load_acq(&level->sink);   /* pairs with activity_run */
+        run->owner = load_acq(&level->owner); /* pairs with activity_run */
+        run->since = load_acq(&level->since); /* pairs with activity_run */
+        for (size_t k = 0; k < sizeof words / sizeof words[0]; k++)
+            words[k] = load_acq(&level->name[k]); /* pairs with activity_set_name */
+        memcpy(ret->level[i].name, words, ACTIVITY_NAME);
+        ret->level[i].name[ACTIVITY_NAME - 1] = '\0'; /* it is there already if nothing moved */
+        run->name = ret->level[i].name[0] != '\0' ? ret->level[i].name : NULL;
+    }
+}
+
+bool weir__activity_read(const struct activity *activity, struct activity_view *ret)
+{
+    enum { TRIES = 100 };
+    for (unsigned i = 0; i < TRIES; i++) {
+        /* Pairs with activity_run, activity_ran, change, begin. */
+        ret->state = load_acq(&activity->state);
+        ret->stamp = load_rlx(&activity->stamp); /* a number by itself, as the next one */
+        ret->thread = load_rlx(&activity->thread);
+        ret->call = load_acq(&activity->call);       /* pairs with weir__activity_block */
+        ret->object = load_acq(&activity->object);   /* pairs with weir__activity_block */
+        ret->awaited = load_acq(&activity->awaited); /* pairs with weir__activity_block */
+        /* Pairs with weir__activity_block, weir__activity_park. */
+        ret->since = load_acq(&activity->since);
+        read_levels(activity, ret);
+        if (load_rlx(&activity->state) == ret->state) /* a later one is seen: activity.h */
+            return true;
+    }
+    ret->levels = 0;
+    return false;
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/* notes.h - what a thread notes on the way of a task, one function for each place in the code.
+ *
+ * None of it changes what a call does. The explorer has a copy of this file in which all are empty:
+ * it explores what threads do to each other, and what is noted here only readers see. The protocol
+ * that those rely on is in activity.c, and explored by itself.
+ */
+#ifndef WEIR_RECORD_NOTES_H
+#define WEIR_RECORD_NOTES_H
+
+#include "record/activity.h"
+#include "record/times.h"
+
+/* A task is about to be queued: its stamp. */
+static inline uint64_t note_submit(struct sampler *sampler, bool rare)
+{
+    return sample(sampler, rare);
+}
+
+/* A task that was measured begins or ends: the time. */
+static inline int64_t note_start(struct times *times, uint64_t stamp)
+{
+    return weir__times_start(times, stamp);
+}
+
+static inline int64_t note_end(struct times *times, uint64_t stamp, int64_t began)
+{
+    return weir__times_end(times, stamp, began);
+}
+
+static inline void note_run(struct self *self, const struct run_notes *run)
+{
+    activity_run(self, run);
+}
+
+static inline void note_ran(struct self *self, int64_t now)
+{
+    activity_ran(self, now);
+}
+
+static inline void note_in_place(struct times *times)
+{
+    count_more(&times->in_place, 1, times->shared);
+}
+
+static inline void note_helped(struct times *times)
+{
+    count_more(&times->helped, 1, times->shared);
+}
+
+static inline void note_block(struct told told)
+{
+    weir__activity_block(this_thread(), told);
+}
+
+static inline void note_unblock(void)
+{
+    weir__activity_unblock(this_thread());
+}
+
+static inline void note_begin(struct activity *activity)
+{
+    weir__activity_begin(this_thread(), activity);
+}
+
+static inline void note_leave(void)
+{
+    weir__activity_end(this_thread());
+}
+
+static inline void note_park(void)
+{
+    weir__activity_park(this_thread());
+}
+
+static inline void note_unpark(bool woken)
+{
+    weir__activity_unpark(this_thread(), woken);
+}
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/* stats.c - what the threads of a pool have noted, added up. Each number is read by itself. */
+#include "weir/stats.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "pool/pool.h"
+
+static void read_times(const struct host *host, weir_pool_stats *ret)
+{
+    for (unsigned i = 0; i <= host->workers; i++) { /* the last is of all other threads */
+        const struct times *times = &host->times[i];
+        histogram_read(&times->wait, &ret->wait);
+        histogram_read(&times->run, &ret->run);
+        ret->measured += load_rlx(&times->measured);
+        ret->in_place += load_rlx(&times->in_place);
+        ret->helped += load_rlx(&times->helped);
+    }
+}
+
+static void read_worker(const struct activity *activity, weir_pool_stats *ret)
+{
+    int64_t now = weir_now();
+    uint64_t state = load_rlx(&activity->state);
+    bool in_task = activity_levels(state) > 0, blocked = (state & ACTIVITY_BLOCKED) != 0;
+    uint64_t not_running = stopwatch_read(&activity->idle, now);
+    uint64_t in_waits = stopwatch_read(&activity->blocked, now);
+    int64_t alive = now - load_rlx(&activity->begun);
+    not_running += in_waits;
+    ret->blocked_ns += in_waits;
+    if (alive > 0 && (uint64_t)alive > not_running)
+        ret->busy_ns += (uint64_t)alive - not_running;
+    ret->parks += load_rlx(&activity->parks);
+    ret->wakes += load_rlx(&activity->wakes);
+    ret->workers_busy += in_task && !blocked;
+    ret->workers_blocked += in_task && blocked;
+}
+
+int weir_pool_read_stats(const weir_pool *pool, weir_pool_stats *ret)
+{
+    size_t first = offsetof(weir_pool_stats, workers_blocked) + sizeof ret->workers_blocked;
+    if (pool == NULL || ret == NULL || ret->size < first)
+        return -EINVAL;
+    if (pool_stale(pool))
+        return -ESTALE;
+    size_t size = ret->size, known = size < sizeof *ret ? size : sizeof *ret;
+    weir_pool_stats stats = {.size = size};
+    read_times(&pool->host, &stats);
+    for (unsigned i = 0; i < pool->crew.count; i++)
+        read_worker(&pool->crew.workers[i].activity, &stats);
+    weir_pool_read_counts(pool, &stats.counts);
+    memset(ret, 0, size);
+    memcpy(ret, &stats, known);
+    return 0;
+}

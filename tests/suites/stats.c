@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: MIT */
+/* stats.c - histograms, and how long tasks wait and run. */
+#include "support/suite.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "support/gate.h"
+#include "support/pools.h"
+#include "support/threads.h"
+#include "weir.h"
+
+/* Histograms. */
+
+START_TEST(buckets_cover_every_value_once)
+{
+    uint64_t next = 0;
+    for (size_t i = 0; i < WEIR_HISTOGRAM_BUCKETS; i++) {
+        uint64_t first, last;
+        ck_assert_int_eq(weir_histogram_bounds(i, &first, &last), 0);
+        ck_assert_uint_eq(first, next);
+        ck_assert_uint_ge(last, first);
+        next = last + 1;
+    }
+    ck_assert_uint_eq(next, 0); /* the last one goes up to UINT64_MAX */
+}
+END_TEST
+
+/* The bucket that a value was put into, which must be one only. */
+static size_t bucket_of(int64_t value)
+{
+    weir_histogram histogram = {0};
+    weir_histogram_record(&histogram, value);
+    size_t found = WEIR_HISTOGRAM_BUCKETS;
+    for (size_t i = 0; i < WEIR_HISTOGRAM_BUCKETS; i++)
+        if (histogram.buckets[i] != 0) {
+            ck_assert_uint_eq(found, WEIR_HISTOGRAM_BUCKETS);
+            ck_assert_uint_eq(histogram.buckets[i], 1);
+            found = i;
+        }
+    return found;
+}
+
+START_TEST(values_go_where_the_bounds_say)
+{
+    for (size_t i = 0; i < WEIR_HISTOGRAM_BUCKETS; i++) {
+        uint64_t first, last;
+        ck_assert_int_eq(weir_histogram_bounds(i, &first, &last), 0);
+        ck_assert_uint_eq(bucket_of((int64_t)first), i);
+        ck_assert_uint_eq(bucket_of(last > INT64_MAX ? INT64_MAX : (int64_t)last), i);
+    }
+    ck_assert_uint_eq(bucket_of(-1), 0);
+    ck_assert_uint_eq(bucket_of(INT64_MIN), 0);
+}
+END_TEST
+
+/* One value below the largest: so it is not exact by chance. */
+START_TEST(a_quantile_is_off_by_a_sixteenth_at_most)
+{
+    double worst = 0;
+    int64_t hour = INT64_C(3600) * 1000000000;
+    for (int64_t value = 0; value <= hour; value += value < 4096 ? 1 : value / 4099 + 1) {
+        weir_histogram histogram = {0};
+        weir_histogram_record(&histogram, value);
+        weir_histogram_record(&histogram, INT64_MAX);
+        int64_t found = weir_histogram_quantile(&histogram, 0.5);
+        double off = fabs((double)found - (double)value);
+        if (value < 64)
+            ck_assert(off <= 4);
+        else if (off / (double)value > worst)
+            worst = off / (double)value;
+        ck_assert_int_eq(weir_histogram_quantile(&histogram, 1), INT64_MAX);
+    }
+    ck_assert_msg(worst <= 0.0625, "off by %f", worst);
+    ck_assert_msg(worst > 0.05, "nothing was tried: off by %f", worst);
+}
+END_TEST
+
+static int compare(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+START_TEST(quantiles_of_many_values)
+{
+    enum { N = 10007 };
+    static int64_t values[N];
+    weir_histogram histogram = {0};
+    uint64_t state = 1, sum = 0;
+    for (size_t i = 0; i < N; i++) {
+        state = state * UINT64_C(6364136223846793005) + 1442695040888963407;
+        values[i] = (int64_t)(state >> (24 + (state >> 59))); /* of all sizes */
+        sum += (uint64_t)values[i];
+        weir_histogram_record(&histogram, values[i]);
+    }
+    qsort(values, N, sizeof values[0], compare);
+    ck_assert_uint_eq(histogram.count, N);
+    ck_assert_uint_eq(histogram.sum, sum);
+    ck_assert_uint_eq(histogram.max, (uint64_t)values[N - 1]);
+    for (int percent = 0; percent <= 100; percent++) {
+        double rank = ceil(percent / 100.0 * N);
+        int64_t value = values[rank < 1 ? 0 : (size_t)rank - 1];
+        int64_t found = weir_histogram_quantile(&histogram, percent / 100.0);
+        double off = fabs((double)found - (double)value);
+        ck_assert_msg(off <= (double)value * 0.0625 + 4, "at %d %%: %lld is told as %lld", percent,
+                      (long long)value, (long long)found);
+    }
+}
+END_TEST
+
+START_TEST(a_quantile_is_never_above_the_largest)
+{
+    weir_histogram histogram = {0};
+    ck_assert_int_eq(weir_histogram_quantile(&histogram, 0.5), 0);
+    weir_histogram_record(&histogram, 64);
+    for (int i = 0; i <= 10; i++)
+        ck_assert_int_eq(weir_histogram_quantile(&histogram, i / 10.0), 64);
+}
+END_TEST
+
+START_TEST(bad_arguments_of_histograms)
+{
+    weir_histogram histogram = {0};
+    uint64_t a = 7, b = 7;
+    ck_assert_int_eq(weir_histogram_quantile(NULL, 0.5), -EINVAL);
+    ck_assert_int_eq(weir_histogram_quantile(&histogram, -0.1), -EINVAL);
+    ck_assert_int_eq(weir_histogram_quantile(&histogram, 1.1), -EINVAL);
+    ck_assert_int_eq(weir_histogram_quantile(&histogram, (double)NAN), -EINVAL);
+    ck_assert_int_eq(weir_histogram_bounds(WEIR_HISTOGRAM_BUCKETS, &a, &b), -EINVAL);
+    ck_assert_int_eq(weir_histogram_bounds(0, NULL, &b), -EINVAL);
+    ck_assert_int_eq(weir_histogram_bounds(0, &a, NULL), -EINVAL);
+    ck_assert(a == 7 && b == 7);
+    weir_histogram_record(NULL, 1);
+    weir_histogram_add(NULL, &histogram);
+    weir_histogram_add(&histogram, NULL);
+    weir_histogram_sub(NULL, &histogram);
+    weir_histogram_sub(&histogram, NULL);
+    ck_assert_uint_eq(histogram.count, 0);
+}
+END_TEST
+
+START_TEST(the_last_minute_is_a_difference)
+{
+    weir_histogram before = {0}, after, both = {0};
+    weir_histogram_record(&before, 1000000);
+    weir_histogram_record(&before, 100);
+    after = before;
+    weir_histogram_record(&after, 100);
+    weir_histogram_record(&after, 300);
+    weir_histogram_sub(&after, &before);
+    ck_assert_uint_eq(after.count, 2);
+    ck_assert_uint_eq(after.sum, 400);
+    uint64_t first, last;
+    ck_assert_int_eq(weir_histogram_bounds(bucket_of(300), &first, &last), 0);
+    ck_assert_uint_eq(after.max, last); /* all that is known of it */
+    weir_histogram_add(&both, &before);
+    weir_histogram_add(&both, &after);
+    ck_assert_uint_eq(both.count, 4);
+    ck_assert_uint_eq(both.sum, 1000500);
+    ck_assert_uint_eq(both.max, 1000000);
+    weir_histogram_sub(&before, &both); /* the wrong way round: never below zero */
+    ck_assert_uint_eq(before.count, 0);
+    ck_assert_uint_eq(before.sum, 0);
+    ck_assert_uint_eq(before.max, 0);
+}
+END_TEST
+
+/* Stats of a pool. */
+
+static weir_pool_stats read_stats(const weir_pool *pool)
+{
+    weir_pool_stats stats = {.size = sizeof stats};
+    ck_assert_int_eq(weir_pool_read_stats(pool, &stats), 0);
+    return stats;
+}
+
+static weir_pool *measuring_pool(unsigned workers, unsigned capacity, weir_measure measure)
+{
+    weir_pool *pool;
+    int err = weir_pool_new(
+        &pool, WEIR_POOL_OPTIONS(.workers = workers, .capacity = capacity, .measure = measure));
+    ck_assert_int_eq(err, 0);
+    return pool;
+}
+
+static int nothing(weir_context *ctx, void *arg)
+{
+    (void)ctx;
+    (void)arg;
+    return 0;
+}
+
+START_TEST(bad_arguments_of_read_stats)
+{
+    weir_pool *pool = new_pool(1, 1);
+    weir_pool_stats stats = {.size = sizeof stats};
+    ck_assert_int_eq(weir_pool_read_stats(NULL, &stats), -EINVAL);
+    ck_assert_int_eq(weir_pool_read_stats(pool, NULL), -EINVAL);
+    stats.size = 0;
+    ck_assert_int_eq(weir_pool_read_stats(pool, &stats), -EINVAL);
+    struct {
+        weir_pool_stats stats;
+        char newer[64];
+    } later;
+    memset(&later, 0xff, sizeof later);
+    later.stats.size = sizeof later;
+    ck_assert_int_eq(weir_pool_read_stats(pool, &later.stats), 0);
+    for (size_t i = 0; i < sizeof later.newer; i++)
+        ck_assert_int_eq(later.newer[i], 0);
+    weir_pool *other = NULL;
+    ck_assert_int_eq(weir_pool_new(&other, WEIR_POOL_OPTIONS(.measure = (weir_measure)3)), -EINVAL);
+    ck_assert_ptr_null(other);
+    weir_pool_free(pool);
+}
+END_TEST
+
+START_TEST(all_means_all)
+{
+    enum { N = 5000 };
+    weir_pool *pool = measuring_pool(2, 64, WEIR_MEASURE_ALL);
+    for (size_t i = 0; i < N; i++)
+        ck_assert_int_eq(weir_pool_submit(pool, nothing, NULL), 0);
+    ck_assert_int_eq(weir_pool_drain(pool), 0);
+    weir_pool_stats stats = read_stats(pool);
+    ck_assert_uint_eq(stats.wait.count, N);
+    ck_assert_uint_eq(stats.run.count, N);
+    ck_assert_uint_eq(stats.measured, N);
+    ck_assert_uint_eq(stats.counts.done, N);
+    finish_pool(pool);
+}
+END_TEST
+
+START_TEST(none_means_none)
+{
+    weir_pool *pool = measuring_pool(2, 64, WEIR_MEASURE_NONE);
+    weir_task task = WEIR_TASK_INIT;
+    for (size_t i = 0; i < 1000; i++)
+        ck_assert_int_eq(weir_pool_submit(pool, nothing, NULL), 0);
+    ck_assert_int_eq(
+        weir_pool_submit_task_at(pool, &task, nothing, NULL, NULL, weir_after(WEIR_US(100))), 0);
+    ck_assert_int_eq(weir_pool_drain(pool), 0);
+    weir_pool_stats stats = read_stats(pool);
+    ck_assert_uint_eq(stats.wait.count, 0);
+    ck_assert_uint_eq(stats.run.count, 0);
+    ck_assert_uint_eq(stats.measured, 0);
+    ck_assert_uint_eq(stats.counts.done, 1001);
+    finish_pool(pool);
+}
+END_TEST
+
+static pid_t worker_tid;
+
+static int note_worker(unsigned index, void *user)
+{
+    (void)index;
+    (void)user;
+    worker_tid = thread_id();
+    return 0;
+}
+
+/* Each task finds the worker asleep. */
+START_TEST(a_quiet_pool_is_measured_in_full)
+{
+    enum { N = 50 };
+    weir_pool *pool;
+    ck_assert_int_eq(
+        weir_pool_new(&pool, WEIR_POOL_OPTIONS(.workers = 1, .on_worker_start = note_worker)), 0);
+    for (size_t i = 0; i < N; i++) {
+        thread_await_asleep(worker_tid);
+        ck_assert_int_eq(weir_pool_submit(pool, nothing, NULL), 0);
+        ck_assert_int_eq(weir_pool_drain(pool), 0);
+    }
+    weir_pool_stats stats = read_stats(pool);
+    ck_assert_uint_eq(stats.wait.count, N);
+    ck_assert_uint_eq(stats.measured, N);
+    ck_assert_uint_ge(stats.parks, N - 1); /* it may sleep for the first time or the last */
+    finish_pool(pool);
+}
+END_TEST
+
+START_TEST(what_did_not_start_has_no_wait)
+{
+    gate hold = GATE_INIT;
+    weir_pool *pool = measuring_pool(1, 4, WEIR_MEASURE_ALL);
+    weir_task cancelled = WEIR_TASK_INIT, expired = WEIR_TASK_INIT;
+    saturate(pool, &hold, 1);
+    ck_assert_int_eq(weir_pool_submit_task(pool, &cancelled, nothing, NULL, NULL), 0);
+    ck_assert_int_eq(weir_pool_submit_task(pool, &expired, nothing, NULL,
+                                           WEIR_TASK_OPTIONS(.start_by = weir_after(WEIR_MS(1)))),
+                     0);
+    ck_assert_int_eq(weir_task_cancel(&cancelled), 0);
+    ck_assert_int_eq(weir_task_wait(&expired), 0);
+    ck_assert_int_eq(weir_task_state(&expired), WEIR_TASK_EXPIRED);
+    gate_open(&hold);
+    ck_assert_int_eq(weir_pool_drain(pool), 0);
+    ck_assert_uint_eq(read_stats(pool).wait.count, 1); /* that of the gate */
+    finish_pool(pool);
+}
+END_TEST
+
+START_TEST(waits_and_runs_are_what_they_were)
+{
+    gate hold = GATE_INIT;
+    weir_pool *pool = measuring_pool(1, 4, WEIR_MEASURE_ALL);
+    saturate(pool, &hold, 1);
+    ck_assert_int_eq(weir_pool_submit(pool, nothing, NULL), 0);
+    int64_t from = weir_now();
+    while (weir_now() - from < WEIR_MS(20))
+        continue;
+    gate_open(&hold);
+    ck_assert_int_eq(weir_pool_drain(pool), 0);
+    weir_pool_stats stats = read_stats(pool);
+    ck_assert_uint_eq(stats.wait.count, 2);
+    ck_assert_uint_ge(stats.wait.max, 20000000); /* of the second, behind the gate */
+    ck_assert_uint_ge(stats.run.max, 20000000);  /* of the first, at the gate */
+    ck_assert_int_ge(weir_histogram_quantile(&stats.wait, 1), 20000000);
+    finish_pool(pool);
+}
+END_TEST
+
+static int wait_for_gate_task(weir_context *ctx, void *arg)
+{
+    (void)ctx;
+    return weir_task_wait(arg);
+}
+
+START_TEST(workers_are_busy_blocked_or_parked)
+{
+    gate hold = GATE_INIT;
+    weir_pool *pool = new_pool(2, 4);
+    weir_task held = WEIR_TASK_INIT;
+    ck_assert_int_eq(weir_pool_submit_task(pool, &held, gate_task, &hold, NULL), 0);
+    gate_await(&hold, 1);
+    ck_assert_int_eq(weir_pool_submit(pool, wait_for_gate_task, &held), 0);
+    while (read_stats(pool).workers_blocked != 1)
+        continue;
+    weir_pool_stats before = read_stats(pool);
+    ck_assert_uint_eq(before.workers_busy, 1); /* it blocks in what weir knows nothing of */
+    int64_t from = weir_now();
+    while (weir_now() - from < WEIR_MS(20))
+        continue;
+    weir_pool_stats after = read_stats(pool);
+    ck_assert_uint_ge(after.blocked_ns - before.blocked_ns, 19000000);
+    ck_assert_uint_ge(after.busy_ns - before.busy_ns, 19000000);
+    gate_open(&hold);
+    ck_assert_int_eq(weir_pool_drain(pool), 0);
+    do
+        after = read_stats(pool);
+    while (after.workers_busy + after.workers_blocked != 0);
+    finish_pool(pool);
+}
+END_TEST
+
+static int submit_to_own_pool(weir_context *ctx, void *arg)
+{
+    (void)ctx;
+    weir_pool *pool = weir_pool_current();
+    for (int i = 0; i < 3; i++)
+        if (weir_pool_submit(pool, counter_task, arg) != 0)
+            return -1;
+    return 0;
+}
+
+START_TEST(runs_in_place_and_helped_ones_are_counted)
+{
+    counter ran = COUNTER_INIT;
+    weir_pool *pool = measuring_pool(1, 1, WEIR_MEASURE_ALL);
+    ck_assert_int_eq(weir_pool_submit(pool, submit_to_own_pool, &ran), 0);
+    ck_assert_int_eq(weir_pool_drain(pool), 0);
+    ck_assert_uint_eq(counter_get(&ran), 3);
+    weir_pool_stats stats = read_stats(pool);
+    ck_assert_uint_eq(stats.in_place, 2);
+    ck_assert_uint_eq(stats.helped, 0);
+    ck_assert_uint_eq(stats.wait.count, 4);
+    finish_pool(pool);
+
+    pool = measuring_pool(1, 4, WEIR_MEASURE_ALL);
+    gate hold = GATE_INIT;
+    weir_task first = WEIR_TASK_INIT, second = WEIR_TASK_INIT;
+    saturate(pool, &hold, 1);
+    ck_assert_int_eq(weir_pool_submit_task(pool, &first, wait_for_gate_task, &second, NULL), 0);
+    ck_assert_int_eq(weir_pool_submit_task(pool, &second, counter_task, &ran, NULL), 0);
+    gate_open(&hold);
+    ck_assert_int_eq(weir_task_wait(&first), 0);
+    ck_assert_int_eq(weir_pool_drain(pool), 0);
+    stats = read_stats(pool);
+    ck_assert_uint_eq(stats.helped, 1);
+    ck_assert_uint_eq(stats.run.count, 3);
+    finish_pool(pool);
+}
+END_TEST
+
+START_TEST(stats_of_an_inherited_pool_are_stale)
+{
+    weir_pool *pool = new_pool(1, 1);
+    pid_t child = fork();
+    if (child == 0) {
+        weir_pool_stats stats = {.size = sizeof stats};
+        int err = weir_pool_read_stats(pool, &stats);
+        weir_pool_free(pool);
+        _exit(err == -ESTALE ? 0 : 1);
+    }
+    int status;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
+    weir_pool_free(pool);
+}
+END_TEST
+
+Suite *weir_suite(void)
+{
+    Suite *suite = suite_create("stats");
+    TCase *histogram = add_group(suite, "histogram");
+    tcase_add_test(histogram, buckets_cover_every_value_once);
+    tcase_add_test(histogram, values_go_where_the_bounds_say);
+    tcase_add_test(histogram, a_quantile_is_off_by_a_sixteenth_at_most);
+    tcase_add_test(histogram, quantiles_of_many_values);
+    tcase_add_test(histogram, a_quantile_is_never_above_the_largest);
+    tcase_add_test(histogram, the_last_minute_is_a_difference);
+    tcase_add_test(histogram, bad_arguments_of_histograms);
+    TCase *pool = add_group(suite, "pool");
+    tcase_add_test(pool, bad_arguments_of_read_stats);
+    tcase_add_test(pool, all_means_all);
+    tcase_add_test(pool, none_means_none);
+    tcase_add_test(pool, a_quiet_pool_is_measured_in_full);
+    tcase_add_test(pool, what_did_not_start_has_no_wait);
+    tcase_add_test(pool, waits_and_runs_are_what_they_were);
+    tcase_add_test(pool, workers_are_busy_blocked_or_parked);
+    tcase_add_test(pool, runs_in_place_and_helped_ones_are_counted);
+    tcase_add_test(pool, stats_of_an_inherited_pool_are_stale);
+    return suite;
+}
