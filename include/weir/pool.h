@@ -37,8 +37,6 @@
 
 WEIR_BEGIN_DECLS
 
-typedef struct weir_pool weir_pool;
-
 /* Makes a pool and starts its workers; returns when all of them run and on_worker_start has
  * returned on each. NULL options: defaults. All-or-nothing: if a thread cannot start, those before
  * it are joined. No later call on the pool allocates, except a submit that is given a task's own

@@ -92,6 +92,8 @@ static inline void leave(struct frame *frame, int status)
     int64_t now = 0;
     if (unlikely(frame->began != 0))
         now = note_end(own_times(frame->host), job->stamp, frame->began);
+    if (unlikely(frame->host->watchdog != NULL) && frame->watched != NULL)
+        watch_ran(frame->watched);
     note_ran(self, now);
     self->frame = frame->below;
     weir__context_end(&frame->context);
@@ -131,13 +133,26 @@ static inline void begin_notes(struct frame *frame, struct self *self, const cha
     note_run(self, &notes);
 }
 
+/* Of a pool with a watchdog: shows it the run, if this is a worker of the pool. */
+static COLD void begin_watch(struct frame *frame, struct self *self, int64_t own_limit)
+{
+    struct host *host = frame->host;
+    struct seat *seat = self->seat;
+    frame->watched = seat != NULL && seat->host == host ? seat->watched : NULL;
+    if (frame->watched != NULL)
+        watch_run(host->watchdog, frame->watched, frame->began != 0 ? frame->began : weir_now(),
+                  own_limit);
+}
+
 static inline void begin(struct frame *frame, struct self *self, weir_context *parent)
 {
     struct sink *sink = frame->job->sink;
-    struct start start = {NULL, 0, NULL};
+    struct start start = {.cancelled = NULL};
     if (sink != NULL && sink_ops(sink)->starts != NULL)
         sink_ops(sink)->starts(sink, &start);
     begin_notes(frame, self, start.name);
+    if (unlikely(frame->host->watchdog != NULL))
+        begin_watch(frame, self, start.stuck_after);
     int64_t deadline = start.timeout != 0 ? weir_after(start.timeout) : WEIR_FOREVER;
     weir__context_begin(&frame->context, parent, frame->host->context, deadline, start.cancelled);
 }

@@ -4,7 +4,7 @@
 #define WEIR_POOL_RUN_H
 
 #include "os/fork.h"
-#include "pool/queue.h"
+#include "pool/watchdog.h"
 
 /* What the runs of one pool have in common; constant once its workers run. */
 struct host {
@@ -15,6 +15,7 @@ struct host {
     weir_context *context; /* of the pool */
     struct times *times;   /* of each worker, and of all other threads */
     unsigned workers;
+    struct watchdog *watchdog; /* or NULL */
     void (*on_drop)(weir_task_fn *fn, void *arg, weir_state why, void *user);
     const char *(*name_of)(weir_task_fn *fn, void *arg, void *user); /* or NULL */
     void *user;
@@ -25,10 +26,11 @@ struct frame {
     struct frame *below;
     struct host *host;
     const struct job *job;
-    unsigned inline_depth; /* inline runs within each other, this one included */
-    bool returned;         /* fn came back; if not, its thread is dying */
-    int64_t began;         /* when, if it is measured; else 0 */
-    weir_context context;  /* the one that the task sees */
+    unsigned inline_depth;   /* inline runs within each other, this one included */
+    bool returned;           /* fn came back; if not, its thread is dying */
+    int64_t began;           /* when, if it is measured; else 0 */
+    struct watched *watched; /* only where there is a watchdog: the worker's, or NULL */
+    weir_context context;    /* the one that the task sees */
 };
 
 static inline bool host_stale(const struct host *host)

@@ -72,6 +72,18 @@ static int make_pool_under_context(struct fixture *fixture)
                                            .context = fixture->parent));
 }
 
+static void on_stuck(const weir_stuck *what, void *user)
+{
+    (void)what;
+    (void)user;
+}
+
+static int make_watched_pool(struct fixture *fixture)
+{
+    return weir_pool_new((weir_pool **)&fixture->made,
+                         WEIR_POOL_OPTIONS(.workers = 2, .stuck_after = 1, .on_stuck = on_stuck));
+}
+
 static int make_default_pool(struct fixture *fixture)
 {
     return weir_pool_new((weir_pool **)&fixture->made, NULL);
@@ -148,6 +160,7 @@ static const struct trial trials[] = {
     {make_value, drop_context},
     {make_pool, drop_pool},
     {make_pool_under_context, drop_pool},
+    {make_watched_pool, drop_pool},
     {make_default_pool, drop_pool},
     {make_group, drop_group},
     {make_group_under_context, drop_group},
