@@ -9,6 +9,7 @@
 #include "weir/clock.h"
 #include "weir/completion.h"
 #include "weir/context.h"
+#include "weir/dump.h"
 #include "weir/errgroup.h"
 #include "weir/lease.h"
 #include "weir/limiter.h"

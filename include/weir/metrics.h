@@ -31,6 +31,7 @@
 
 #include "breaker.h"
 #include "channel.h"
+#include "dump.h"
 #include "errgroup.h"
 #include "lease.h"
 #include "limiter.h"
@@ -43,10 +44,6 @@
 WEIR_BEGIN_DECLS
 
 typedef struct weir_metrics weir_metrics;
-
-/* Takes the next `n` bytes of a text, which may begin and end anywhere in a line. Returns 0, or
- * what is to end the call that writes, and to be returned by it. May block. */
-typedef int weir_write_fn(const char *text, size_t n, void *arg);
 
 /* Makes an empty collection. Never blocks. Returns 0; -EINVAL (`ret` is NULL); -ENOMEM. */
 WEIR_API WEIR_NODISCARD int weir_metrics_new(weir_metrics **ret);
@@ -122,7 +119,8 @@ WEIR_API int weir_metrics_remove(weir_metrics *metrics, const void *object);
  * one family of one object belong together, others may be a moment apart. What is added or removed
  * meanwhile may be told or not. Allocates nothing. Blocks for short internal locks, and while
  * `write` or a weir_metric_fn does.
- * Returns 0; what `write` returned, if it is not 0; -EINVAL (NULL); -ESTALE. */
+ * Returns 0; what `write` returned, if it is not 0: then the text ends there; -EINVAL (NULL);
+ * -ESTALE. */
 WEIR_API WEIR_NODISCARD int weir_metrics_write(weir_metrics *metrics, weir_write_fn *write,
                                                void *arg);
 

@@ -59,7 +59,7 @@ typedef struct weir_stuck {
     int recovered;      /* 0: it is so now; 1: it was told, and is over */
     int worker;         /* its index; ALL_BLOCKED: -1 */
     int thread;         /* the system's number of it, as debuggers and /proc show it; or 0 */
-    const char *name;   /* of the task; "" if it has none. Valid during the call, as the next is */
+    const char *name;   /* of the task, or else of its function, valid during the call; or "" */
     weir_task_fn *fn;   /* that it runs; or NULL */
     int64_t ns;         /* how long the task has run; ALL_BLOCKED: how long all are blocked */
     const char *call;   /* that it is blocked in, of weir, as "weir_channel_recv"; or NULL */

@@ -43,7 +43,7 @@ typedef struct weir_completion weir_completion;
 
 typedef struct weir_task_options {
     size_t size;                 /* filled by WEIR_TASK_OPTIONS or weir_task_options_init */
-    const char *name;            /* for debuggers, borrowed until the end; 0: none */
+    const char *name;            /* to be shown (dump.h), borrowed until the end; 0: none */
     int64_t start_by;            /* a deadline above 0: not started by then, it EXPIRES: at a
                                     wait, at the head of the queue, or when taken; 0: none */
     int64_t timeout;             /* ns of running time, then its context is over; 0: none */

@@ -48,7 +48,7 @@ static bool again(struct repeat *self, int status, int64_t deadline, int64_t *re
 int weir_pool_submit_retry(weir_pool *pool, weir_task *task, weir_task_fn *fn, void *arg,
                            const weir_task_options *options, const weir_retry_options *given)
 {
-    struct repeat repeat = {.run = attempt, .again = again};
+    struct repeat repeat = {.run = attempt, .again = again, .shown = fn};
     struct retry *retry = retry_in(&repeat);
     int err = weir__retry_read(&retry->options, given);
     if (err != 0 || fn == NULL)

@@ -70,9 +70,14 @@ static void helper_ended(struct sink *sink, weir_state end, int status)
     leave(loop);
 }
 
-static const struct sink_ops helper_ops = {.ended = helper_ended};
+static void helper_starts(struct sink *sink, struct start *ret)
+{
+    ret->fn = (uintptr_t)((struct loop *)sink)->fn;
+}
 
-static int help(weir_context *ctx, void *arg);
+static const struct sink_ops helper_ops = {.starts = helper_starts, .ended = helper_ended};
+
+static int parallel_helper(weir_context *ctx, void *arg);
 
 /* Queues a helper if one can be of use. Never blocks; that there is no room is no error. */
 static void invite(struct loop *loop)
@@ -86,7 +91,8 @@ static void invite(struct loop *loop)
     if (!cas_rlx(&loop->invited, &none, 1))
         return;
     add_rlx(&loop->active, 1); /* before this thread leaves, or the caller looks */
-    struct job job = {.fn = help, .arg = loop, .sink = &loop->sink, .start_by = WEIR_FOREVER};
+    struct job job = {
+        .fn = parallel_helper, .arg = loop, .sink = &loop->sink, .start_by = WEIR_FOREVER};
     if (weir__submit(pool, &job, SUBMIT_TRY, NULL, WEIR_FOREVER) == 0) {
         weir__wake_all(helper_key(loop)); /* the caller, if it waits, may have to run it */
         return;
@@ -120,7 +126,7 @@ static void take_part(struct loop *loop)
         record_error(loop, err);
 }
 
-static int help(weir_context *ctx, void *arg)
+static int parallel_helper(weir_context *ctx, void *arg)
 {
     struct loop *loop = arg;
     (void)ctx; /* over only if the loop's is: it has no parent but the pool's */

@@ -141,6 +141,11 @@ COLD void weir__queue_note_peak(struct queue *queue, uint64_t t)
         continue;
 }
 
+COLD void weir__queue_woke(struct queue *queue)
+{
+    note_wake(&this_thread()->sampler, eventcount_wake_gap(&queue->idle) >= WORKER_SHORT_GAP_NS);
+}
+
 void weir__queue_found_full(struct queue *queue)
 {
     if (unlikely(eventcount_has_sleepers(&queue->idle)))
@@ -294,7 +299,7 @@ bool weir__queue_empty(const struct queue *queue)
 void weir__queue_pass_wake(struct queue *queue)
 {
     if (!weir__queue_empty(queue))
-        eventcount_notify(&queue->idle);
+        (void)eventcount_notify(&queue->idle);
 }
 
 bool weir__queue_has_lead(const struct seat *seat)

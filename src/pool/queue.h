@@ -100,6 +100,8 @@ struct ticket {
 
 /* Of queue_put. How many are queued now that position `t` was filled, if that is a record. */
 void weir__queue_note_peak(struct queue *queue, uint64_t t);
+/* A worker was woken for the job. */
+void weir__queue_woke(struct queue *queue);
 /* The queue is full. If a worker is idle beside it, the thread that was to wake it is held up. */
 void weir__queue_found_full(struct queue *queue);
 /* The push failed. 0: the job was claimed in the meantime, so it was accepted, and never was in the
@@ -115,7 +117,9 @@ static inline bool queue_push(struct queue *queue, uint32_t slot, uint64_t *ret_
         weir__queue_found_full(queue);
         return false;
     }
-    eventcount_notify(&queue->idle);
+    bool woke = eventcount_notify(&queue->idle);
+    if (unlikely(woke))
+        weir__queue_woke(queue);
     int64_t queued = (int64_t)(position + 1 - load_rlx(&queue->head_seen));
     if (unlikely(queued > (int64_t)load_rlx(&queue->peak)))
         weir__queue_note_peak(queue, position);
@@ -123,13 +127,12 @@ static inline bool queue_push(struct queue *queue, uint32_t slot, uint64_t *ret_
     return true;
 }
 
-/* The stamp of a job that is about to be queued. */
-static inline uint64_t queue_stamp(struct queue *queue)
+/* The stamp of a job that is about to be queued, or to be run in place. */
+static inline uint64_t queue_stamp(const struct queue *queue)
 {
     if (unlikely(queue->measure != WEIR_MEASURE_SAMPLED))
         return queue->measure == WEIR_MEASURE_ALL ? stamp_of(weir_now(), 0) : 0;
-    return note_submit(&this_thread()->sampler,
-                       eventcount_would_wake(&queue->idle, WORKER_SHORT_GAP_NS));
+    return note_submit(&this_thread()->sampler);
 }
 
 /* Of one that waits for its time. These are all measured: a lock and an alarm cost more. */

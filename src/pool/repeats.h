@@ -14,8 +14,9 @@ struct repeat {
     /* Is it to run again, now that a run has returned `status`? Then *ret_at is when, before
      * `deadline`. Called without a lock. */
     bool (*again)(struct repeat *self, int status, int64_t deadline, int64_t *ret_at);
-    uint64_t words[14]; /* its own; they need no destruction */
-    uint32_t next_free; /* index+1 */
+    weir_task_fn *shown; /* what it is called after */
+    uint64_t words[14];  /* its own; they need no destruction */
+    uint32_t next_free;  /* index+1 */
 };
 
 struct repeats {

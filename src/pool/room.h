@@ -28,7 +28,7 @@ struct room {
 /* One place became free, or may be made so at the head. */
 static inline void room_freed(struct room *room)
 {
-    eventcount_notify(&room->waiting);
+    (void)eventcount_notify(&room->waiting);
 }
 
 static inline bool room_has_timed(struct room *room)

@@ -83,18 +83,33 @@ static COLD void end_run(struct host *host, const struct job *job, weir_state wh
         end(host, job, why, why == WEIR_TASK_CANCELLED ? -ECANCELED : status);
 }
 
+/* Of a pool with a watchdog: shows it the run, if this is a worker of the pool; and its end. */
+static COLD void begin_watch(struct host *host, const struct self *self, int64_t began,
+                             int64_t own_limit)
+{
+    struct seat *seat = self->seat;
+    if (seat != NULL && seat->host == host)
+        watch_run(host->watchdog, seat->watched, began != 0 ? began : weir_now(), own_limit);
+}
+
+static COLD void end_watch(const struct host *host, const struct self *self)
+{
+    struct seat *seat = self->seat;
+    if (seat != NULL && seat->host == host)
+        watch_ran(seat->watched);
+}
+
 /* Pops the frame and ends its job, or this run of it. */
 static inline void leave(struct frame *frame, int status)
 {
     const struct job *job = frame->job;
     weir_state why = status == 0 ? WEIR_TASK_DONE : WEIR_TASK_FAILED;
     struct self *self = this_thread();
-    int64_t now = 0;
     if (unlikely(frame->began != 0))
-        now = note_end(own_times(frame->host), job->stamp, frame->began);
-    if (unlikely(frame->host->watchdog != NULL) && frame->watched != NULL)
-        watch_ran(frame->watched);
-    note_ran(self, now);
+        note_end(self, own_times(frame->host), job->stamp, frame->began);
+    if (unlikely(frame->host->watchdog != NULL))
+        end_watch(frame->host, self);
+    note_ran(self);
     self->frame = frame->below;
     weir__context_end(&frame->context);
     if (job->sink != NULL && unlikely(sink_ops(job->sink)->again != NULL))
@@ -119,42 +134,44 @@ static void leave_if_dying(struct frame *frame)
     leave(frame, -ECANCELED);
 }
 
-/* What others may see of it from now on. */
-static inline void begin_notes(struct frame *frame, struct self *self, const char *name)
+/* Of a job of which there is more to tell than its function. */
+static void begin_told(struct frame *frame, struct self *self, struct start *ret)
 {
     const struct job *job = frame->job;
     struct host *host = frame->host;
-    if (unlikely(host->name_of != NULL) && name == NULL)
-        name = host->name_of(job->fn, job->arg, host->user);
-    frame->began = 0;
-    if (unlikely(job->stamp != 0))
-        frame->began = note_start(own_times(host), job->stamp);
-    struct run_notes notes = {(uintptr_t)job->fn, name, job->sink, host, frame->began};
-    note_run(self, &notes);
-}
-
-/* Of a pool with a watchdog: shows it the run, if this is a worker of the pool. */
-static COLD void begin_watch(struct frame *frame, struct self *self, int64_t own_limit)
-{
-    struct host *host = frame->host;
-    struct seat *seat = self->seat;
-    frame->watched = seat != NULL && seat->host == host ? seat->watched : NULL;
-    if (frame->watched != NULL)
-        watch_run(host->watchdog, frame->watched, frame->began != 0 ? frame->began : weir_now(),
-                  own_limit);
+    struct sink *sink = job->sink;
+    *ret = (struct start){.cancelled = NULL};
+    if (sink != NULL && sink_ops(sink)->starts != NULL)
+        sink_ops(sink)->starts(sink, ret);
+    struct run_more more = {.name = ret->name, .sink = sink, .owner = host};
+    if (sink == NULL && host->name_of != NULL)
+        more.name = host->name_of(job->fn, job->arg, host->user);
+    uintptr_t fn = ret->fn != 0 ? ret->fn : (uintptr_t)job->fn;
+    note_run(self, fn, frame->began, &more);
 }
 
 static inline void begin(struct frame *frame, struct self *self, weir_context *parent)
 {
-    struct sink *sink = frame->job->sink;
-    struct start start = {.cancelled = NULL};
-    if (sink != NULL && sink_ops(sink)->starts != NULL)
-        sink_ops(sink)->starts(sink, &start);
-    begin_notes(frame, self, start.name);
-    if (unlikely(frame->host->watchdog != NULL))
-        begin_watch(frame, self, start.stuck_after);
-    int64_t deadline = start.timeout != 0 ? weir_after(start.timeout) : WEIR_FOREVER;
-    weir__context_begin(&frame->context, parent, frame->host->context, deadline, start.cancelled);
+    const struct job *job = frame->job;
+    struct host *host = frame->host;
+    int64_t deadline = WEIR_FOREVER, own_limit = 0;
+    atomic(uint32_t) *cancelled = NULL;
+    frame->began = 0;
+    if (unlikely(job->stamp != 0))
+        frame->began = note_start(own_times(host), job->stamp);
+    if (likely(job->sink == NULL && host->name_of == NULL && self->seat != NULL)) {
+        note_run(self, (uintptr_t)job->fn, frame->began, NULL);
+    } else {
+        struct start start;
+        begin_told(frame, self, &start);
+        cancelled = start.cancelled;
+        own_limit = start.stuck_after;
+        if (start.timeout != 0)
+            deadline = weir_after(start.timeout);
+    }
+    if (unlikely(host->watchdog != NULL))
+        begin_watch(host, self, frame->began, own_limit);
+    weir__context_begin(&frame->context, parent, host->context, deadline, cancelled);
 }
 
 void weir__run(struct host *host, const struct job *job, unsigned inline_depth)

@@ -26,11 +26,10 @@ struct frame {
     struct frame *below;
     struct host *host;
     const struct job *job;
-    unsigned inline_depth;   /* inline runs within each other, this one included */
-    bool returned;           /* fn came back; if not, its thread is dying */
-    int64_t began;           /* when, if it is measured; else 0 */
-    struct watched *watched; /* only where there is a watchdog: the worker's, or NULL */
-    weir_context context;    /* the one that the task sees */
+    unsigned inline_depth; /* inline runs within each other, this one included */
+    bool returned;         /* fn came back; if not, its thread is dying */
+    int64_t began;         /* when, if it is measured; else 0 */
+    weir_context context;  /* the one that the task sees */
 };
 
 static inline bool host_stale(const struct host *host)

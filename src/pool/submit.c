@@ -62,6 +62,14 @@ static void evict_oldest(weir_pool *pool)
         weir__end_unstarted(&pool->host, &job, WEIR_TASK_DROPPED);
 }
 
+static COLD void run_measured(struct host *host, const struct job *job, uint64_t stamp,
+                              unsigned depth)
+{
+    struct job measured = *job;
+    measured.stamp = stamp;
+    weir__run(host, &measured, depth);
+}
+
 int weir__run_inline(weir_pool *pool, const struct job *job)
 {
     struct queue *queue = &pool->queue;
@@ -77,10 +85,12 @@ int weir__run_inline(weir_pool *pool, const struct job *job)
         quiet_out(&queue->quiet, own);
         return err;
     }
-    struct job own_job = *job;
-    own_job.stamp = queue_stamp(queue);
     note_in_place(own_times(&pool->host));
-    weir__run(&pool->host, &own_job, depth);
+    uint64_t stamp = queue_stamp(queue);
+    if (unlikely(stamp != 0))
+        run_measured(&pool->host, job, stamp, depth);
+    else
+        weir__run(&pool->host, job, depth);
     return 0;
 }
 

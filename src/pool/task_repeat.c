@@ -93,6 +93,12 @@ static bool retried_again(struct sink *sink, const struct job *job, int status, 
     return false;
 }
 
+static void retried_starts(struct sink *sink, struct start *ret)
+{
+    weir__task_starts(sink, ret);
+    ret->fn = (uintptr_t)((struct task *)sink)->repeat->shown;
+}
+
 static void retried_ended(struct sink *sink, weir_state end, int status)
 {
     struct task *task = (struct task *)sink;
@@ -104,7 +110,7 @@ static void retried_ended(struct sink *sink, weir_state end, int status)
 const struct sink_ops weir__retried_sink = {
     .placed = weir__task_placed,
     .withdrawn = weir__task_withdrawn,
-    .starts = weir__task_starts,
+    .starts = retried_starts,
     .again = retried_again,
     .cancelled = weir__task_cancelled,
     .ended = retried_ended,

@@ -11,11 +11,6 @@ void weir__watchdog_release(struct watchdog *watchdog)
     weir__free(watchdog->told);
 }
 
-bool weir__watchdog_telling(const struct watchdog *watchdog)
-{
-    return load_rlx(&watchdog->telling) == this_thread(); /* it is, only if this thread wrote it */
-}
-
 /* Ticks. */
 
 static void settle_locked(struct watchdog *watchdog, int64_t due);

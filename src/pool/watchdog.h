@@ -43,55 +43,7 @@
 #ifndef WEIR_POOL_WATCHDOG_H
 #define WEIR_POOL_WATCHDOG_H
 
-#include "base/assert.h"
-#include "pool/queue.h"
-#include "record/activity.h"
-#include "sync/alarm.h"
-
-enum { WATCH_LEVELS = 4 }; /* runs within each other that are watched, for each worker */
-
-#define WATCH_NONE INT64_C(-1)
-#define WATCH_TICKING INT64_MAX
-
-struct watched_run {
-    atomic(int64_t) began;  /* 0: there is none */
-    atomic(int64_t) limit;  /* ns that it may take; 0: as long as it likes */
-    atomic(unsigned) level; /* of the activity */
-};
-
-/* Of a worker. */
-struct watched {
-    _Alignas(CACHE_LINE) bool awake; /* this and the next: its own */
-    unsigned depth;                  /* of runs within each other */
-    struct activity *activity;       /* constant */
-    struct watched_run runs[WATCH_LEVELS];
-};
-
-/* What was told of a run and is not over; the clock's thread's. */
-struct told_run {
-    int64_t began; /* 0: nothing */
-    weir_stuck what;
-    char name[ACTIVITY_NAME];
-};
-
-struct watchdog {
-    struct alarm_clock clock;
-    struct alarm alarm;
-    struct lock lock;
-    int64_t hurried; /* under the lock, as is the next one: WEIR_FOREVER, or by when to tick */
-    bool closing;
-    atomic(int64_t) next;
-    _Alignas(CACHE_LINE) atomic(unsigned) awake; /* workers */
-    atomic(const struct self *) telling;         /* the thread that is in on_stuck, or NULL */
-    int64_t limit;                               /* this and the next four: constant */
-    void (*on_stuck)(const weir_stuck *what, void *user);
-    void *user;
-    weir_pool *pool;           /* to be told only */
-    const struct queue *queue; /* asked how many are queued */
-    unsigned workers;
-    struct watched *watched;
-    struct told_run *told; /* of each run of each worker, and last of all workers at once */
-};
+#include "pool/watchdog_look.h"
 
 /* Makes the watchdog of `pool`; `name`: of its thread, borrowed. 0 or -ENOMEM; to be released
  * either way. `options` has an on_stuck. */
@@ -104,14 +56,8 @@ void weir__watchdog_release(struct watchdog *watchdog);
 void weir__watchdog_stop(struct watchdog *watchdog);
 void weir__watchdog_join(struct watchdog *watchdog);
 
-/* Is the calling thread in on_stuck? */
-bool weir__watchdog_telling(const struct watchdog *watchdog);
-
 /* Has a tick be at `at` or before. */
 void weir__watchdog_arm(struct watchdog *watchdog, int64_t at);
-/* Looks at all places, and tells. Returns by when to look again; WEIR_FOREVER: no need. */
-int64_t weir__watchdog_look(struct watchdog *watchdog);
-
 /* For the thread of a worker. */
 
 void weir__watchdog_wake(struct watchdog *watchdog, struct watched *watched);

@@ -5,17 +5,23 @@
  * thread is blocked in has taken that long. While such a call is younger the tick waits, but not
  * for longer than the run may take once more: else a task that sleeps again and again would never
  * be told. */
-#include "pool/watchdog.h"
+#include "pool/watchdog_look.h"
 
 #include <string.h>
 
 #include "base/deadline.h"
+#include "os/symbol.h"
 
 static void tell(struct watchdog *watchdog, const weir_stuck *what)
 {
     store_rlx(&watchdog->telling, this_thread()); /* only this thread would find itself there */
     watchdog->on_stuck(what, watchdog->user);
     store_rlx(&watchdog->telling, NULL);
+}
+
+bool weir__watchdog_telling(const struct watchdog *watchdog)
+{
+    return load_rlx(&watchdog->telling) == this_thread(); /* it is, only if this thread wrote it */
 }
 
 /* Tells what was told again: it is over. */
@@ -71,8 +77,11 @@ static bool describe(const struct watchdog *watchdog, unsigned worker, const str
         .queued = (size_t)weir__queue_count(watchdog->queue),
     };
     if (readable && run->level < view.levels) {
-        memcpy(ret->name, view.level[run->level].name, sizeof ret->name);
-        ret->what.fn = (weir_task_fn *)view.level[run->level].run.fn;
+        const struct activity_view_level *level = &view.level[run->level];
+        memcpy(ret->name, level->name, sizeof ret->name);
+        if (ret->name[0] == '\0')
+            weir__symbol(level->fn, ret->name, sizeof ret->name);
+        ret->what.fn = (weir_task_fn *)level->fn;
     }
     ret->what.name = ret->name;
     return true;

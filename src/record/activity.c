@@ -42,8 +42,8 @@ static void begin(struct self *self, struct activity *activity, uint64_t flags)
     uint64_t before = load_rlx(&activity->state); /* ours */
     uint64_t state = before & ~(ACTIVITY_CHANGE - 1);
     int64_t now = weir_now();
-    store_rlx(&activity->thread, weir__thread_id()); /* a number by itself, as the next two */
-    store_rlx(&activity->stamp, now);
+    store_rel(&activity->thread, weir__thread_id()); /* pairs with weir__activity_read */
+    store_rlx(&activity->stamp, now);                /* a number by itself, as the next one */
     if (load_rlx(&activity->begun) == 0)
         store_rlx(&activity->begun, now);
     if ((before & ACTIVITY_PARKED) != 0) /* the thread before it has left */
@@ -114,9 +114,7 @@ void weir__activity_unblock(struct self *self)
     struct activity *activity = self->activity;
     if (activity == NULL || (load_rlx(&activity->state) & ACTIVITY_BLOCKED) == 0) /* ours */
         return;
-    int64_t now = weir_now();
-    stopwatch_stop(&activity->blocked, now);
-    store_rlx(&activity->stamp, now); /* a number by itself */
+    stopwatch_stop(&activity->blocked, weir_now());
     change(activity, ACTIVITY_BLOCKED);
     uint64_t state = load_rlx(&activity->state); /* ours */
     if ((state & ACTIVITY_OTHER) != 0 && activity_levels(state) == 0)
@@ -150,25 +148,24 @@ void weir__activity_unpark(struct self *self, bool woken)
 
 /* Reading. */
 
-static inline void read_levels(const struct activity *activity, struct activity_view *ret)
+static void read_level(const struct activity_level *level, struct activity_view_level *ret)
 {
-    ret->levels = activity_levels(ret->state);
-    if (ret->levels > ACTIVITY_LEVELS)
-        ret->levels = ACTIVITY_LEVELS;
-    for (unsigned i = 0; i < ret->levels; i++) {
-        const struct activity_level *level = &activity->levels[i];
-        uint64_t words[ACTIVITY_NAME / sizeof(uint64_t)];
-        struct run_notes *run = &ret->level[i].run;
-        run->fn = load_acq(&level->fn);       /* pairs with activity_run */
-        run->sink = load_acq(&level->sink);   /* pairs with activity_run */
-        run->owner = load_acq(&level->owner); /* pairs with activity_run */
-        run->since = load_acq(&level->since); /* pairs with activity_run */
-        for (size_t k = 0; k < sizeof words / sizeof words[0]; k++)
-            words[k] = load_acq(&level->name[k]); /* pairs with activity_set_name */
-        memcpy(ret->level[i].name, words, ACTIVITY_NAME);
-        ret->level[i].name[ACTIVITY_NAME - 1] = '\0'; /* it is there already if nothing moved */
-        run->name = ret->level[i].name[0] != '\0' ? ret->level[i].name : NULL;
+    uint64_t words[ACTIVITY_NAME / sizeof(uint64_t)] = {0};
+    uint64_t began = load_acq(&level->began); /* pairs with activity_run */
+    ret->fn = load_acq(&level->fn);           /* pairs with activity_run */
+    ret->since = (int64_t)(began >> 1);
+    ret->sink = ret->owner = NULL;
+    if ((began & 1) != 0) {
+        ret->sink = load_acq(&level->sink);   /* pairs with activity_tell_more */
+        ret->owner = load_acq(&level->owner); /* pairs with activity_tell_more */
+        for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+            words[i] = load_acq(&level->name[i]); /* pairs with activity_tell_more */
+            if (memchr(&words[i], '\0', sizeof words[i]) != NULL)
+                break;
+        }
     }
+    memcpy(ret->name, words, ACTIVITY_NAME);
+    ret->name[ACTIVITY_NAME - 1] = '\0'; /* it is there already if nothing moved */
 }
 
 bool weir__activity_read(const struct activity *activity, struct activity_view *ret)
@@ -177,14 +174,18 @@ bool weir__activity_read(const struct activity *activity, struct activity_view *
     for (unsigned i = 0; i < TRIES; i++) {
         /* Pairs with activity_run, activity_ran, change, begin. */
         ret->state = load_acq(&activity->state);
-        ret->stamp = load_rlx(&activity->stamp); /* a number by itself, as the next one */
-        ret->thread = load_rlx(&activity->thread);
+        ret->stamp = load_rlx(&activity->stamp);     /* a number by itself */
+        ret->thread = load_acq(&activity->thread);   /* pairs with begin */
         ret->call = load_acq(&activity->call);       /* pairs with weir__activity_block */
         ret->object = load_acq(&activity->object);   /* pairs with weir__activity_block */
         ret->awaited = load_acq(&activity->awaited); /* pairs with weir__activity_block */
         /* Pairs with weir__activity_block, weir__activity_park. */
         ret->since = load_acq(&activity->since);
-        read_levels(activity, ret);
+        ret->levels = activity_levels(ret->state);
+        if (ret->levels > ACTIVITY_LEVELS)
+            ret->levels = ACTIVITY_LEVELS;
+        for (unsigned k = 0; k < ret->levels; k++)
+            read_level(&activity->levels[k], &ret->level[k]);
         if (load_rlx(&activity->state) == ret->state) /* a later one is seen: activity.h */
             return true;
     }

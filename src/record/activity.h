@@ -40,13 +40,11 @@ enum {
 #define ACTIVITY_LEVEL (UINT64_C(1) << 8)
 #define ACTIVITY_CHANGE (UINT64_C(1) << 24)
 
-/* What is told of a task that runs. */
-struct run_notes {
-    uintptr_t fn;      /* its function */
+/* What is told of a task that runs, besides its function and when it began. */
+struct run_more {
     const char *name;  /* or NULL */
     const void *sink;  /* whatever waits for it, or NULL: an address only */
-    const void *owner; /* the pool that it is a task of: an address only */
-    int64_t since;     /* when it was started, if it is measured; or 0 */
+    const void *owner; /* the pool whose task it is: an address only; NULL: the worker's own */
 };
 
 /* What is told of a thread that is about to block. */
@@ -61,16 +59,16 @@ struct told {
 
 struct activity_level {
     _Alignas(CACHE_LINE) atomic(uintptr_t) fn;
+    atomic(uint64_t) began; /* {when, if it is measured, or 0:63, the rest is set too:1} */
     atomic(const void *) sink;
     atomic(const void *) owner;
-    atomic(int64_t) since;
     atomic(uint64_t) name[ACTIVITY_NAME / sizeof(uint64_t)];
 };
 
 struct activity {
     _Alignas(2 * CACHE_LINE) atomic(uint64_t) state;
-    atomic(int64_t) stamp;     /* when the thread last read the clock; a run that is deeper, or not
-                              measured, began a few tasks later at most */
+    atomic(int64_t) stamp;     /* when the thread last read the clock outside of tasks: what it runs
+                              began later */
     atomic(const char *) call; /* of a wait */
     atomic(const void *) object;
     atomic(const void *) awaited; /* a sink */
@@ -100,16 +98,21 @@ void weir__activity_begin(struct self *self, struct activity *activity);
 /* As it leaves for good. */
 void weir__activity_end(struct self *self);
 
-static inline void activity_set_name(struct activity_level *level, const char *name)
+static inline void activity_tell_more(struct activity_level *level, const struct run_more *more)
 {
     uint64_t words[ACTIVITY_NAME / sizeof(uint64_t)] = {0};
-    memcpy(words, name, strnlen(name, ACTIVITY_NAME - 1));
-    for (size_t i = 0; i < ACTIVITY_NAME / sizeof(uint64_t); i++)
-        store_rel(&level->name[i], words[i]); /* pairs with read_levels */
+    size_t length = more->name != NULL ? strnlen(more->name, ACTIVITY_NAME - 1) : 0;
+    if (length > 0)
+        memcpy(words, more->name, length);
+    store_rel(&level->sink, more->sink);   /* pairs with read_level */
+    store_rel(&level->owner, more->owner); /* pairs with read_level */
+    for (size_t i = 0; i <= length / sizeof(uint64_t); i++)
+        store_rel(&level->name[i], words[i]); /* pairs with read_level */
 }
 
-/* A task begins on this thread. */
-static inline void activity_run(struct self *self, const struct run_notes *run)
+/* A task begins on this thread. `since`: when, if it is measured; or 0. */
+static inline void activity_run(struct self *self, uintptr_t fn, int64_t since,
+                                const struct run_more *more)
 {
     struct activity *activity = self->activity;
     if (unlikely(activity == NULL) && (activity = weir__activity_take(self)) == NULL)
@@ -118,32 +121,32 @@ static inline void activity_run(struct self *self, const struct run_notes *run)
     unsigned depth = activity_levels(state);
     if (likely(depth < ACTIVITY_LEVELS)) {
         struct activity_level *level = &activity->levels[depth];
-        store_rel(&level->fn, run->fn);       /* pairs with read_levels */
-        store_rel(&level->sink, run->sink);   /* pairs with read_levels */
-        store_rel(&level->owner, run->owner); /* pairs with read_levels */
-        store_rel(&level->since, run->since); /* pairs with read_levels */
-        if (unlikely(run->name != NULL))
-            activity_set_name(level, run->name);
-        else
-            store_rel(&level->name[0], 0); /* pairs with read_levels */
+        store_rel(&level->fn, fn); /* pairs with read_level */
+        if (more != NULL)
+            activity_tell_more(level, more);
+        store_rel(&level->began, (uint64_t)since << 1 | (more != NULL)); /* pairs with read_level */
     }
-    if (run->since != 0)
-        store_rlx(&activity->stamp, run->since); /* a number by itself */
     /* pairs with weir__activity_read */
     store_rel(&activity->state, state + ACTIVITY_LEVEL + ACTIVITY_CHANGE);
 }
 
-/* The innermost task has ended. `now`: if the clock was read, or 0. */
-static inline void activity_ran(struct self *self, int64_t now)
+/* The innermost task is about to end, and the clock was read. */
+static inline void activity_stamp(struct self *self, int64_t now)
+{
+    struct activity *activity = self->activity;
+    if (activity != NULL && activity_levels(load_rlx(&activity->state)) == 1) /* ours */
+        store_rlx(&activity->stamp, now); /* a number by itself */
+}
+
+/* The innermost task has ended. */
+static inline void activity_ran(struct self *self)
 {
     struct activity *activity = self->activity;
     if (unlikely(activity == NULL))
         return;
-    if (now != 0)
-        store_rlx(&activity->stamp, now); /* a number by itself */
-    uint64_t state = load_rlx(&activity->state) - ACTIVITY_LEVEL + ACTIVITY_CHANGE;
+    uint64_t state = load_rlx(&activity->state) - ACTIVITY_LEVEL + ACTIVITY_CHANGE; /* ours */
     store_rel(&activity->state, state); /* pairs with weir__activity_read */
-    if (unlikely((state & ACTIVITY_OTHER) != 0) && activity_levels(state) == 0)
+    if (unlikely((state & (ACTIVITY_CHANGE - 1)) == ACTIVITY_OTHER)) /* no level is left */
         weir__activity_give(self);
 }
 
@@ -157,6 +160,13 @@ void weir__activity_unpark(struct self *self, bool woken);
 
 /* Reading. */
 
+struct activity_view_level {
+    uintptr_t fn;
+    int64_t since; /* 0: it is not measured */
+    const void *sink, *owner;
+    char name[ACTIVITY_NAME]; /* empty: it has none */
+};
+
 struct activity_view {
     uint64_t state;
     int64_t stamp, since;
@@ -164,10 +174,7 @@ struct activity_view {
     const void *object, *awaited;
     int thread;
     unsigned levels; /* of these; the state says how many there are */
-    struct {
-        struct run_notes run; /* its name is the next field, or NULL */
-        char name[ACTIVITY_NAME];
-    } level[ACTIVITY_LEVELS];
+    struct activity_view_level level[ACTIVITY_LEVELS];
 };
 
 /* Reads it as it was at one time. False: it changed each time that this was tried; then only what

@@ -12,30 +12,38 @@
 #include "record/times.h"
 
 /* A task is about to be queued: its stamp. */
-static inline uint64_t note_submit(struct sampler *sampler, bool rare)
+static inline uint64_t note_submit(struct sampler *sampler)
 {
-    return sample(sampler, rare);
+    return sample(sampler);
 }
 
-/* A task that was measured begins or ends: the time. */
+/* A worker was woken for it. `late`: and it is a while since the last was. */
+static inline void note_wake(struct sampler *sampler, bool late)
+{
+    if (late)
+        sample_woke(sampler);
+}
+
+/* A task that is measured begins: the time. It ends; note_ran follows. */
 static inline int64_t note_start(struct times *times, uint64_t stamp)
 {
     return weir__times_start(times, stamp);
 }
 
-static inline int64_t note_end(struct times *times, uint64_t stamp, int64_t began)
+static inline void note_end(struct self *self, struct times *times, uint64_t stamp, int64_t began)
 {
-    return weir__times_end(times, stamp, began);
+    activity_stamp(self, weir__times_end(times, stamp, began));
 }
 
-static inline void note_run(struct self *self, const struct run_notes *run)
+static inline void note_run(struct self *self, uintptr_t fn, int64_t since,
+                            const struct run_more *more)
 {
-    activity_run(self, run);
+    activity_run(self, fn, since, more);
 }
 
-static inline void note_ran(struct self *self, int64_t now)
+static inline void note_ran(struct self *self)
 {
-    activity_ran(self, now);
+    activity_ran(self);
 }
 
 static inline void note_in_place(struct times *times)

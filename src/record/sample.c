@@ -16,7 +16,7 @@ static void begin_block(struct sampler *sampler, int64_t time, uint32_t tasks)
     sampler->rest = size - 1 - place;
 }
 
-COLD uint64_t weir__sample_chosen(struct sampler *sampler)
+static uint64_t next_of_block(struct sampler *sampler)
 {
     int64_t now = weir_now(), time = now - sampler->last;
     if (sampler->gap == 0) { /* the first of this thread */
@@ -31,9 +31,10 @@ COLD uint64_t weir__sample_chosen(struct sampler *sampler)
     return stamp;
 }
 
-COLD uint64_t weir__sample_rare(struct sampler *sampler)
+static uint64_t rare(struct sampler *sampler)
 {
     int64_t now = weir_now();
+    sampler->left &= ~SAMPLE_RARE;
     /* The tasks of the block were few, or came slowly: a thread that was busy is so no more. It
      * gives up the rest of its block, so that what comes now is measured in full. */
     if (sampler->shift != 0 && now - sampler->last >= SAMPLE_STALE_NS) {
@@ -42,4 +43,9 @@ COLD uint64_t weir__sample_rare(struct sampler *sampler)
         sampler->last = now;
     }
     return stamp_of(now, 0);
+}
+
+COLD uint64_t weir__sample_chosen(struct sampler *sampler)
+{
+    return (sampler->left & SAMPLE_RARE) != 0 ? rare(sampler) : next_of_block(sampler);
 }

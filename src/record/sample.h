@@ -13,9 +13,9 @@
  * values are right on average, also over phases of different speed. (To measure a task when some
  * time has passed, instead, would favour those that come after a pause.)
  *
- * Apart from the blocks, and with the weight 1, are the tasks for which a worker has to be woken:
- * that costs more than the clock. They are all measured, and so is a pool that is idle most of the
- * time.
+ * Apart from the blocks, and with the weight 1, are tasks after one for which a worker had to be
+ * woken: a wake costs more than the clock. So a pool that is idle most of the time is measured in
+ * full.
  *
  * A stamp says when a task was submitted, and its weight, in one word: 0 if it is not measured.
  */
@@ -32,7 +32,7 @@ enum { STAMP_SHIFT = 4, STAMP_MASK = (1 << STAMP_SHIFT) - 1 };
 #define STAMP_LATEST (INT64_MAX >> STAMP_SHIFT)
 
 /* A block has as many tasks as come in SAMPLE_NS, and 2^SAMPLE_MOST at most. */
-enum { SAMPLE_MOST = 7, SAMPLE_NS = 16384, SAMPLE_STALE_NS = 1000000 };
+enum { SAMPLE_MOST = 9, SAMPLE_NS = 16384, SAMPLE_STALE_NS = 1000000 };
 
 static inline uint64_t stamp_of(int64_t time, unsigned shift)
 {
@@ -51,21 +51,25 @@ static inline uint64_t stamp_weight(uint64_t stamp)
     return UINT64_C(1) << ((stamp & STAMP_MASK) - 1);
 }
 
-/* Stamps of a task that was chosen from a block, and of one for which a worker is woken. */
-uint64_t weir__sample_chosen(struct sampler *sampler);
-uint64_t weir__sample_rare(struct sampler *sampler);
+/* In `left`: the next task is measured apart from the blocks. */
+#define SAMPLE_RARE (UINT32_C(1) << 31)
 
-/* The stamp of the task that the calling thread is about to submit. `rare`: a worker is to be
- * woken for it. */
-static inline uint64_t sample(struct sampler *sampler, bool rare)
+uint64_t weir__sample_chosen(struct sampler *sampler);
+
+/* The stamp of the task that the calling thread is about to submit. */
+static inline uint64_t sample(struct sampler *sampler)
 {
-    if (unlikely(rare))
-        return weir__sample_rare(sampler);
-    if (likely(sampler->left > 1)) {
-        sampler->left--;
-        return 0;
-    }
-    return weir__sample_chosen(sampler);
+    uint32_t left = sampler->left;
+    if (unlikely(left - 2 >= SAMPLE_RARE - 2)) /* 0, 1, or rare */
+        return weir__sample_chosen(sampler);
+    sampler->left = left - 1;
+    return 0;
+}
+
+/* A worker was woken for the last one. */
+static inline void sample_woke(struct sampler *sampler)
+{
+    sampler->left |= SAMPLE_RARE;
 }
 
 #endif

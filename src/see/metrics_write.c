@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "see/families.h"
-#include "see/text.h"
+#include "see/text_value.h"
 
 /* Of the buckets in the text: 1 us to 17 s. */
 enum { FIRST_POWER = 10, LAST_POWER = 34 };
@@ -23,25 +23,25 @@ static const char *const type_names[] = {
 
 static void put_header(struct text *text, const char *name, const char *help, enum type type)
 {
-    weir__text_put(text, "# HELP ");
-    weir__text_put(text, name);
-    weir__text_put(text, " ");
-    weir__text_put(text, help);
-    weir__text_put(text, "\n# TYPE ");
-    weir__text_put(text, name);
-    weir__text_put(text, " ");
-    weir__text_put(text, type_names[type]);
-    weir__text_put(text, "\n");
+    weir__text(text, "# HELP ");
+    weir__text(text, name);
+    weir__text(text, " ");
+    weir__text(text, help);
+    weir__text(text, "\n# TYPE ");
+    weir__text(text, name);
+    weir__text(text, " ");
+    weir__text(text, type_names[type]);
+    weir__text(text, "\n");
 }
 
 /* Up to the number: the name with its suffix, and the labels. */
 static void put_begin(struct text *text, const struct family *family, const char *suffix,
                       const struct entry *entry)
 {
-    weir__text_put(text, family->name);
-    weir__text_put(text, suffix);
-    weir__text_put(text, "{");
-    weir__text_put(text, entry->labels);
+    weir__text(text, family->name);
+    weir__text(text, suffix);
+    weir__text(text, "{");
+    weir__text(text, entry->labels);
 }
 
 static void put_sample(struct text *text, const struct family *family, const struct entry *entry,
@@ -49,18 +49,18 @@ static void put_sample(struct text *text, const struct family *family, const str
 {
     put_begin(text, family, "", entry);
     if (value != NULL) {
-        weir__text_put(text, ",");
-        weir__text_put(text, family->label);
-        weir__text_put(text, "=\"");
-        weir__text_put(text, value);
-        weir__text_put(text, "\"");
+        weir__text(text, ",");
+        weir__text(text, family->label);
+        weir__text(text, "=\"");
+        weir__text(text, value);
+        weir__text(text, "\"");
     }
-    weir__text_put(text, "} ");
+    weir__text(text, "} ");
     if (family->seconds)
-        weir__text_put_seconds(text, (uint64_t)number);
+        weir__text_seconds(text, (uint64_t)number);
     else
-        weir__text_put_integer(text, number);
-    weir__text_put(text, "\n");
+        weir__text_integer(text, number);
+    weir__text(text, "\n");
 }
 
 static void put_samples(struct text *text, const struct family *family, const struct entry *entry,
@@ -84,24 +84,24 @@ static void put_histogram(struct text *text, const struct family *family, const 
         while (weir_histogram_bounds(bucket, &first, &last) == 0 && last < UINT64_C(1) << power)
             below += histogram->buckets[bucket++];
         put_begin(text, family, "_bucket", entry);
-        weir__text_put(text, ",le=\"");
-        weir__text_put_seconds(text, UINT64_C(1) << power);
-        weir__text_put(text, "\"} ");
-        weir__text_put_integer(text, (int64_t)below);
-        weir__text_put(text, "\n");
+        weir__text(text, ",le=\"");
+        weir__text_seconds(text, UINT64_C(1) << power);
+        weir__text(text, "\"} ");
+        weir__text_integer(text, (int64_t)below);
+        weir__text(text, "\n");
     }
     put_begin(text, family, "_bucket", entry);
-    weir__text_put(text, ",le=\"+Inf\"} ");
-    weir__text_put_integer(text, (int64_t)histogram->count);
-    weir__text_put(text, "\n");
+    weir__text(text, ",le=\"+Inf\"} ");
+    weir__text_integer(text, (int64_t)histogram->count);
+    weir__text(text, "\n");
     put_begin(text, family, "_sum", entry);
-    weir__text_put(text, "} ");
-    weir__text_put_seconds(text, histogram->sum);
-    weir__text_put(text, "\n");
+    weir__text(text, "} ");
+    weir__text_seconds(text, histogram->sum);
+    weir__text(text, "\n");
     put_begin(text, family, "_count", entry);
-    weir__text_put(text, "} ");
-    weir__text_put_integer(text, (int64_t)histogram->count);
-    weir__text_put(text, "\n");
+    weir__text(text, "} ");
+    weir__text_integer(text, (int64_t)histogram->count);
+    weir__text(text, "\n");
 }
 
 /* What was read of an object for one family. */
@@ -149,15 +149,15 @@ static void write_family(weir_metrics *metrics, const struct family *family, str
 
 static void put_own(struct text *text, const struct entry *entry, double number)
 {
-    weir__text_put(text, entry->name);
+    weir__text(text, entry->name);
     if (entry->labels[0] != '\0') {
-        weir__text_put(text, "{");
-        weir__text_put(text, entry->labels);
-        weir__text_put(text, "}");
+        weir__text(text, "{");
+        weir__text(text, entry->labels);
+        weir__text(text, "}");
     }
-    weir__text_put(text, " ");
-    weir__text_put_double(text, number);
-    weir__text_put(text, "\n");
+    weir__text(text, " ");
+    weir__text_double(text, number);
+    weir__text(text, "\n");
 }
 
 /* The program's own: a family is what has the name of its first entry, which is kept meanwhile. */
@@ -198,14 +198,13 @@ int weir_metrics_write(weir_metrics *metrics, weir_write_fn *write, void *arg)
         return -EINVAL;
     if (metrics_stale(metrics))
         return -ESTALE;
-    struct text text;
-    weir__text_begin(&text, write, arg);
+    struct text text = {.write = write, .arg = arg};
     count_call(metrics, 1);
     for (size_t i = 0; i < weir__family_count && text.err == 0; i++)
         write_family(metrics, &weir__families[i], &text);
     if (text.err == 0)
         write_own(metrics, &text);
-    int err = weir__text_end(&text);
+    int err = weir__text_flush(&text);
     count_call(metrics, -1U);
     return err;
 }

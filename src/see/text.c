@@ -1,89 +1,149 @@
 /* SPDX-License-Identifier: MIT */
 #include "see/text.h"
 
-#include <inttypes.h>
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <stdbool.h>
 #include <string.h>
 
-void weir__text_begin(struct text *text, weir_write_fn *write, void *arg)
-{
-    text->write = write;
-    text->arg = arg;
-    text->err = 0;
-    text->length = 0;
-}
-
-static void flush(struct text *text)
+int weir__text_flush(struct text *text)
 {
     if (text->err == 0 && text->length > 0)
-        text->err = text->write(text->buffer, text->length, text->arg);
+        text->err = text->write(text->bytes, text->length, text->arg);
     text->length = 0;
-}
-
-int weir__text_end(struct text *text)
-{
-    flush(text);
     return text->err;
 }
 
-void weir__text_put(struct text *text, const char *string)
+static void put(struct text *text, char byte)
 {
-    size_t left = strlen(string);
-    while (left > 0) {
-        size_t room = TEXT_BUFFER - text->length, n = left < room ? left : room;
-        memcpy(text->buffer + text->length, string, n);
-        text->length += n;
-        string += n;
-        left -= n;
-        if (text->length == TEXT_BUFFER)
-            flush(text);
-    }
+    if (text->length == sizeof text->bytes)
+        (void)weir__text_flush(text);
+    text->bytes[text->length++] = byte;
 }
 
-void weir__text_put_integer(struct text *text, int64_t number)
+void weir__text(struct text *text, const char *string)
 {
-    char digits[32];
-    (void)snprintf(digits, sizeof digits, "%" PRId64, number);
-    weir__text_put(text, digits);
+    for (; *string != '\0'; string++)
+        put(text, *string);
 }
 
-void weir__text_put_seconds(struct text *text, uint64_t ns)
+void weir__text_line(struct text *text)
 {
-    char digits[32];
-    (void)snprintf(digits, sizeof digits, "%" PRIu64 ".%09" PRIu64, ns / 1000000000,
-                   ns % 1000000000);
-    weir__text_put(text, digits);
+    put(text, '\n');
+    (void)weir__text_flush(text);
 }
 
-/* The C library writes the decimal point of the program's locale, which may take several bytes. */
-static void put_with_point(struct text *text, char *number)
+static void put_digits(struct text *text, uint64_t number, unsigned base, unsigned least)
 {
-    static const char plain[] = "0123456789+-e";
-    size_t whole = strspn(number, plain);
-    char *rest = number + whole;
-    if (*rest != '\0') {
-        char *fraction = rest + strcspn(rest, plain);
-        *rest = '\0';
-        weir__text_put(text, number);
-        weir__text_put(text, ".");
-        rest = fraction;
-    } else {
-        rest = number;
-    }
-    weir__text_put(text, rest);
-}
-
-void weir__text_put_double(struct text *text, double number)
-{
-    if (isnan(number) || isinf(number)) {
-        weir__text_put(text, isnan(number) ? "NaN" : number > 0 ? "+Inf" : "-Inf");
-        return;
-    }
     char digits[64];
-    (void)snprintf(digits, sizeof digits, "%.15g", number);
-    if (strtod(digits, NULL) != number)
-        (void)snprintf(digits, sizeof digits, "%.17g", number);
-    put_with_point(text, digits);
+    unsigned n = 0;
+    for (; number != 0 || n < least; number /= base)
+        digits[n++] = "0123456789abcdef"[number % base];
+    while (n > 0)
+        put(text, digits[--n]);
+}
+
+void weir__text_number(struct text *text, uint64_t number)
+{
+    put_digits(text, number, 10, 1);
+}
+
+void weir__text_address(struct text *text, const void *address)
+{
+    weir__text(text, "0x");
+    put_digits(text, (uintptr_t)address, 16, 1);
+}
+
+void weir__text_count(struct text *text, uint64_t number, const char *what)
+{
+    weir__text_number(text, number);
+    put(text, ' ');
+    weir__text(text, what);
+    if (number != 1)
+        put(text, 's');
+}
+
+/* Times. */
+
+static void put_parts(struct text *text, uint64_t ns, uint64_t unit, unsigned decimals,
+                      const char *name)
+{
+    uint64_t step = unit;
+    weir__text_number(text, ns / unit);
+    if (decimals > 0)
+        put(text, '.');
+    for (; decimals > 0; decimals--) {
+        step /= 10;
+        put_digits(text, ns / step % 10, 10, 1);
+    }
+    weir__text(text, name);
+}
+
+void weir__text_time(struct text *text, int64_t signed_ns)
+{
+    uint64_t ns = signed_ns > 0 ? (uint64_t)signed_ns : 0;
+    if (ns < 1000)
+        put_parts(text, ns, 1, 0, " ns");
+    else if (ns < 1000000)
+        put_parts(text, ns, 1000, 1, " us");
+    else if (ns < 1000000000)
+        put_parts(text, ns, 1000000, 1, " ms");
+    else
+        put_parts(text, ns, 1000000000, 3, " s");
+}
+
+/* Names. */
+
+/* How many bytes the character has that begins here, if it is well-formed UTF-8; or 0. */
+static unsigned character_size(const unsigned char *at)
+{
+    unsigned size = at[0] < 0x80 ? 1 : at[0] < 0xc2 ? 0 : at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : 4;
+    if (at[0] > 0xf4)
+        return 0;
+    for (unsigned i = 1; i < size; i++)
+        if ((at[i] & 0xc0) != 0x80) /* also the NUL at the end */
+            return 0;
+    bool beyond =
+        (at[0] == 0xc2 && at[1] < 0xa0) || /* control characters: to be escaped */
+        (size > 2 &&
+         ((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) || /* surrogates */
+          (at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f)));
+    return beyond ? 0 : size;
+}
+
+/* Is it the beginning of a character whose rest is missing? */
+static bool is_cut(const unsigned char *at)
+{
+    unsigned size = at[0] < 0xc2 ? 1 : at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : at[0] < 0xf5 ? 4 : 1;
+    unsigned have = 1;
+    while (have < size && (at[have] & 0xc0) == 0x80)
+        have++;
+    return have < size && at[have] == '\0';
+}
+
+static void put_escaped(struct text *text, unsigned char byte)
+{
+    put(text, '\\');
+    if (byte == '"' || byte == '\\') {
+        put(text, (char)byte);
+    } else if (byte == '\n') {
+        put(text, 'n');
+    } else {
+        put(text, 'x');
+        put_digits(text, byte, 16, 2);
+    }
+}
+
+void weir__text_quoted(struct text *text, const char *string)
+{
+    const unsigned char *at = (const unsigned char *)string;
+    put(text, '"');
+    while (*at != '\0' && !is_cut(at)) {
+        unsigned size = character_size(at);
+        if (size == 0 || *at < 0x20 || *at == 0x7f || *at == '"' || *at == '\\') {
+            put_escaped(text, *at++);
+            continue;
+        }
+        for (; size > 0; size--)
+            put(text, (char)*at++);
+    }
+    put(text, '"');
 }

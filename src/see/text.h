@@ -1,33 +1,32 @@
 /* SPDX-License-Identifier: MIT */
-/* text.h - text that is put together in a small buffer and goes out by a callback.
- *
- * Allocates nothing. The callback is called when the buffer is full, and at the end. Once it has
- * returned an error it is not called again, and that error is the result.
- */
+/* text.h - writing text piece by piece, without stdio, which takes locks and allocates. */
 #ifndef WEIR_SEE_TEXT_H
 #define WEIR_SEE_TEXT_H
 
-#include "weir/metrics.h"
+#include "weir/dump.h"
 
-enum { TEXT_BUFFER = 1024 };
-
+/* Collects a line, or as much of it as there is room for, and hands it on. */
 struct text {
     weir_write_fn *write;
     void *arg;
-    int err; /* what `write` returned, once it was not 0 */
+    int err; /* the first that `write` returned; then nothing more is written */
     size_t length;
-    char buffer[TEXT_BUFFER];
+    char bytes[1024];
 };
 
-void weir__text_begin(struct text *text, weir_write_fn *write, void *arg);
-/* Writes what is left. 0, or the error of `write`. */
-int weir__text_end(struct text *text);
-
-void weir__text_put(struct text *text, const char *string);
-void weir__text_put_integer(struct text *text, int64_t number);
-/* Nanoseconds as seconds, exactly. */
-void weir__text_put_seconds(struct text *text, uint64_t ns);
-/* As few digits as give the same number again; NaN, +Inf, -Inf; whatever the locale. */
-void weir__text_put_double(struct text *text, double number);
+void weir__text(struct text *text, const char *string);
+void weir__text_number(struct text *text, uint64_t number);
+void weir__text_address(struct text *text, const void *address);
+/* As "850 ns", "12.3 us", "1.204 s". */
+void weir__text_time(struct text *text, int64_t ns);
+/* In double quotes. Quotes, backslashes, control characters and bytes that are no UTF-8 are escaped
+ * as in C; a character that was cut off at the end is left out. */
+void weir__text_quoted(struct text *text, const char *string);
+/* "1 worker", "2 workers". */
+void weir__text_count(struct text *text, uint64_t number, const char *what);
+/* Ends a line and hands it on. */
+void weir__text_line(struct text *text);
+/* Hands on what there is. Returns what `write` returned first that was not 0, or 0. */
+int weir__text_flush(struct text *text);
 
 #endif

@@ -90,7 +90,7 @@ void weir__eventcount_wake_another(struct eventcount *ec)
         store_rlx(&ec->in_vain, (uint64_t)epoch << 32 | prepares); /* void if late */
 }
 
-COLD void weir__eventcount_wake(struct eventcount *ec)
+COLD bool weir__eventcount_wake(struct eventcount *ec)
 {
     /* pairs with eventcount_prepare; stronger: eventcount_has_sleepers has just read the word */
     uint64_t prepares = load_seqcst(&ec->sleepers) >> 32;
@@ -98,8 +98,10 @@ COLD void weir__eventcount_wake(struct eventcount *ec)
      * above */
     uint32_t epoch = load_seqcst(&ec->park.word);
     /* Relaxed: the epoch and the number decide whether the mark counts. */
-    if (load_rlx(&ec->in_vain) != ((uint64_t)epoch << 32 | prepares))
-        weir__eventcount_wake_another(ec);
+    if (load_rlx(&ec->in_vain) == ((uint64_t)epoch << 32 | prepares))
+        return false;
+    weir__eventcount_wake_another(ec);
+    return true;
 }
 
 void weir__eventcount_wake_all(struct eventcount *ec)

@@ -82,24 +82,13 @@ static inline bool eventcount_has_sleepers(struct eventcount *ec)
     return (uint32_t)load_seqcst(&ec->sleepers) != 0;
 }
 
-void weir__eventcount_wake(struct eventcount *ec);
+/* False: the last wake was in vain, and so would this one be. */
+bool weir__eventcount_wake(struct eventcount *ec);
 
-/* Wakes one sleeper, if there is one that may have missed the change. */
-static inline void eventcount_notify(struct eventcount *ec)
+/* Wakes one sleeper, if there is one that may have missed the change. True: a wake was made. */
+static inline bool eventcount_notify(struct eventcount *ec)
 {
-    if (unlikely(eventcount_has_sleepers(ec)))
-        weir__eventcount_wake(ec);
-}
-
-/* Is a notify going to wake a thread, and are wakes at least `gap` ns apart? A guess. */
-static inline bool eventcount_would_wake(struct eventcount *ec, int64_t gap)
-{
-    uint64_t sleepers = load_rlx(&ec->sleepers);
-    if (likely((uint32_t)sleepers == 0))
-        return false;
-    uint64_t in_vain = load_rlx(&ec->in_vain);
-    return in_vain != ((uint64_t)load_rlx(&ec->park.word) << 32 | sleepers >> 32) &&
-           load_rlx(&ec->wake_gap) >= gap;
+    return unlikely(eventcount_has_sleepers(ec)) && weir__eventcount_wake(ec);
 }
 
 /* How long after the wake before it the last one came, in ns. */

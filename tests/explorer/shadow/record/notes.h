@@ -8,8 +8,17 @@
 #include "record/activity.h"
 #include "record/times.h"
 
-/* The arguments are not evaluated: they would look at shared words. */
-#define note_submit(sampler, rare) UINT64_C(0)
+static inline uint64_t note_submit(struct sampler *sampler)
+{
+    (void)sampler;
+    return 0;
+}
+
+static inline void note_wake(struct sampler *sampler, bool late)
+{
+    (void)sampler;
+    (void)late;
+}
 
 static inline int64_t note_start(struct times *own, uint64_t stamp)
 {
@@ -17,23 +26,26 @@ static inline int64_t note_start(struct times *own, uint64_t stamp)
     return (int64_t)stamp;
 }
 
-static inline int64_t note_end(struct times *own, uint64_t stamp, int64_t began)
+static inline void note_end(struct self *self, struct times *own, uint64_t stamp, int64_t began)
 {
+    (void)self;
     (void)own;
     (void)stamp;
-    return began;
+    (void)began;
 }
 
-static inline void note_run(struct self *self, const struct run_notes *run)
+static inline void note_run(struct self *self, uintptr_t fn, int64_t since,
+                            const struct run_more *more)
 {
     (void)self;
-    (void)run;
+    (void)fn;
+    (void)since;
+    (void)more;
 }
 
-static inline void note_ran(struct self *self, int64_t now)
+static inline void note_ran(struct self *self)
 {
     (void)self;
-    (void)now;
 }
 
 static inline void note_in_place(struct times *own)

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/* dump_queue.c - walking the queue of a pool without taking anything from it.
+ *
+ * A job that is met may be taken, run and forgotten while it is looked at: its slot is then used
+ * again, and its handle, with the name in it, may be freed. So what is read is used only if the
+ * ticket is still in the ring afterwards, and the claim is the same and not taken. A task with a
+ * name is queued under a handle and so cannot start without its claim (queue.c); and the name is
+ * borrowed until it has ended. So one that is still to be claimed after its name was read had that
+ * name. The handle is read by peek.h, since it may be gone.
+ */
+#include "see/dump_queue.h"
+
+#include <string.h>
+
+#include "os/peek.h"
+#include "pool/task_repeat.h"
+
+/* If the sink is a handle, its name; and the function that a retried task is called after. */
+static void read_name(const struct job *job, struct queued_name *ret)
+{
+    const struct sink_ops *ops;
+    const struct task *task = (const struct task *)job->sink;
+    const char *name;
+    ret->fn = (uintptr_t)job->fn;
+    ret->text[0] = '\0';
+    if (task == NULL || !weir__peek(&job->sink->ops, &ops, sizeof ops))
+        return;
+    if (ops == &weir__retried_sink) {
+        const struct repeat *repeat = job->arg;
+        uintptr_t shown;
+        if (weir__peek(&repeat->shown, &shown, sizeof shown))
+            ret->fn = shown;
+    } else if (ops != &weir__task_sink && ops != &weir__periodic_sink) {
+        return;
+    }
+    if (!weir__peek(&task->name, &name, sizeof name) || name == NULL ||
+        !weir__peek_text(name, ret->text, sizeof ret->text))
+        ret->text[0] = '\0';
+}
+
+/* Reads the job at a position. False: there is none that is still to be taken. */
+static bool look_at(const struct queue *queue, uint64_t position, bool with_name, struct job *ret,
+                    struct queued_name *ret_name)
+{
+    const ring_word *word = ring_at(&queue->ring, position);
+    if (word_ahead(word, position + 1) != 0)
+        return false;
+    const struct slot *slot = &queue->slots[word_item(word)];
+    uint64_t claim = slot_look(slot);
+    if (claim_taken(claim))
+        return false;
+    slot_read(slot, ret);
+    if (with_name)
+        read_name(ret, ret_name);
+    return slot_look(slot) == claim && word_ahead(word, position + 1) == 0;
+}
+
+static void add_kind(struct queue_view *view, const struct queued_name *name)
+{
+    for (unsigned i = 0; i < view->kinds_used; i++) {
+        struct queued_kind *kind = &view->kinds[i];
+        bool same = name->text[0] != '\0' ? strcmp(kind->name.text, name->text) == 0
+                                          : kind->name.text[0] == '\0' && kind->name.fn == name->fn;
+        if (same) {
+            kind->count++;
+            return;
+        }
+    }
+    if (view->kinds_used == QUEUED_KINDS)
+        view->others++;
+    else
+        view->kinds[view->kinds_used++] = (struct queued_kind){*name, 1};
+}
+
+void weir__queue_view(const weir_pool *pool, struct queue_view *ret)
+{
+    const struct queue *queue = &pool->queue;
+    uint64_t at = ring_end(&queue->ring, 1), end = ring_end(&queue->ring, 0);
+    bool first = true;
+    memset(ret, 0, sizeof *ret);
+    if (end - at > QUEUED_LOOKS) {
+        ret->cut = true;
+        end = at + QUEUED_LOOKS;
+    }
+    for (; at != end; at++) {
+        struct job job;
+        struct queued_name name;
+        if (!look_at(queue, at, true, &job, &name))
+            continue;
+        add_kind(ret, &name);
+        if (job.stamp != 0 && ret->first_used < QUEUED_FIRST) {
+            ret->head_is_measured |= first;
+            ret->first[ret->first_used].name = name;
+            ret->first[ret->first_used++].submitted = stamp_time(job.stamp);
+        }
+        first = false;
+    }
+}
+
+bool weir__queue_has(const weir_pool *pool, const void *sink)
+{
+    enum { LOOKS = 1024 };
+    const struct queue *queue = &pool->queue;
+    uint64_t at = ring_end(&queue->ring, 1), end = ring_end(&queue->ring, 0);
+    if (end - at > LOOKS)
+        end = at + LOOKS;
+    for (; at != end; at++) {
+        struct job job;
+        if (look_at(queue, at, false, &job, NULL) && job.sink == sink)
+            return true;
+    }
+    return false;
+}
