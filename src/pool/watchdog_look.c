@@ -44,9 +44,11 @@ struct seen_run {
 /* False: another one has begun meanwhile, which is no business of this tick. */
 static bool read_run(const struct watched_run *run, struct seen_run *ret)
 {
-    ret->began = load_acq(&run->began); /* pairs with watch_run, watch_ran, weir__watchdog_hurry */
-    ret->limit = load_acq(&run->limit); /* pairs with watch_run */
-    ret->level = load_acq(&run->level); /* pairs with watch_run */
+    /* seq_cst: the tick was announced before it looks. Pairs with weir__watchdog_hurry, watch_run,
+     * watch_ran. */
+    ret->began = load_seqcst(&run->began);
+    ret->limit = load_acq(&run->limit);         /* pairs with watch_run */
+    ret->level = load_acq(&run->level);         /* pairs with watch_run */
     return load_acq(&run->began) == ret->began; /* as in the first line of read_run */
 }
 

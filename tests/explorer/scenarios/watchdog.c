@@ -7,17 +7,19 @@ enum { LIMIT = 1000, SHORT = 300, LATE = 5000, FAR = 1000000 };
 struct work {
     weir_pool *pool;
     weir_task tasks[2];
-    unsigned told, over; /* plain: on the clock's thread, and read after it was joined */
+    unsigned told, over, long_over; /* plain: on the clock's thread, and read after it was joined */
 };
 
 static void note(const weir_stuck *what, void *user)
 {
     struct work *work = user;
     check(what->pool != NULL && what->reason == WEIR_STUCK_RUNNING);
-    if (what->recovered)
+    if (what->recovered) {
         work->over++;
-    else
+        work->long_over += what->ns >= LATE;
+    } else {
         work->told++;
+    }
     check(work->over <= work->told);
 }
 
@@ -111,6 +113,30 @@ static void times_of_their_own_without_one_of_the_pool(void)
     end_work(work, 2);
 }
 
+static int take_a_short_time(weir_context *ctx, void *arg)
+{
+    (void)ctx;
+    (void)arg;
+    return weir_sleep_until(NULL, weir_now() + SHORT);
+}
+
+/* The tick that is due finds nothing that it must come back for, unless it sees the second. */
+static void a_time_of_its_own_against_the_last_tick(void)
+{
+    struct work *work = new_work(2, 0);
+    explore_begin();
+    submit(work, 0, take_a_short_time, SHORT);
+    int err = weir_sleep_until(NULL, weir_now() + SHORT);
+    check(err == 0);
+    submit(work, 1, take_long, SHORT);
+    wait_for(work, 0);
+    wait_for(work, 1);
+    weir_pool_free(work->pool);
+    explore_end();
+    check(work->long_over == 1 && work->over == work->told);
+    drop(work);
+}
+
 /* It ends at the very time at which it is late: it may be told, but then also that it is over. */
 static int take_as_long_as_it_may(weir_context *ctx, void *arg)
 {
@@ -157,6 +183,8 @@ const struct scenario watchdog_scenarios[] = {
     {"watchdog: a time of its own against a tick", a_time_of_its_own_against_a_tick, false},
     {"watchdog: times of their own without one of the pool",
      times_of_their_own_without_one_of_the_pool, false},
+    {"watchdog: a time of its own against the last tick", a_time_of_its_own_against_the_last_tick,
+     false},
     {"watchdog: an end against a tick", an_end_against_a_tick, false},
     {"watchdog: an end against free", an_end_against_free, false},
     {0},
