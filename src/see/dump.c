@@ -221,7 +221,7 @@ static void dump_queue(struct dump *dump)
     weir__text_number(&dump->text, pool->queue.ring.capacity);
     if (view->first_used > 0) {
         put(dump, view->head_is_measured ? ", the oldest for " : ", the oldest for at least ");
-        put_since(dump, view->first[0].submitted);
+        weir__text_time(&dump->text, view->now - view->first[0].submitted);
     }
     put(dump, "; ");
     uint64_t blocked = (uint32_t)load_rlx(&room->sleepers) + load_rlx(&room->timed); /* numbers */
@@ -250,7 +250,7 @@ static void dump_queued(struct dump *dump)
     }
     for (unsigned i = 0; i < view->first_used; i++) {
         put(dump, "queued for ");
-        put_since(dump, view->first[i].submitted);
+        weir__text_time(&dump->text, view->now - view->first[i].submitted);
         put(dump, ": ");
         put_name(dump, view->first[i].name.fn, view->first[i].name.text);
         weir__text_line(&dump->text);

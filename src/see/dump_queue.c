@@ -78,6 +78,7 @@ void weir__queue_view(const weir_pool *pool, struct queue_view *ret)
     uint64_t at = ring_end(&queue->ring, 1), end = ring_end(&queue->ring, 0);
     bool first = true;
     memset(ret, 0, sizeof *ret);
+    ret->now = weir_now();
     if (end - at > QUEUED_LOOKS) {
         ret->cut = true;
         end = at + QUEUED_LOOKS;

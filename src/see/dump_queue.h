@@ -28,6 +28,7 @@ struct queue_view {
     } first[QUEUED_FIRST]; /* of those that are measured, from the head on */
     unsigned first_used;
     bool head_is_measured; /* the first of these is the oldest of all */
+    int64_t now;           /* when it was looked at */
     bool cut;              /* more are queued than were looked at */
 };
 

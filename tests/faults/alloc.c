@@ -616,6 +616,37 @@ START_TEST(metrics_without_memory_are_as_they_were_and_writing_needs_none)
 }
 END_TEST
 
+static void look_inside(weir_pool *pool)
+{
+    weir_pool_stats stats = {.size = sizeof stats};
+    size_t bytes = 0;
+    EXPECT(weir_pool_read_stats(pool, &stats) == 0);
+    EXPECT(weir_pool_dump(pool, count_bytes, &bytes) == 0);
+    EXPECT(bytes > 100);
+}
+
+/* Names, functions, a queue and a thread that is blocked: all there is to tell. */
+START_TEST(a_dump_needs_no_memory)
+{
+    gate hold = GATE_INIT;
+    counter ran = COUNTER_INIT;
+    weir_pool *pool = new_pool(2, 4);
+    weir_task named = WEIR_TASK_INIT;
+    saturate(pool, &hold, 2);
+    ck_assert_int_eq(weir_pool_submit(pool, counter_task, &ran), 0);
+    ck_assert_int_eq(
+        weir_pool_submit_task(pool, &named, counter_task, &ran, WEIR_TASK_OPTIONS(.name = "named")),
+        0);
+    faults_begin_many(FAULT_ALLOC, 1, 1000);
+    look_inside(pool);
+    struct faults seen = faults_end();
+    ck_assert_msg(first_wrong == 0, "what line %d expects does not hold", first_wrong);
+    ck_assert_uint_eq(seen.allocs, 0);
+    gate_open(&hold);
+    finish_pool(pool);
+}
+END_TEST
+
 START_TEST(nothing_is_allocated_after_creation)
 {
     weir_channel *channel;
@@ -637,6 +668,7 @@ START_TEST(nothing_is_allocated_after_creation)
     use_groups(pool, group, ctx);
     use_many_at_once(pool, completion, ctx);
     use_channels(channel, &sem);
+    look_inside(pool);
     weir_context_cancel(ctx, 0);
     EXPECT(weir_pool_submit_until(pool, return_error, NULL, ctx, 0) == -ECANCELED);
     EXPECT(weir_pool_shutdown(pool, patience(), WEIR_FOREVER, NULL) == 0);
@@ -668,5 +700,6 @@ Suite *weir_suite(void)
     tcase_add_test(memory, a_subscription_without_memory_is_refused_and_leaves_nothing);
     tcase_add_test(memory, metrics_without_memory_are_as_they_were_and_writing_needs_none);
     tcase_add_test(contract, nothing_is_allocated_after_creation);
+    tcase_add_test(contract, a_dump_needs_no_memory);
     return suite;
 }

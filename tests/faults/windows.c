@@ -22,18 +22,17 @@
  * The worker must not take the task meanwhile, so the wake is made up for later. */
 static _Atomic(weir_pool *) closing;
 
-void __real_weir__eventcount_wake(struct eventcount *ec);
-void __wrap_weir__eventcount_wake(struct eventcount *ec);
+bool __real_weir__eventcount_wake(struct eventcount *ec);
+bool __wrap_weir__eventcount_wake(struct eventcount *ec);
 
-void __wrap_weir__eventcount_wake(struct eventcount *ec)
+bool __wrap_weir__eventcount_wake(struct eventcount *ec)
 {
     weir_pool *pool = atomic_load(&closing);
-    if (pool == NULL || ec != &pool->queue.idle) {
-        __real_weir__eventcount_wake(ec);
-        return;
-    }
+    if (pool == NULL || ec != &pool->queue.idle)
+        return __real_weir__eventcount_wake(ec);
     atomic_store(&closing, NULL);
     weir_pool_close(pool);
+    return true;
 }
 
 static void make_up_for_the_wake(weir_pool *pool)

@@ -8,8 +8,11 @@
  * all that went in must have come out once. Then again, with k + 1.
  *
  * Victims: push and pop of a weir_ring, from every fill; try_submit to a pool, when its workers
- * sleep and when they are busy; and the pop of a pool's worker, from the moment it is woken, while
- * the other worker sleeps.
+ * sleep and when they are busy; the pop of a pool's worker, from the moment it is woken, while the
+ * other worker sleeps; and what a worker does between two tasks, of which the second has a name.
+ *
+ * While a thread of a pool stands still, the witness also reads the stats of the pool, and dumps it:
+ * that has a line for each worker, and no part of a name.
  *
  * "Blocked" is what the witness has not ended within PATIENCE seconds; all else is independent of
  * time.
@@ -43,10 +46,11 @@ enum {
     MOST_POINTS = 20000,
 };
 
-enum kind { RING_PUSH, RING_POP, SUBMIT_TO_SLEEPERS, SUBMIT_TO_BUSY, WORKER_POP };
+enum kind { RING_PUSH, RING_POP, SUBMIT_TO_SLEEPERS, SUBMIT_TO_BUSY, WORKER_POP, WORKER_NEXT };
 
-static const char *const kind_names[] = {"ring push", "ring pop", "submit, workers asleep",
-                                         "submit, workers busy", "worker's pop"};
+static const char *const kind_names[] = {
+    "ring push",    "ring pop",          "submit, workers asleep", "submit, workers busy",
+    "worker's pop", "worker's next task"};
 
 /* What the witness is asked to do. */
 enum command { SET_UP, HOLD_OTHER, SUBMIT_ONE, GET_ON, VERIFY, FINISH };
@@ -73,6 +77,9 @@ static void went_wrong(const char *what)
 
 /* The subject: rings. */
 
+/* Has more bytes than a word, and a sign that is nowhere else in a dump. */
+#define SECOND_NAME "# the name of the second task of the victim"
+
 enum { VICTIMS_VALUE = 1, MOST_VALUES = 8 * MUCH };
 
 static struct {
@@ -87,6 +94,8 @@ static struct {
     atomic_uint ran, victims_ran;
     sem_t batch_over, held, gate;
     unsigned batch_end;
+    weir_task second;
+    unsigned lines; /* of a dump */
 } the;
 
 static bool push(void)
@@ -252,9 +261,12 @@ static int be_victims(weir_context *ctx, void *arg)
 {
     (void)ctx;
     (void)arg;
-    if (the.kind == WORKER_POP && (int)syscall(SYS_gettid) == atomic_load(&shared->workers[0]))
-        atomic_store(&shared->phase, AFTER);
-    atomic_fetch_add(&the.victims_ran, 1);
+    bool first = atomic_fetch_add(&the.victims_ran, 1) == 0;
+    if (the.kind < WORKER_POP || (int)syscall(SYS_gettid) != atomic_load(&shared->workers[0]))
+        return 0;
+    if (the.kind == WORKER_NEXT && first)
+        (void)raise(SIGSTOP); /* the tracer takes over here */
+    atomic_store(&shared->phase, the.kind == WORKER_NEXT && first ? INSIDE : AFTER);
     return 0;
 }
 
@@ -316,9 +328,45 @@ static void submit_until_other_is_woken(void)
     await_asleep(other);
 }
 
+/* What the victim is to run, once it is awake. */
+static void submit_for_victim(void)
+{
+    if (weir_pool_try_submit(the.pool, be_victims, NULL) != 0)
+        abort();
+    if (the.kind == WORKER_NEXT &&
+        weir_pool_try_submit_task(the.pool, &the.second, be_victims, NULL,
+                                  WEIR_TASK_OPTIONS(.name = SECOND_NAME)) != 0)
+        abort();
+}
+
+static int collect(const char *text, size_t n, void *arg)
+{
+    (void)arg;
+    for (size_t i = 0; i < n; i++)
+        the.lines += text[i] == '\n';
+    const char *name = memchr(text, '#', n);
+    size_t left = name != NULL ? n - (size_t)(name - text) : 0;
+    if (name != NULL &&
+        (left < sizeof SECOND_NAME || memcmp(name, SECOND_NAME "\"", sizeof SECOND_NAME) != 0))
+        went_wrong("a part of a name was told");
+    return 0;
+}
+
+/* Reads all that there is to read. */
+static void look_inside(void)
+{
+    weir_pool_stats stats = {.size = sizeof stats};
+    the.lines = 0;
+    if (weir_pool_dump(the.pool, collect, NULL) != 0 || the.lines < 4)
+        went_wrong("there is no line for each worker");
+    if (weir_pool_read_stats(the.pool, &stats) != 0 || stats.workers_busy > 2)
+        went_wrong("the stats cannot be read");
+}
+
 static void get_on_with_pool(void)
 {
     unsigned rest = MUCH;
+    look_inside();
     if (the.kind == SUBMIT_TO_BUSY) {
         unsigned n = 0;
         the.batch_end = 0;
@@ -332,7 +380,7 @@ static void get_on_with_pool(void)
         (void)sem_post(&the.gate);
         await_ran(n);
     }
-    if (the.kind == WORKER_POP)
+    if (the.kind >= WORKER_POP)
         submit_until_other_is_woken();
     for (; rest > MUCH - 20; rest--)
         submit_batch(1);
@@ -365,7 +413,8 @@ static void verify_pool(void)
         atomic_fetch_add(&shared->false_full, 1);
     if (weir_pool_drain(the.pool) != 0)
         abort();
-    if (atomic_load(&the.victims_ran) != (the.victim_err == 0))
+    unsigned tasks = the.kind == WORKER_NEXT ? 2 : the.victim_err == 0;
+    if (atomic_load(&the.victims_ran) != tasks)
         went_wrong("the victim's task did not run exactly once");
 }
 
@@ -399,15 +448,14 @@ static void obey(enum command command)
             set_up_ring();
         else
             set_up_pool();
-        if (the.kind != WORKER_POP)
+        if (the.kind < WORKER_POP)
             (void)sem_post(&shared->victim_may);
         break;
     case HOLD_OTHER:
         hold_worker();
         break;
     case SUBMIT_ONE:
-        if (weir_pool_try_submit(the.pool, be_victims, NULL) != 0)
-            abort();
+        submit_for_victim();
         break;
     case GET_ON:
         if (ring)
@@ -416,7 +464,7 @@ static void obey(enum command command)
             get_on_with_pool();
         break;
     case VERIFY:
-        if (the.kind != WORKER_POP)
+        if (the.kind < WORKER_POP)
             await(&shared->victim_has);
         if (ring)
             verify_ring();
@@ -436,11 +484,11 @@ static _Noreturn void be_subject(void)
     if (sem_init(&the.batch_over, 0, 0) != 0 || sem_init(&the.held, 0, 0) != 0 ||
         sem_init(&the.gate, 0, 0) != 0)
         abort();
-    if (the.kind == WORKER_POP)
+    if (the.kind >= WORKER_POP)
         set_up_pool();
     else if (pthread_create(&thread, NULL, be_victim, NULL) != 0)
         abort();
-    while (the.kind != WORKER_POP && atomic_load(&shared->victim) == 0)
+    while (the.kind < WORKER_POP && atomic_load(&shared->victim) == 0)
         (void)sched_yield();
     (void)sem_post(&shared->answered);
     for (;;) {
@@ -531,13 +579,17 @@ static void wake_worker(pid_t victim)
     }
     ask(SUBMIT_ONE);
     await_stop(victim);
+    if (the.kind == WORKER_NEXT) { /* its first task stops it again */
+        resume(PTRACE_CONT, victim);
+        await_stop(victim);
+    }
 }
 
 /* Freezes the victim after k instructions of its operation. False: it has fewer. */
 static bool freeze_after(unsigned k, pid_t victim)
 {
     ask(SET_UP);
-    if (the.kind == WORKER_POP)
+    if (the.kind >= WORKER_POP)
         wake_worker(victim);
     else
         await_stop(victim);
@@ -566,7 +618,7 @@ static void trace(pid_t subject, bool *ret_permitted)
     *ret_permitted = true;
     if (!answered())
         fail("the subject does not start");
-    pid_t victim = atomic_load(the.kind == WORKER_POP ? &shared->workers[0] : &shared->victim);
+    pid_t victim = atomic_load(the.kind >= WORKER_POP ? &shared->workers[0] : &shared->victim);
     if (ptrace((enum __ptrace_request)PTRACE_SEIZE, victim, NULL,
                (void *)(uintptr_t)(PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD)) != 0) {
         *ret_permitted = false;
@@ -580,7 +632,7 @@ static void trace(pid_t subject, bool *ret_permitted)
         if (k == MOST_POINTS)
             fail("the operation does not end");
     }
-    if (the.kind != WORKER_POP)
+    if (the.kind < WORKER_POP)
         (void)kill(subject, SIGKILL); /* its victim thread never ends */
     else
         ask_for(FINISH);
@@ -616,7 +668,7 @@ static bool play(enum kind kind, size_t capacity, size_t fill)
         printf(" (%zu of %zu queued)", fill, capacity);
     printf(": %lu instruction points, %lu blocked, %u false full, %u false empty\n",
            points - before, blocked, full, empty);
-    if (kind == WORKER_POP)
+    if (kind >= WORKER_POP)
         printf("a wake on its way was relied upon for at most %u submits\n",
                atomic_load(&shared->relied_upon));
     if (atomic_load(&shared->wrong) != 0)
@@ -649,7 +701,7 @@ static bool play_all(void)
                 return false;
 #if LOCK_FREE_PARK
     return play(SUBMIT_TO_SLEEPERS, QUEUE, 0) && play(SUBMIT_TO_BUSY, QUEUE, 0) &&
-           play(WORKER_POP, QUEUE, 0);
+           play(WORKER_POP, QUEUE, 0) && play(WORKER_NEXT, QUEUE, 0);
 #else
     return true; /* sleeping and waking by a mutex can be held up by its holder */
 #endif

@@ -79,6 +79,13 @@ static int count_itself(weir_context *ctx, void *arg)
 }
 
 /* For a child: 0 if pools and contexts made here work. */
+/* A dump in a child has no line about threads of the parent. */
+static int refuse_other_threads(const char *text, size_t n, void *unused)
+{
+    (void)unused;
+    return n > 7 && memcmp(text, "thread ", 7) == 0 ? -EEXIST : 0;
+}
+
 static int use_new_objects(void)
 {
     weir_context *ctx = NULL, *child = NULL;
@@ -105,6 +112,7 @@ static int use_new_objects(void)
     for (int i = 0; i < 20; i++)
         EXPECT(weir_pool_submit(pool, count_itself, &ran) == 0);
     EXPECT(weir_pool_submit_task(pool, &task, count_itself, &ran, NULL) == 0);
+    EXPECT(weir_pool_dump(pool, refuse_other_threads, NULL) == 0);
     EXPECT(weir_task_wait(&task) == 0);
     EXPECT(weir_waitgroup_go(&wg, pool, count_itself, &ran) == 0);
     EXPECT(weir_waitgroup_wait(&wg) == 0);
