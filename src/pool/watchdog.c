@@ -39,11 +39,10 @@ static void tick(struct alarm *alarm)
  * first, for the alarm may ring at once. */
 static void set_locked(struct watchdog *watchdog, int64_t at)
 {
-    (void)xchg_seqcst(&watchdog->next,
-                      at); /* pairs with weir__watchdog_hurry, weir__watchdog_wake */
+    /* pairs with weir__watchdog_hurry, weir__watchdog_wake */
+    (void)xchg_seqcst(&watchdog->next, at);
     if (weir__alarm_set(&watchdog->clock, &watchdog->alarm, at) != 0)
-        /* As in set_locked, above. The next worker that wakes tries again. */
-        (void)xchg_seqcst(&watchdog->next, WATCH_NONE);
+        store_rlx(&watchdog->next, WATCH_NONE); /* the next worker that wakes tries again */
 }
 
 static bool wants_ticks(const struct watchdog *watchdog)
