@@ -13,6 +13,7 @@
 #include "weir/errgroup.h"
 #include "weir/lease.h"
 #include "weir/limiter.h"
+#include "weir/metrics.h"
 #include "weir/parallel.h"
 #include "weir/pipeline.h"
 #include "weir/pool.h"

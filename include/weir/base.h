@@ -19,6 +19,7 @@
  *   -EINPROGRESS  the task is running
  *   -EALREADY     done, closed or called already
  *   -ENOBUFS      all places of a completion are held (completion.h)
+ *   -EEXIST       it is there already
  *   -EMFILE, -ENFILE  no file descriptor is left
  *
  * Besides these, calls that start a thread pass on what pthread_create() returned, negated.

@@ -83,6 +83,15 @@ WEIR_API void weir_breaker_record_at(weir_breaker *breaker, uint64_t ticket, int
 WEIR_API weir_breaker_state weir_breaker_read_state(const weir_breaker *breaker);
 WEIR_API weir_breaker_state weir_breaker_read_state_at(const weir_breaker *breaker, int64_t now);
 
+/* Since init: calls that were allowed and refused; results that counted, a probe's too; and how
+ * often it opened. */
+typedef struct weir_breaker_counts {
+    uint64_t allowed, refused, succeeded, failed, opened;
+} weir_breaker_counts;
+
+/* Zeroes for NULL. Never blocks. */
+WEIR_API void weir_breaker_read_counts(const weir_breaker *breaker, weir_breaker_counts *ret);
+
 WEIR_END_DECLS
 
 #endif

@@ -73,10 +73,11 @@ WEIR_API int weir_channel_close(weir_channel *channel);
 WEIR_API WEIR_NODISCARD int weir_channel_add_senders(weir_channel *channel, size_t n);
 WEIR_API int weir_channel_sender_done(weir_channel *channel);
 
-/* How many elements wait to be received now; and how many it can keep. 0 for NULL. Blocks for a
- * short internal lock only. */
+/* How many elements wait to be received now; how many it can keep; and whether it is closed (1).
+ * 0 for NULL. Blocks for a short internal lock only. */
 WEIR_API size_t weir_channel_count(const weir_channel *channel);
 WEIR_API size_t weir_channel_capacity(const weir_channel *channel);
+WEIR_API int weir_channel_is_closed(const weir_channel *channel);
 
 /* One of the things that a select may wait for: a send, a recv, the end of a context, or a time.
  * Fields that a case does not need stay 0. A case of which all are 0 never happens. */

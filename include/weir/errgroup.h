@@ -95,6 +95,11 @@ WEIR_API int weir_errgroup_stop(weir_errgroup *group);
  * Returns how many members have failed in all; 0 for NULL or a stale group. Never blocks. */
 WEIR_API size_t weir_errgroup_errors(const weir_errgroup *group, int ret_codes[], size_t n);
 
+/* How many members are queued or running now (one that is just being submitted counts); and how
+ * many may be, 0: no limit. 0 for NULL or a stale group. Never block. */
+WEIR_API uint64_t weir_errgroup_active(const weir_errgroup *group);
+WEIR_API unsigned weir_errgroup_limit(const weir_errgroup *group);
+
 WEIR_END_DECLS
 
 #endif

@@ -82,6 +82,17 @@ WEIR_API WEIR_NODISCARD int weir_lease_acquire_until(weir_lease_pool *pool, void
  * Misuse that aborts: `pool` is NULL, or the resource is not lent. */
 WEIR_API void weir_lease_release(weir_lease_pool *pool, void *resource, int code);
 
+/* Resources that are lent and idle now; acquires that wait; and since the pool was made: resources
+ * made and destroyed, and calls of `make` that failed. */
+typedef struct weir_lease_counts {
+    uint64_t lent, idle, waiting, made, destroyed, failed;
+} weir_lease_counts;
+
+/* Zeroes for NULL or a stale pool. Blocks for a short lock only. And the most resources there may
+ * be; 0 for NULL. */
+WEIR_API void weir_lease_read_counts(const weir_lease_pool *pool, weir_lease_counts *ret);
+WEIR_API unsigned weir_lease_max(const weir_lease_pool *pool);
+
 WEIR_END_DECLS
 
 #endif

@@ -79,6 +79,12 @@ WEIR_API WEIR_NODISCARD int weir_limiter_set_rate(weir_limiter *limiter, double 
 WEIR_API WEIR_NODISCARD int weir_limiter_set_rate_at(weir_limiter *limiter,
                                                      double tokens_per_second, int64_t now);
 
+/* How many whole tokens are in the bucket; negative: how many are owed. And the burst. 0 for NULL,
+ * or if init never made it. Never block. */
+WEIR_API int64_t weir_limiter_tokens(const weir_limiter *limiter);
+WEIR_API int64_t weir_limiter_tokens_at(const weir_limiter *limiter, int64_t now);
+WEIR_API uint32_t weir_limiter_burst(const weir_limiter *limiter);
+
 /* weir_window: at most `max` grants in any span of `period` ns, exactly: one at time t leaves the
  * window at t + period. It takes 16 * max bytes. A call holds a lock for some ns for each grant
  * that it asks for.
@@ -105,6 +111,12 @@ WEIR_API WEIR_NODISCARD int64_t weir_window_reserve_at(weir_window *window, uint
 WEIR_API WEIR_NODISCARD int weir_window_wait(weir_window *window, uint32_t n);
 WEIR_API WEIR_NODISCARD int weir_window_wait_until(weir_window *window, uint32_t n,
                                                    weir_context *ctx, int64_t deadline);
+
+/* How many grants are in the window, those reserved ahead too (exact if the times that were given
+ * never go back); and how many can be. 0 for NULL. Blocks for a short internal lock only. */
+WEIR_API uint32_t weir_window_used(const weir_window *window);
+WEIR_API uint32_t weir_window_used_at(const weir_window *window, int64_t now);
+WEIR_API uint32_t weir_window_max(const weir_window *window);
 
 WEIR_END_DECLS
 

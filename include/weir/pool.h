@@ -37,8 +37,6 @@
 
 WEIR_BEGIN_DECLS
 
-typedef struct weir_pool weir_pool;
-
 /* Makes a pool and starts its workers; returns when all of them run and on_worker_start has
  * returned on each. NULL options: defaults. All-or-nothing: if a thread cannot start, those before
  * it are joined. No later call on the pool allocates, except a submit that is given a task's own
@@ -50,7 +48,7 @@ WEIR_API WEIR_NODISCARD int weir_pool_new(weir_pool **ret, const weir_pool_optio
 /* Shuts down with a soft deadline of now and no hard one (see weir_pool_shutdown): tasks that have
  * not started end as CANCELLED, running ones are waited for; then frees. To run what was accepted,
  * drain first. free(NULL) is fine. No other call on the pool may be under way.
- * Misuse that aborts: from a task of the pool. */
+ * Misuse that aborts: from a task of the pool; the pool is still in metrics (metrics.h). */
 WEIR_API void weir_pool_free(weir_pool *pool);
 
 /* Queues fn(ctx, arg). When the pool is full, its overflow policy decides; the try_ form fails

@@ -43,6 +43,31 @@ typedef enum weir_state {
     WEIR_TASK_DROPPED    /* not started (again): DROP_OLDEST took its place */
 } weir_state;
 
+typedef struct weir_pool weir_pool;
+
+typedef enum weir_stuck_reason {
+    WEIR_STUCK_RUNNING,    /* a task has run for longer than it may */
+    WEIR_STUCK_BLOCKED,    /* likewise, and all that time in one call of weir, in which it waits */
+    WEIR_STUCK_ALL_BLOCKED /* every worker is in such a call, and tasks wait to start */
+} weir_stuck_reason;
+
+/* What on_stuck is told. */
+typedef struct weir_stuck {
+    size_t size; /* of this struct */
+    weir_pool *pool;
+    weir_stuck_reason reason;
+    int recovered;      /* 0: it is so now; 1: it was told, and is over */
+    int worker;         /* its index; ALL_BLOCKED: -1 */
+    int thread;         /* the system's number of it, as debuggers and /proc show it; or 0 */
+    const char *name;   /* of the task, or else of its function, valid during the call; or "" */
+    weir_task_fn *fn;   /* that it runs; or NULL */
+    int64_t ns;         /* how long the task has run; ALL_BLOCKED: how long all are blocked */
+    const char *call;   /* that it is blocked in, of weir, as "weir_channel_recv"; or NULL */
+    const void *object; /* on which; an address only, or NULL */
+    int64_t call_ns;    /* for so long */
+    size_t queued;      /* tasks that wait to start */
+} weir_stuck;
+
 typedef struct weir_pool_options {
     size_t size;            /* filled by WEIR_POOL_OPTIONS or weir_pool_options_init */
     unsigned workers;       /* threads, at most 1024; 0: the CPUs this process may use (affinity and
@@ -65,6 +90,14 @@ typedef struct weir_pool_options {
     /* The name of a plain task for weir/dump.h, which is copied; called before it runs, by the
        thread that runs it. 0, or a result of NULL: the name of `fn` */
     const char *(*name_of)(weir_task_fn *fn, void *arg, void *user);
+    /* The watchdog: on_stuck is told, once, of each task that runs on a worker for longer than
+       stuck_after, and once more when it is over; and of all workers being blocked. From a thread
+       of weir's that exists while a worker is awake, at most twice stuck_after late; what is told
+       as over is so within stuck_after. It may call weir, but while it blocks nothing else is told.
+       A shutdown waits until it has returned. Costs a look at the clock for each task. Misuse that
+       aborts: it frees the pool; to shut it down is -EDEADLK. */
+    int64_t stuck_after; /* ns; a task's own may be another; 0: only those with their own */
+    void (*on_stuck)(const weir_stuck *what, void *user); /* 0: none; stuck_after must be 0 then */
 } weir_pool_options;
 
 /* A pointer to options with the fields named set and the others default (C only). */

@@ -60,6 +60,12 @@ WEIR_API WEIR_NODISCARD int weir_semaphore_acquire_until(weir_semaphore *sem, ui
  * Misuse that aborts: `sem` is NULL; more permits are released than were acquired. */
 WEIR_API void weir_semaphore_release(weir_semaphore *sem, uint32_t n);
 
+/* Permits in all; how many are free now; and how many requests wait (blocks for a short internal
+ * lock). 0 for NULL. What is free may not be there for a new request: waiters come first. */
+WEIR_API uint32_t weir_semaphore_permits(const weir_semaphore *sem);
+WEIR_API uint32_t weir_semaphore_available(const weir_semaphore *sem);
+WEIR_API size_t weir_semaphore_waiting(const weir_semaphore *sem);
+
 WEIR_END_DECLS
 
 #endif

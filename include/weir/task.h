@@ -55,6 +55,8 @@ typedef struct weir_task_options {
     int64_t timeout;             /* ns of running time, then its context is over; 0: none */
     weir_done_fn *on_done;       /* 0: none */
     weir_completion *completion; /* reports the end to an event loop: weir/completion.h; 0: none */
+    int64_t stuck_after; /* ns, for the watchdog of a pool that has on_stuck: tell if it runs for
+                            longer; 0: as the pool; negative: never */
 } weir_task_options;
 
 /* A pointer to options with the fields named set and the others default (C only). */

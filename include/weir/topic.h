@@ -54,6 +54,15 @@ WEIR_API int weir_topic_publish(weir_topic *topic, const void *element);
  * short internal lock only. */
 WEIR_API uint64_t weir_topic_missed(const weir_topic *topic, const weir_channel *channel);
 
+/* Subscribers now; and since the topic was made: elements published, the copies of them that were
+ * received, and those that were missed. */
+typedef struct weir_topic_counts {
+    uint64_t subscribers, published, received, missed;
+} weir_topic_counts;
+
+/* Zeroes for NULL. Blocks for a short internal lock only. */
+WEIR_API void weir_topic_read_counts(const weir_topic *topic, weir_topic_counts *ret);
+
 WEIR_END_DECLS
 
 #endif

@@ -65,6 +65,8 @@ const char *weir_strerror(int code)
         return "Already done";
     case -ENOBUFS:
         return "Too many unreaped results";
+    case -EEXIST:
+        return "Already there";
     case -EMFILE:
         return "Too many open files in this process";
     case -ENFILE:

@@ -46,6 +46,7 @@ struct __attribute__((may_alias)) breaker {
     uint64_t closed;  /* CLOSED: the ticket */
     int64_t open_until;
     uint32_t calls, failures, next, succeeded;
+    weir_breaker_counts counts;
     struct probe probes[PROBES_MAX];
     uint64_t failed[WINDOW_MAX / 64]; /* a bit a result */
 };
@@ -126,6 +127,7 @@ static void change_locked(struct breaker *breaker, weir_breaker_state to)
 static void open_locked(struct breaker *breaker, int64_t now)
 {
     change_locked(breaker, WEIR_BREAKER_OPEN);
+    breaker->counts.opened++;
     breaker->open_until = now < INT64_MAX - breaker->open_for ? now + breaker->open_for : INT64_MAX;
 }
 
@@ -190,6 +192,8 @@ int weir_breaker_allow_at(weir_breaker *handle, uint64_t *ret_ticket, int64_t no
         ticket = breaker->closed;
     else if (breaker->state == WEIR_BREAKER_HALF_OPEN)
         ticket = lend_probe_locked(breaker, now);
+    breaker->counts.allowed += ticket != 0;
+    breaker->counts.refused += ticket == 0;
     tell_and_unlock(breaker);
     if (ticket == 0)
         return -EAGAIN;
@@ -218,7 +222,26 @@ weir_breaker_state weir_breaker_read_state(const weir_breaker *breaker)
     return weir_breaker_read_state_at(breaker, weir_now());
 }
 
+void weir_breaker_read_counts(const weir_breaker *handle, weir_breaker_counts *ret)
+{
+    if (ret == NULL)
+        return;
+    *ret = (weir_breaker_counts){0};
+    if (handle == NULL)
+        return;
+    struct breaker *breaker = (struct breaker *)(uintptr_t)handle; /* for its lock */
+    lock_acquire(&breaker->lock);
+    *ret = breaker->counts;
+    lock_release(&breaker->lock);
+}
+
 /* Recording. */
+
+static void count_result_locked(struct breaker *breaker, bool failed)
+{
+    breaker->counts.failed += failed;
+    breaker->counts.succeeded += !failed;
+}
 
 /* Puts the result in the place of the oldest one, once the window is full. */
 static void count_locked(struct breaker *breaker, bool failed)
@@ -231,6 +254,7 @@ static void count_locked(struct breaker *breaker, bool failed)
         breaker->calls++;
     *word = failed ? *word | bit : *word & ~bit;
     breaker->failures += failed;
+    count_result_locked(breaker, failed);
     breaker->next = (breaker->next + 1) % breaker->window;
 }
 
@@ -252,6 +276,7 @@ static void record_probe_locked(struct breaker *breaker, uint64_t ticket, int co
     probe->ticket = 0;
     if (now >= probe->void_at || code == -ECANCELED)
         return;
+    count_result_locked(breaker, code != 0);
     if (code != 0)
         open_locked(breaker, now);
     else if (++breaker->succeeded == breaker->half_open_calls)

@@ -372,3 +372,13 @@ size_t weir_channel_capacity(const weir_channel *channel)
 {
     return channel != NULL ? channel->capacity : 0;
 }
+
+int weir_channel_is_closed(const weir_channel *channel)
+{
+    if (channel == NULL)
+        return 0;
+    lock((weir_channel *)channel);
+    int closed = channel->closed;
+    unlock((weir_channel *)channel);
+    return closed;
+}

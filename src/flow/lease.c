@@ -47,7 +47,8 @@ struct weir_lease_pool {
     struct lock lock;
     struct list idle; /* the one returned last comes first */
     struct list lent, unused;
-    unsigned idle_count;
+    unsigned idle_count, lent_count;
+    uint64_t made, destroyed, failed; /* so far */
     struct record records[];
 };
 
@@ -96,10 +97,12 @@ static void take_idle_locked(weir_lease_pool *pool, struct record *record)
     pool->idle_count--;
 }
 
-static void put(weir_lease_pool *pool, struct list *list, struct record *record)
+/* Puts it back among the unused ones; `count` says why. */
+static void put_unused(weir_lease_pool *pool, struct record *record, uint64_t *count)
 {
     lock_acquire(&pool->lock);
-    list_append(list, &record->link);
+    list_append(&pool->unused, &record->link);
+    ++*count;
     lock_release(&pool->lock);
 }
 
@@ -109,7 +112,7 @@ static void destroy(weir_lease_pool *pool, struct record *record)
 {
     if (pool->options.destroy != NULL)
         pool->options.destroy(pool->options.user, record->resource);
-    put(pool, &pool->unused, record);
+    put_unused(pool, record, &pool->destroyed);
 }
 
 static int make(weir_lease_pool *pool, struct record *record)
@@ -117,9 +120,12 @@ static int make(weir_lease_pool *pool, struct record *record)
     record->resource = NULL;
     int err = pool->options.make(pool->options.user, &record->resource);
     if (err != 0) {
-        put(pool, &pool->unused, record);
+        put_unused(pool, record, &pool->failed);
         return err;
     }
+    lock_acquire(&pool->lock);
+    pool->made++;
+    lock_release(&pool->lock);
     int64_t now = weir_now(), lifetime = pool->options.max_lifetime;
     record->old_at = lifetime < INT64_MAX - now ? now + lifetime : INT64_MAX;
     record->idle_since = now;
@@ -279,7 +285,10 @@ static int lend(weir_lease_pool *pool, void **ret_resource)
     if (err != 0)
         return err;
     *ret_resource = record->resource;
-    put(pool, &pool->lent, record);
+    lock_acquire(&pool->lock);
+    list_append(&pool->lent, &record->link);
+    pool->lent_count++;
+    lock_release(&pool->lock);
     return 0;
 }
 
@@ -325,6 +334,7 @@ static struct record *take_lent_locked(weir_lease_pool *pool, const void *resour
     for (struct list *at = pool->lent.next; at != &pool->lent; at = at->next) {
         if (record_of(at)->resource == resource) {
             list_remove(at);
+            pool->lent_count--;
             return record_of(at);
         }
     }
@@ -353,4 +363,29 @@ void weir_lease_release(weir_lease_pool *pool, void *resource, int code)
         destroy(pool, record);
     weir_semaphore_release(&pool->permits, 1);
     keep_up(pool);
+}
+
+/* Observers. */
+
+void weir_lease_read_counts(const weir_lease_pool *given, weir_lease_counts *ret)
+{
+    if (ret == NULL)
+        return;
+    *ret = (weir_lease_counts){0};
+    if (given == NULL || stale(given))
+        return;
+    weir_lease_pool *pool = (weir_lease_pool *)(uintptr_t)given; /* for its lock */
+    ret->waiting = weir_semaphore_waiting(&pool->permits);
+    lock_acquire(&pool->lock);
+    ret->lent = pool->lent_count;
+    ret->idle = pool->idle_count;
+    ret->made = pool->made;
+    ret->destroyed = pool->destroyed;
+    ret->failed = pool->failed;
+    lock_release(&pool->lock);
+}
+
+unsigned weir_lease_max(const weir_lease_pool *pool)
+{
+    return pool != NULL ? pool->options.max : 0;
 }

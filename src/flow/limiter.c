@@ -46,15 +46,10 @@
 #include "base/atomic.h"
 #include "base/deadline.h"
 #include "flow/gaps.h"
-#include "flow/limiter_rate.h"
+#include "flow/limiter_view.h"
 #include "os/lock.h"
 
-#define HORIZON (INT64_C(1) << 57)
-#define LATEST (INT64_C(3) << 60) /* times beyond it, in either direction, count as it */
-
 enum {
-    ERA_BITS = 3,
-    OFFSET_BITS = 61,
     STAGGER = 1 << 10, /* ns */
 };
 
@@ -72,67 +67,6 @@ struct __attribute__((may_alias)) limiter {
 };
 
 _Static_assert(sizeof(struct limiter) <= sizeof(weir_limiter), "fits");
-_Static_assert(ERA_BITS + OFFSET_BITS == 64, "a word");
-
-/* The limiter at one moment. */
-struct view {
-    uint64_t state;
-    uint32_t tag;
-    struct rate rate;
-    int64_t base;
-    int64_t empty;
-    int64_t depth;
-};
-
-/* Words. */
-
-static uint64_t pack_state(uint32_t tag, int64_t empty)
-{
-    weir_assert(empty >= -FARTHEST && empty < FARTHEST); /* I1 */
-    return (uint64_t)tag << OFFSET_BITS | (uint64_t)(empty + FARTHEST);
-}
-
-static int64_t empty_of(uint64_t state)
-{
-    return (int64_t)low_bits(state, OFFSET_BITS) - FARTHEST;
-}
-
-/* Time. */
-
-static int64_t clamp_time(int64_t now)
-{
-    return now > LATEST ? LATEST : now < -LATEST ? -LATEST : now;
-}
-
-/* `now` in units after the base, at most `most` from it. False: it is later than that. */
-static bool since_base(const struct view *view, int64_t now, int64_t most, int64_t *ret_units)
-{
-    uint64_t per_ns = view->rate.per_ns;
-    bool before = now < view->base;
-    uint64_t ns =
-        before ? (uint64_t)view->base - (uint64_t)now : (uint64_t)now - (uint64_t)view->base;
-    bool far = per_ns != 0 && ns > (uint64_t)most / per_ns;
-    int64_t units = far ? most : (int64_t)(ns * per_ns);
-    *ret_units = before ? -units : units;
-    return before || !far;
-}
-
-/* By how many ns `now` is even earlier than what since_base makes of it, rounded up. */
-static int64_t before_horizon(const struct view *view, int64_t now)
-{
-    if (now >= view->base || view->rate.per_ns == 0)
-        return 0;
-    uint64_t before = (uint64_t)view->base - (uint64_t)now;
-    uint64_t most = (uint64_t)HORIZON / view->rate.per_ns;
-    return before > most ? (int64_t)(before - most) : 0;
-}
-
-/* When the bucket counts as empty for a call at `units`: it never holds more than the burst. */
-static int64_t count_empty(const struct view *view, int64_t units)
-{
-    int64_t full = units - view->depth;
-    return view->empty > full ? view->empty : full;
-}
 
 /* Eras. */
 
@@ -384,4 +318,28 @@ int weir_limiter_set_rate_at(weir_limiter *limiter, double tokens_per_second, in
 int weir_limiter_set_rate(weir_limiter *limiter, double tokens_per_second)
 {
     return set_rate(limiter, tokens_per_second, true, 0);
+}
+
+/* Observers. */
+
+int64_t weir_limiter_tokens_at(const weir_limiter *handle, int64_t now)
+{
+    struct limiter *limiter = (struct limiter *)(uintptr_t)handle; /* only read */
+    if (limiter == NULL || load_rlx(&limiter->state) == 0)         /* as in set_rate */
+        return 0;
+    struct view view = look(limiter);
+    int64_t units;
+    (void)since_base(&view, clamp_time(now), HORIZON, &units);
+    int64_t level = units - count_empty(&view, units), token = view.rate.token;
+    return level >= 0 ? level / token : -((token - 1 - level) / token);
+}
+
+int64_t weir_limiter_tokens(const weir_limiter *limiter)
+{
+    return weir_limiter_tokens_at(limiter, weir_now());
+}
+
+uint32_t weir_limiter_burst(const weir_limiter *limiter)
+{
+    return limiter != NULL ? ((const struct limiter *)limiter)->burst : 0;
 }

@@ -25,8 +25,9 @@ struct subscription {
 
 struct weir_topic {
     struct mutex lock;
-    unsigned count;      /* of subscriptions */
-    size_t element_size; /* of all subscribers; 0 without any */
+    unsigned count;                       /* of subscriptions */
+    size_t element_size;                  /* of all subscribers; 0 without any */
+    uint64_t published, received, missed; /* elements; copies of them, by all subscribers */
     struct list subscriptions;
 };
 
@@ -126,10 +127,16 @@ int weir_topic_publish(weir_topic *topic, const void *element)
     for (; received >= 0 && at != &topic->subscriptions; at = at->next) {
         struct subscription *subscription = container_of(at, struct subscription, link);
         int err = weir_channel_try_send(subscription->channel, element);
-        if (err == 0)
+        if (err == 0) {
             received++;
-        else if (err == -EAGAIN)
+        } else if (err == -EAGAIN) {
             subscription->missed++;
+            topic->missed++;
+        }
+    }
+    if (received >= 0) {
+        topic->published++;
+        topic->received += (uint64_t)received;
     }
     mutex_unlock(&topic->lock);
     return received;
@@ -145,4 +152,17 @@ uint64_t weir_topic_missed(const weir_topic *topic, const weir_channel *channel)
     uint64_t missed = subscription != NULL ? subscription->missed : 0;
     mutex_unlock(lock);
     return missed;
+}
+
+void weir_topic_read_counts(const weir_topic *topic, weir_topic_counts *ret)
+{
+    if (ret == NULL)
+        return;
+    *ret = (weir_topic_counts){0};
+    if (topic == NULL)
+        return;
+    struct mutex *lock = (struct mutex *)&topic->lock;
+    mutex_lock(lock);
+    *ret = (weir_topic_counts){topic->count, topic->published, topic->received, topic->missed};
+    mutex_unlock(lock);
 }

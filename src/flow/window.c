@@ -165,3 +165,40 @@ int weir_window_wait(weir_window *window, uint32_t n)
 {
     return weir_window_wait_until(window, n, NULL, WEIR_FOREVER);
 }
+
+/* Observers. */
+
+/* Has the grant left the window? One at time t leaves it at t + period. */
+static bool has_left(const weir_window *window, int64_t due, int64_t now)
+{
+    return due <= INT64_MAX - window->period && due + window->period <= now;
+}
+
+/* Times grow with the numbers, but for threads that read the clock and were held up. */
+uint32_t weir_window_used_at(const weir_window *given, int64_t now)
+{
+    if (given == NULL)
+        return 0;
+    weir_window *window = (weir_window *)(uintptr_t)given; /* for its lock */
+    lock_acquire(&window->lock);
+    uint64_t end = window->granted, low = end > window->max ? end - window->max : 0, high = end;
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2;
+        if (has_left(window, *slot(window, middle), now))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    lock_release(&window->lock);
+    return (uint32_t)(end - low);
+}
+
+uint32_t weir_window_used(const weir_window *window)
+{
+    return weir_window_used_at(window, weir_now());
+}
+
+uint32_t weir_window_max(const weir_window *window)
+{
+    return window != NULL ? window->max : 0;
+}

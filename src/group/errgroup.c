@@ -331,6 +331,16 @@ size_t weir_errgroup_errors(const weir_errgroup *group, int ret_codes[], size_t 
     return (size_t)failed;
 }
 
+uint64_t weir_errgroup_active(const weir_errgroup *group)
+{
+    return group != NULL && !stale(group) ? load_rlx(&group->active) : 0; /* to look at */
+}
+
+unsigned weir_errgroup_limit(const weir_errgroup *group)
+{
+    return group != NULL && !stale(group) ? load_rlx(&group->limit) : 0; /* likewise */
+}
+
 void weir_errgroup_free(weir_errgroup *group)
 {
     if (group == NULL)

@@ -33,7 +33,8 @@ void weir_pool_read_counts(const weir_pool *pool, weir_pool_counts *ret)
         return;
     uint64_t ends[ENDS];
     weir__read_ends(pool, ends);
-    ret->rejected = load_rlx(&pool->rejected); /* a count by itself */
+    for (unsigned i = 0; i < REJECT_REASONS; i++)
+        ret->rejected += load_rlx(&pool->rejected[i]); /* counts by themselves */
     ret->done = ends[WEIR_TASK_DONE - WEIR_TASK_DONE];
     ret->failed = ends[WEIR_TASK_FAILED - WEIR_TASK_DONE];
     ret->cancelled = ends[WEIR_TASK_CANCELLED - WEIR_TASK_DONE];

@@ -37,6 +37,7 @@ struct start {
     int64_t timeout;             /* ns of running time; 0: none */
     const char *name;            /* of the task, or NULL */
     uintptr_t fn;                /* after which the job is called, if it is not its own; or 0 */
+    int64_t stuck_after;         /* ns; 0: as the pool says; negative: never */
 };
 
 /* NULL: nothing happens, but for `ended`, which every sink has. */

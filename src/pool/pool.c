@@ -37,6 +37,8 @@ static int settle(weir_pool_options *options)
         return -EINVAL;
     if (options->stack_size != 0 && options->stack_size < weir__stack_minimum())
         return -EINVAL;
+    if (options->stuck_after < 0 || (options->stuck_after > 0 && options->on_stuck == NULL))
+        return -EINVAL;
     if (options->workers == 0) {
         options->workers = weir__usable_cpus();
         if (options->workers > MAX_WORKERS)
@@ -74,6 +76,9 @@ static void release(weir_pool *pool)
     weir_context_unref(pool->host.context);
     weir__repeats_release(&pool->repeats);
     weir__delay_release(&pool->delay);
+    if (pool->host.watchdog != NULL)
+        weir__watchdog_release(pool->host.watchdog);
+    weir__free(pool->host.watchdog);
     weir__crew_free(&pool->crew);
     weir__queue_destroy(&pool->queue, inherited);
     weir__free(pool->host.times);
@@ -87,6 +92,10 @@ void weir_pool_free(weir_pool *pool)
     if (!pool_stale(pool)) {
         if (weir__inside(&pool->host))
             weir__misuse("weir_pool_free", "a task cannot free the pool that it runs on.");
+        if (pool->host.watchdog != NULL && weir__watchdog_telling(pool->host.watchdog))
+            weir__misuse("weir_pool_free", "on_stuck cannot free the pool that it is told of.");
+        if (load_rlx(&pool->in_metrics) != 0) /* the caller orders the remove before the free */
+            weir__misuse("weir_pool_free", "metrics still read the pool.");
         int err = weir_pool_shutdown(pool, 0, WEIR_FOREVER, NULL);
         weir_assert(err == 0);
         (void)err;
@@ -139,6 +148,16 @@ static int make_times(struct host *host, unsigned workers)
     return 0;
 }
 
+static int make_watchdog(weir_pool *pool, const weir_pool_options *options)
+{
+    if (options->on_stuck == NULL)
+        return 0;
+    pool->host.watchdog = weir__alloc(1, sizeof *pool->host.watchdog);
+    if (pool->host.watchdog == NULL)
+        return -ENOMEM;
+    return weir__watchdog_init(pool->host.watchdog, pool, &pool->queue, options, pool->crew.name);
+}
+
 /* Everything but the threads. */
 static int build(weir_pool *pool, const weir_pool_options *options)
 {
@@ -153,6 +172,8 @@ static int build(weir_pool *pool, const weir_pool_options *options)
     if (err == 0)
         err = make_times(&pool->host, options->workers);
     if (err == 0)
+        err = make_watchdog(pool, options);
+    if (err == 0)
         err = make_context(pool, options->context);
     if (err == 0)
         err = weir__delay_init(&pool->delay, &pool->host, places, pool->crew.name,
@@ -160,6 +181,16 @@ static int build(weir_pool *pool, const weir_pool_options *options)
     if (err == 0)
         err = weir__repeats_init(&pool->repeats,
                                  options->capacity + options->workers + places + SLOT_MARGIN);
+    return err;
+}
+
+static int start(weir_pool *pool, unsigned workers)
+{
+    int err = weir__crew_start(&pool->crew, workers);
+    if (err != 0 && pool->host.watchdog != NULL) { /* an on_worker_start may have submitted */
+        weir__watchdog_stop(pool->host.watchdog);
+        weir__watchdog_join(pool->host.watchdog);
+    }
     return err;
 }
 
@@ -179,7 +210,7 @@ int weir_pool_new(weir_pool **ret, const weir_pool_options *given)
         return -ENOMEM;
     err = build(pool, &options);
     if (err == 0)
-        err = weir__crew_start(&pool->crew, options.workers);
+        err = start(pool, options.workers);
     if (err != 0) {
         release(pool);
         return err;

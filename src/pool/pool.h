@@ -8,6 +8,19 @@
 #include "pool/repeats.h"
 #include "pool/worker.h"
 
+/* Why submits were refused. */
+enum reject {
+    REJECT_FULL,      /* -EAGAIN */
+    REJECT_CLOSED,    /* -EPIPE */
+    REJECT_TIMED_OUT, /* -ETIMEDOUT */
+    REJECT_CANCELLED, /* -ECANCELED */
+    REJECT_NESTED,    /* -EDEADLK */
+    REJECT_BUSY,      /* -EBUSY */
+    REJECT_UNREAPED,  /* -ENOBUFS */
+    REJECT_OTHER,     /* no memory, no thread */
+    REJECT_REASONS
+};
+
 struct weir_pool {
     struct queue queue;
     struct host host;
@@ -16,8 +29,9 @@ struct weir_pool {
     struct crew crew;
     struct delay delay;
     struct repeats repeats;
-    _Alignas(CACHE_LINE) atomic(uint64_t) rejected;
-    struct lock lock; /* for changes of phase */
+    _Alignas(CACHE_LINE) atomic(uint64_t) rejected[REJECT_REASONS];
+    atomic(unsigned) in_metrics; /* so many metrics would read a freed pool */
+    struct lock lock;            /* for changes of phase */
 };
 
 static inline bool pool_stale(const weir_pool *pool)

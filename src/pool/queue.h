@@ -53,6 +53,7 @@ struct seat {
     _Alignas(CACHE_LINE) struct queue *queue;
     const struct host *host; /* of the pool; compared only */
     struct tally *tally;
+    struct watched *watched; /* where the watchdog of the pool sees its runs; or NULL */
     struct times *times;
     struct loaded slots; /* free ones */
     uint64_t head;       /* where this worker last found the head of the ring */

@@ -83,6 +83,22 @@ static COLD void end_run(struct host *host, const struct job *job, weir_state wh
         end(host, job, why, why == WEIR_TASK_CANCELLED ? -ECANCELED : status);
 }
 
+/* Of a pool with a watchdog: shows it the run, if this is a worker of the pool; and its end. */
+static COLD void begin_watch(struct host *host, const struct self *self, int64_t began,
+                             int64_t own_limit)
+{
+    struct seat *seat = self->seat;
+    if (seat != NULL && seat->host == host)
+        watch_run(host->watchdog, seat->watched, began != 0 ? began : weir_now(), own_limit);
+}
+
+static COLD void end_watch(const struct host *host, const struct self *self)
+{
+    struct seat *seat = self->seat;
+    if (seat != NULL && seat->host == host)
+        watch_ran(seat->watched);
+}
+
 /* Pops the frame and ends its job, or this run of it. */
 static inline void leave(struct frame *frame, int status)
 {
@@ -91,6 +107,8 @@ static inline void leave(struct frame *frame, int status)
     struct self *self = this_thread();
     if (unlikely(frame->timing.began != 0))
         note_end(self, own_times(frame->host), job->stamp, &frame->timing);
+    if (unlikely(frame->host->watchdog != NULL))
+        end_watch(frame->host, self);
     note_ran(self);
     self->frame = frame->below;
     weir__context_end(&frame->context);
@@ -122,7 +140,7 @@ static void begin_told(struct frame *frame, struct self *self, struct start *ret
     const struct job *job = frame->job;
     struct host *host = frame->host;
     struct sink *sink = job->sink;
-    *ret = (struct start){NULL, 0, NULL, 0};
+    *ret = (struct start){.cancelled = NULL};
     if (sink != NULL && sink_ops(sink)->starts != NULL)
         sink_ops(sink)->starts(sink, ret);
     struct run_more more = {.name = ret->name, .sink = sink, .owner = host};
@@ -136,7 +154,7 @@ static inline void begin(struct frame *frame, struct self *self, weir_context *p
 {
     const struct job *job = frame->job;
     struct host *host = frame->host;
-    int64_t deadline = WEIR_FOREVER;
+    int64_t deadline = WEIR_FOREVER, own_limit = 0;
     atomic(uint32_t) *cancelled = NULL;
     frame->timing.began = 0;
     if (unlikely(job->stamp != 0))
@@ -147,9 +165,12 @@ static inline void begin(struct frame *frame, struct self *self, weir_context *p
         struct start start;
         begin_told(frame, self, &start);
         cancelled = start.cancelled;
+        own_limit = start.stuck_after;
         if (start.timeout != 0)
             deadline = weir_after(start.timeout);
     }
+    if (unlikely(host->watchdog != NULL))
+        begin_watch(host, self, frame->timing.began, own_limit);
     weir__context_begin(&frame->context, parent, host->context, deadline, cancelled);
 }
 

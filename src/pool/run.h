@@ -4,7 +4,7 @@
 #define WEIR_POOL_RUN_H
 
 #include "os/fork.h"
-#include "pool/queue.h"
+#include "pool/watchdog.h"
 
 /* What the runs of one pool have in common; constant once its workers run. */
 struct host {
@@ -15,6 +15,7 @@ struct host {
     weir_context *context; /* of the pool */
     struct times *times;   /* of each worker, and of all other threads */
     unsigned workers;
+    struct watchdog *watchdog; /* or NULL */
     void (*on_drop)(weir_task_fn *fn, void *arg, weir_state why, void *user);
     const char *(*name_of)(weir_task_fn *fn, void *arg, void *user); /* or NULL */
     void *user;

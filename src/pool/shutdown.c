@@ -90,10 +90,14 @@ static int stop(weir_pool *pool, int64_t hard_deadline)
     if (err != 0)
         return err;
     weir__quiet_stop(&pool->queue.quiet);
+    if (pool->host.watchdog != NULL)
+        weir__watchdog_stop(pool->host.watchdog); /* without the lock, which on_stuck may want */
     lock_acquire(&pool->lock);
     if (queue_phase(&pool->queue) != POOL_STOPPED) {
         weir__crew_join(&pool->crew);
         weir__delay_join(&pool->delay);
+        if (pool->host.watchdog != NULL)
+            weir__watchdog_join(pool->host.watchdog);
         weir__queue_set_phase(&pool->queue, POOL_STOPPED);
     }
     lock_release(&pool->lock);
@@ -120,7 +124,8 @@ int weir_pool_shutdown(weir_pool *pool, int64_t soft_deadline, int64_t hard_dead
         return -EINVAL;
     if (pool_stale(pool))
         return -ESTALE;
-    if (weir__inside(&pool->host))
+    if (weir__inside(&pool->host) ||
+        (pool->host.watchdog != NULL && weir__watchdog_telling(pool->host.watchdog)))
         return -EDEADLK;
     weir_pool_close(pool);
     if (soft_deadline > hard_deadline)

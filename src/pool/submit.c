@@ -179,6 +179,37 @@ int weir__submit(weir_pool *pool, const struct job *job, enum submit_mode mode, 
     return err;
 }
 
+COLD void weir__count_rejected(weir_pool *pool, int err)
+{
+    enum reject why = REJECT_OTHER;
+    switch (err) {
+    case -EAGAIN:
+        why = REJECT_FULL;
+        break;
+    case -EPIPE:
+        why = REJECT_CLOSED;
+        break;
+    case -ETIMEDOUT:
+        why = REJECT_TIMED_OUT;
+        break;
+    case -ECANCELED:
+        why = REJECT_CANCELLED;
+        break;
+    case -EDEADLK:
+        why = REJECT_NESTED;
+        break;
+    case -EBUSY:
+        why = REJECT_BUSY;
+        break;
+    case -ENOBUFS:
+        why = REJECT_UNREAPED;
+        break;
+    default:
+        break;
+    }
+    add_rlx(&pool->rejected[why], 1); /* a count, read at rest */
+}
+
 /* Plain tasks. */
 
 static int submit(weir_pool *pool, weir_task_fn *fn, void *arg, enum submit_mode mode,

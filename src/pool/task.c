@@ -87,7 +87,10 @@ void weir__task_starts(struct sink *sink, struct start *ret)
 {
     struct task *task = (struct task *)sink;
     store_rel(&task->word, WEIR_TASK_RUNNING); /* pairs with task_word */
-    *ret = (struct start){&task->cancelled, task->timeout, task->name, 0};
+    *ret = (struct start){.cancelled = &task->cancelled,
+                          .timeout = task->timeout,
+                          .name = task->name,
+                          .stuck_after = (int64_t)task->stuck_after};
 }
 
 bool weir__task_cancelled(struct sink *sink)

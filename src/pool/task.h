@@ -57,6 +57,7 @@ struct __attribute__((may_alias)) task {
     atomic(int64_t) not_before; /* time of the next run; 0: at once */
     int64_t period;             /* of a periodic one, as is the next */
     uint32_t place;             /* that it keeps (delay.h) */
+    float stuck_after;          /* ns; as good as exact, and half as long */
     struct repeat *repeat;      /* of one that is retried (repeats.h) */
 };
 

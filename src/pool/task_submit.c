@@ -119,6 +119,7 @@ static int submit_reserved(weir_pool *pool, struct task *task, weir_task_fn *fn,
     store_rlx(&task->start_by, job.start_by);
     store_rlx(&task->not_before, 0);
     task->timeout = options->timeout;
+    task->stuck_after = (float)options->stuck_after;
     task->on_done = options->on_done;
     task->arg = arg;
     task->name = options->name;

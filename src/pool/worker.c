@@ -55,6 +55,8 @@ static bool park(struct host *host, uint32_t key, struct patience *ret)
     struct queue *queue = host->queue;
     weir__room_idle(&queue->room);
     weir__quiet_idle(&queue->quiet);
+    if (unlikely(host->watchdog != NULL))
+        weir__watchdog_park(host->watchdog, this_thread()->seat->watched);
     note_park();
     bool woken = weir__eventcount_sleep(&queue->idle, key, WEIR_FOREVER) == 0;
     note_unpark(woken);
@@ -160,6 +162,8 @@ static void leave_pool(struct worker *worker)
 {
     atomic(unsigned) *alive = &worker->crew->alive;
     left(worker);
+    if (worker->crew->host->watchdog != NULL)
+        weir__watchdog_park(worker->crew->host->watchdog, worker->seat.watched);
     note_leave();
     this_thread()->seat = NULL;
     sub_seqcst(alive, 1);  /* pairs with all_left */
@@ -230,6 +234,13 @@ void weir__crew_join(struct crew *crew)
         (void)pthread_join(crew->workers[i].thread, NULL);
 }
 
+/* Shows the worker's runs to the watchdog. */
+static void watch_worker(struct worker *worker, struct watchdog *watchdog)
+{
+    worker->seat.watched = &watchdog->watched[worker->index];
+    worker->seat.watched->activity = &worker->activity;
+}
+
 int weir__crew_start(struct crew *crew, unsigned count)
 {
     struct queue *queue = crew->host->queue;
@@ -244,6 +255,8 @@ int weir__crew_start(struct crew *crew, unsigned count)
         worker->index = i;
         weir__seat_init(&worker->seat, queue, crew->host, i);
         worker->seat.times = &crew->host->times[i];
+        if (crew->host->watchdog != NULL)
+            watch_worker(worker, crew->host->watchdog);
         err = start(worker);
         if (err == 0)
             crew->count++;

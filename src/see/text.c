@@ -4,17 +4,18 @@
 #include <stdbool.h>
 #include <string.h>
 
-static void flush(struct text *text)
+int weir__text_flush(struct text *text)
 {
     if (text->err == 0 && text->length > 0)
         text->err = text->write(text->bytes, text->length, text->arg);
     text->length = 0;
+    return text->err;
 }
 
 static void put(struct text *text, char byte)
 {
     if (text->length == sizeof text->bytes)
-        flush(text);
+        (void)weir__text_flush(text);
     text->bytes[text->length++] = byte;
 }
 
@@ -27,7 +28,7 @@ void weir__text(struct text *text, const char *string)
 void weir__text_line(struct text *text)
 {
     put(text, '\n');
-    flush(text);
+    (void)weir__text_flush(text);
 }
 
 static void put_digits(struct text *text, uint64_t number, unsigned base, unsigned least)

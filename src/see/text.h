@@ -11,7 +11,7 @@ struct text {
     void *arg;
     int err; /* the first that `write` returned; then nothing more is written */
     size_t length;
-    char bytes[256];
+    char bytes[1024];
 };
 
 void weir__text(struct text *text, const char *string);
@@ -26,5 +26,7 @@ void weir__text_quoted(struct text *text, const char *string);
 void weir__text_count(struct text *text, uint64_t number, const char *what);
 /* Ends a line and hands it on. */
 void weir__text_line(struct text *text);
+/* Hands on what there is. Returns what `write` returned first that was not 0, or 0. */
+int weir__text_flush(struct text *text);
 
 #endif

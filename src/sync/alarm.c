@@ -176,6 +176,23 @@ bool weir__alarm_stop(struct alarm_clock *clock, struct alarm *alarm)
     return stopped;
 }
 
+bool weir__alarm_move(struct alarm_clock *clock, struct alarm *alarm, int64_t at)
+{
+    lock_acquire(&clock->lock);
+    bool set = alarm->set_in == fork_count(), earliest = false;
+    if (set) {
+        heap_remove(&clock->alarms, &alarm->node);
+        heap_add(&clock->alarms, &alarm->node, at);
+        earliest = clock->alarms.first == &alarm->node;
+        if (earliest)
+            note_change_locked(clock);
+    }
+    lock_release(&clock->lock);
+    if (earliest)
+        wake_thread(clock);
+    return set;
+}
+
 struct alarm *weir__alarm_take_due(struct alarm_clock *clock, int64_t *ret_next)
 {
     lock_acquire(&clock->lock);

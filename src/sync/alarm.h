@@ -64,6 +64,10 @@ int weir__alarm_set(struct alarm_clock *clock, struct alarm *alarm, int64_t at);
  * set. Callable from a ring. */
 bool weir__alarm_stop(struct alarm_clock *clock, struct alarm *alarm);
 
+/* Has an alarm that is set ring at `at` instead. False: it is not set; it may be ringing. Callable
+ * from a ring. */
+bool weir__alarm_move(struct alarm_clock *clock, struct alarm *alarm, int64_t at);
+
 /* For a ring that handles several alarms: takes the next alarm that is due instead of having it
  * ring, or returns NULL and when the next one will be due (WEIR_FOREVER: none). On the clock's
  * thread only. */

@@ -268,3 +268,29 @@ int weir_semaphore_acquire(weir_semaphore *sem, uint32_t n)
 {
     return weir_semaphore_acquire_until(sem, n, NULL, WEIR_FOREVER);
 }
+
+/* Observers. */
+
+uint32_t weir_semaphore_permits(const weir_semaphore *handle)
+{
+    return handle != NULL ? ((const struct semaphore *)handle)->permits : 0;
+}
+
+uint32_t weir_semaphore_available(const weir_semaphore *handle)
+{
+    /* Relaxed: a number to look at. */
+    return handle != NULL ? free_permits(load_rlx(&((const struct semaphore *)handle)->state)) : 0;
+}
+
+size_t weir_semaphore_waiting(const weir_semaphore *sem)
+{
+    if (sem == NULL)
+        return 0;
+    size_t waiting = 0;
+    struct bucket *bucket = weir__waiters_lock(giver_key(sem));
+    const struct waiter *waiter = NULL;
+    while ((waiter = weir__waiters_next_locked(bucket, giver_key(sem), waiter)) != NULL)
+        waiting++;
+    weir__waiters_unlock(bucket);
+    return waiting;
+}

@@ -73,6 +73,18 @@ static int make_pool_under_context(struct fixture *fixture)
                                            .context = fixture->parent));
 }
 
+static void on_stuck(const weir_stuck *what, void *user)
+{
+    (void)what;
+    (void)user;
+}
+
+static int make_watched_pool(struct fixture *fixture)
+{
+    return weir_pool_new((weir_pool **)&fixture->made,
+                         WEIR_POOL_OPTIONS(.workers = 2, .stuck_after = 1, .on_stuck = on_stuck));
+}
+
 static int make_default_pool(struct fixture *fixture)
 {
     return weir_pool_new((weir_pool **)&fixture->made, NULL);
@@ -148,8 +160,19 @@ static void drop_nothing(struct fixture *fixture)
     (void)fixture;
 }
 
+static int make_metrics(struct fixture *fixture)
+{
+    return weir_metrics_new((weir_metrics **)&fixture->made);
+}
+
+static void drop_metrics(struct fixture *fixture)
+{
+    weir_metrics_free(fixture->made);
+}
+
 static const struct trial trials[] = {
     {run_pipeline, drop_nothing},
+    {make_metrics, drop_metrics},
     {make_channel, drop_channel},
     {make_topic, drop_topic},
     {make_ring, drop_ring},
@@ -158,6 +181,7 @@ static const struct trial trials[] = {
     {make_value, drop_context},
     {make_pool, drop_pool},
     {make_pool_under_context, drop_pool},
+    {make_watched_pool, drop_pool},
     {make_default_pool, drop_pool},
     {make_group, drop_group},
     {make_group_under_context, drop_group},
@@ -594,12 +618,53 @@ START_TEST(a_subscription_without_memory_is_refused_and_leaves_nothing)
 }
 END_TEST
 
+static double one(void *arg)
+{
+    (void)arg;
+    return 1;
+}
+
 static int count_bytes(const char *text, size_t n, void *arg)
 {
     (void)text;
     *(size_t *)arg += n;
     return 0;
 }
+
+START_TEST(metrics_without_memory_are_as_they_were_and_writing_needs_none)
+{
+    weir_metrics *metrics;
+    weir_pool *pool = new_pool(1, 1);
+    size_t before = 0, bytes = 0;
+    ck_assert_int_eq(weir_metrics_new(&metrics), 0);
+    faults_begin_many(FAULT_ALLOC, 1, 1);
+    int added_pool = weir_metrics_add_pool(metrics, "a", pool);
+    int added_own =
+        weir_metrics_add_gauge(metrics, "x", "X.", WEIR_LABELS({"a", "b"}), one, &bytes);
+    int written = weir_metrics_write(metrics, count_bytes, &before);
+    struct faults seen = faults_end();
+    ck_assert_int_eq(added_pool, -ENOMEM);
+    ck_assert_int_eq(added_own, -ENOMEM);
+    ck_assert_int_eq(written, 0);
+    ck_assert_uint_eq(seen.allocs, 2);
+    ck_assert_uint_eq(before, 0);
+    ck_assert_int_eq(weir_metrics_add_pool(metrics, "a", pool), 0);
+    ck_assert_int_eq(weir_metrics_add_gauge(metrics, "x", "X.", NULL, one, &bytes), 0);
+    faults_begin(FAULT_ALLOC, 0);
+    written = weir_metrics_write(metrics, count_bytes, &bytes);
+    seen = faults_end();
+    ck_assert_int_eq(written, 0);
+    ck_assert_uint_gt(bytes, 0);
+    ck_assert_uint_eq(seen.allocs, 0);
+    faults_begin(FAULT_ALLOC, 0);
+    int removed = weir_metrics_remove(metrics, pool);
+    seen = faults_end();
+    ck_assert_int_eq(removed, 0);
+    ck_assert_int_eq(seen.live, -1); /* its entry */
+    weir_metrics_free(metrics);
+    finish_pool(pool);
+}
+END_TEST
 
 static void look_inside(weir_pool *pool)
 {
@@ -686,6 +751,7 @@ Suite *weir_suite(void)
                         ATTEMPTS);
     TCase *contract = add_group(suite, "contract");
     tcase_add_test(memory, a_subscription_without_memory_is_refused_and_leaves_nothing);
+    tcase_add_test(memory, metrics_without_memory_are_as_they_were_and_writing_needs_none);
     tcase_add_test(contract, nothing_is_allocated_after_creation);
     tcase_add_test(contract, a_dump_needs_no_memory);
     return suite;

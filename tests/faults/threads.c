@@ -19,6 +19,7 @@
 #include "support/faults.h"
 #include "support/gate.h"
 #include "support/pools.h"
+#include "support/threads.h"
 #include "weir.h"
 
 enum { WORKERS = 5 };
@@ -194,6 +195,52 @@ START_TEST(without_a_thread_for_its_pause_a_task_is_not_retried)
     ck_assert_int_eq(weir_task_state(&task), WEIR_TASK_FAILED);
     ck_assert_int_eq(weir_task_status(&task), -EIO);
     ck_assert_int_eq(calls, 1);
+    weir_pool_free(pool);
+}
+END_TEST
+
+static void note_stuck(const weir_stuck *what, void *user)
+{
+    if (!what->recovered)
+        counter_add(user, 1);
+}
+
+struct held_worker {
+    gate hold;
+    pid_t tid;
+};
+
+static int hold_worker(weir_context *ctx, void *arg)
+{
+    (void)ctx;
+    struct held_worker *worker = arg;
+    worker->tid = thread_id();
+    gate_wait(&worker->hold);
+    return 0;
+}
+
+START_TEST(without_a_thread_the_watchdog_is_blind_until_a_worker_wakes_again)
+{
+    struct held_worker worker = {.hold = GATE_INIT};
+    counter told = COUNTER_INIT;
+    weir_pool *pool;
+    ck_assert_int_eq(weir_pool_new(&pool, WEIR_POOL_OPTIONS(.workers = 1, .stuck_after = WEIR_MS(1),
+                                                            .on_stuck = note_stuck, .user = &told)),
+                     0);
+    faults_begin(FAULT_THREAD, 1);
+    int err = weir_pool_submit(pool, hold_worker, &worker);
+    gate_await(&worker.hold, 1);
+    struct faults seen = faults_end();
+    ck_assert_int_eq(err, 0);
+    ck_assert_uint_eq(seen.threads, 1);
+    gate_open(&worker.hold);
+    ck_assert_int_eq(weir_pool_drain(pool), 0);
+    ck_assert_uint_eq(counter_get(&told), 0);
+    thread_await_asleep(worker.tid); /* it parks */
+    gate_reset(&worker.hold);
+    ck_assert_int_eq(weir_pool_submit(pool, hold_worker, &worker), 0);
+    counter_await(&told, 1);
+    gate_open(&worker.hold);
     weir_pool_free(pool);
 }
 END_TEST
@@ -503,5 +550,6 @@ Suite *weir_suite(void)
     tcase_add_test(lifecycle,
                    without_a_thread_for_the_timer_a_delayed_task_is_refused_and_no_place_is_lost);
     tcase_add_test(lifecycle, without_a_thread_for_its_pause_a_task_is_not_retried);
+    tcase_add_test(lifecycle, without_a_thread_the_watchdog_is_blind_until_a_worker_wakes_again);
     return suite;
 }

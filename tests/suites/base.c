@@ -12,7 +12,7 @@
 
 static const int codes[] = {
     0,      -EAGAIN,    -ETIMEDOUT, -ECANCELED,   -EPIPE,    -EDEADLK, -EBUSY,  -EINVAL,  -ENOMEM,
-    -E2BIG, -EOVERFLOW, -ESTALE,    -EINPROGRESS, -EALREADY, -EMFILE,  -ENFILE, -ENOBUFS,
+    -E2BIG, -EOVERFLOW, -ESTALE,    -EINPROGRESS, -EALREADY, -EMFILE,  -ENFILE, -ENOBUFS, -EEXIST,
 };
 
 enum { CODES = sizeof codes / sizeof codes[0] };
