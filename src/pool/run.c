@@ -90,7 +90,7 @@ static inline void leave(struct frame *frame, int status)
     weir_state why = status == 0 ? WEIR_TASK_DONE : WEIR_TASK_FAILED;
     struct self *self = this_thread();
     if (unlikely(frame->timing.began != 0))
-        note_end(self, own_times(frame->host), job->stamp, &frame->timing);
+        note_end(own_times(frame->host), job->stamp, &frame->timing);
     note_ran(self);
     self->frame = frame->below;
     weir__context_end(&frame->context);
@@ -116,8 +116,10 @@ static void leave_if_dying(struct frame *frame)
     leave(frame, -ECANCELED);
 }
 
-/* Of a job of which there is more to tell than its function. */
-static void begin_told(struct frame *frame, struct self *self, struct start *ret)
+/* Of a job of which there is more to tell than its function. A function of its own, so that what it
+ * has on the stack is gone while the job runs. */
+static __attribute__((noinline)) void begin_told(struct frame *frame, struct self *self,
+                                                 struct start *ret)
 {
     const struct job *job = frame->job;
     struct host *host = frame->host;
