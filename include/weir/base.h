@@ -68,9 +68,9 @@ WEIR_API const char *weir_version(void);
 
 /* A short text without a full stop, to be shown to people. In English for 0 and for the codes of
  * the table above, static, and callable from anywhere, a signal handler included. For any other
- * code what the C library says of it, so that what a task of yours returned can be given here too:
- * with the GNU C library static and in English as well, else as strerror(-code) is. Never NULL,
- * never blocks. */
+ * negative code what the C library says of it, so that what a task of yours returned can be given
+ * here too: with the GNU C library static and in English as well, else as strerror(-code) is. Never
+ * NULL, never blocks. */
 WEIR_API const char *weir_strerror(int code);
 
 WEIR_END_DECLS

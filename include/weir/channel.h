@@ -68,8 +68,9 @@ WEIR_API int weir_channel_close(weir_channel *channel);
 /* Counts senders, so that the last one closes the channel: add as many as there will be before they
  * begin, and let each say that it is done, also if it failed. Neither needs a task or a thread of
  * its own. add_senders: 0; -EPIPE (closed: the sender has nothing to do, and is not counted);
- * -EOVERFLOW; -EINVAL (`channel` is NULL, or n is 0). sender_done: 0, as weir_channel_close does if
- * it was the last; -EINVAL (NULL). Misuse that aborts: more senders are done than were added. */
+ * -EOVERFLOW; -EINVAL (`channel` is NULL, or n is 0). sender_done: 0, also if it is closed already;
+ * -EINVAL (NULL). Misuse that aborts: more senders are done than were added.
+ * Ordering: as weir_channel_close, for what every sender did before it was done. */
 WEIR_API WEIR_NODISCARD int weir_channel_add_senders(weir_channel *channel, size_t n);
 WEIR_API int weir_channel_sender_done(weir_channel *channel);
 

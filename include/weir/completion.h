@@ -18,7 +18,8 @@
  *
  * A task that is reported is done; waits for it, its state and its status work as without a
  * completion. It may be done, and submitted again, a little before it is reported: each of the two
- * submits is reported.
+ * submits is reported. Only if its own on_done has submitted it again it is not done (task.h): that
+ * end is not reported, and its place goes to the next step.
  *
  * Thread-safety: every call but free may be made by any number of threads at once, from tasks too.
  * Not for signal handlers. After fork(), in the child, submits that name it and weir_completion_fd

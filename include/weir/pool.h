@@ -56,10 +56,11 @@ WEIR_API void weir_pool_free(weir_pool *pool);
  * parent of the context that the task sees; if it is over before the task starts, the task ends as
  * CANCELLED or EXPIRED. The pool keeps its own reference on `ctx`.
  * Returns 0: accepted. -EAGAIN (full: try_, or a REJECT pool); -EPIPE (closed, or the pool's
- * context is over; for a task of the pool only the latter); -EINVAL (`pool` or `fn` is NULL);
- * -EDEADLK (64 inline runs are nested; not try_); -ESTALE; _until:
- * -ETIMEDOUT, -ECANCELED, and -ENOMEM if `ctx` is a task's own (weir_context_ref). Ordering: what
- * came before the submit happens-before the start of the task. */
+ * context is over; for a task of the pool only the latter, or weir_pool_cancel_queued); -EINVAL
+ * (`pool` or `fn` is NULL); -EDEADLK (64 inline runs, or callbacks that submit, are nested; not
+ * try_); -ESTALE; _until: -ETIMEDOUT, -ECANCELED, and -ENOMEM if `ctx` is a task's own
+ * (weir_context_ref).
+ * Ordering: what came before the submit happens-before the start of the task. */
 WEIR_API WEIR_NODISCARD int weir_pool_submit(weir_pool *pool, weir_task_fn *fn, void *arg);
 WEIR_API WEIR_NODISCARD int weir_pool_try_submit(weir_pool *pool, weir_task_fn *fn, void *arg);
 WEIR_API WEIR_NODISCARD int weir_pool_submit_until(weir_pool *pool, weir_task_fn *fn, void *arg,

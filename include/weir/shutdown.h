@@ -35,8 +35,9 @@ WEIR_API void weir_pool_close(weir_pool *pool);
 
 /* Closes the pool and ends every task that is queued, or waits for its time or a retry, as
  * CANCELLED. Tasks that run are not disturbed, but what they submit is refused too, with -EPIPE.
- * To let them finish, however long it takes: then shut down with WEIR_FOREVER twice. Blocks, calls
- * and ignores as weir_pool_close, and on_drop and on_done for what it ends. */
+ * To let them finish, however long it takes: then shut down with WEIR_FOREVER twice. Blocks for a
+ * short internal lock only, and calls on_drop and on_done for what it ends. Idempotent. NULL,
+ * stale: nothing. */
 WEIR_API void weir_pool_cancel_queued(weir_pool *pool);
 
 /* What became of the tasks that were accepted since the pool was made. */

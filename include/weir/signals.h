@@ -29,11 +29,12 @@ WEIR_BEGIN_DECLS
  * its parent is over. To unref it is not enough. Until then a thread of weir's waits for them,
  * which also receives them if all other threads block them. It makes the cancellation, so that
  * hooks of the context (weir_context_on_done) are called there. If the program sets another handler
- * meanwhile, that one stays.
- * Never blocks. Returns 0; -EBUSY (such a context is in use: there can be one at a time);
- * -EINVAL (`ret` is NULL; `signals` is NULL or `n` is 0, but not both; more than 32; one that
- * cannot be caught, or that stands for a fault, such as SIGSEGV); -ENOMEM; what pthread_create
- * returned, negated.
+ * meanwhile, that one stays. A signal that arrives just as the context ends for another reason may
+ * be taken to be meant for it.
+ * Never blocks. Returns 0; -EBUSY (there can be one at a time; one that was cancelled counts until
+ * weir_context_cancel has returned); -EINVAL (`ret` is NULL; `signals` is NULL or `n` is 0, but not
+ * both; more than 32; one that cannot be caught, or that stands for a fault, such as SIGSEGV);
+ * -ENOMEM; what pthread_create returned, negated.
  * In a child process made by fork() the context is not cancelled by signals, which do there what
  * they did before; the child can make such a context of its own. */
 WEIR_API WEIR_NODISCARD int weir_context_from_signals(weir_context **ret, weir_context *parent,

@@ -10,8 +10,8 @@
  * Ownership: the caller's memory, all-zero is valid, nothing is allocated, nothing to destroy. From
  * an accepted submit until it is done it is weir's: do not move, clear or free it. Once a wait has
  * returned 0 (or the state is one of the ends) weir never touches it again, so it may live on the
- * waiter's stack; it may be submitted again then. The pool must not be freed while a wait or a
- * cancel is under way.
+ * waiter's stack; it may be submitted again then. No pool that it was submitted to may be freed
+ * while a wait or a cancel is under way.
  * Thread-safety: every call may be made by any number of threads at once, from tasks too.
  * After fork(), in the child: wait and cancel of a task that was live return -ESTALE; to use such a
  * handle again, set it to zero.
@@ -34,15 +34,17 @@ typedef struct weir_task {
         }                                                                                          \
     }
 
-/* Called when a task is done: always, once, before its waiters wake, on the thread that ended it.
- * `arg` is the task's; `status` is what weir_task_status returns. Must not block, must not wait for
- * the task, and must not free it.
- * It may submit the task again, in whatever form, and other tasks: so a chain of steps needs one
- * handle. If that is accepted the task is not done: waits go on until it is, and on_done is called
- * for each end. (A task that was DROPPED stays so: -EBUSY.) Such a submit never blocks and never
- * runs the task inline: where the pool is full, and its policy is neither REJECT nor DROP_OLDEST,
- * the task takes one of the places for delayed ones until there is room (-EAGAIN: there is none;
- * timer.h). */
+/* Called when a task has ended, before its waiters wake, on the thread that ended it: once for each
+ * accepted submit. `arg` is the task's; `status` is what weir_task_status returns. Must not block,
+ * must not wait for the task, and must not free it. It counts as a task of the pool, for what it
+ * submits and what it must not call.
+ * It may submit the task again, in whatever form, so that a chain of steps needs one handle. If
+ * that is accepted the task is not done: waits go on until it is, and the completion of the last
+ * step reports. Refused besides: -EBUSY (a task that was DROPPED stays so; a second time);
+ * -ECANCELED (weir_task_cancel has returned -EINPROGRESS for the step that ends, or between it and
+ * the next). A submit of the task itself never blocks here, and never runs it inline: where the
+ * pool is full, and its policy is neither REJECT nor DROP_OLDEST, the task takes one of the places
+ * for delayed ones until there is room (-EAGAIN: there is none; timer.h). */
 typedef void weir_done_fn(void *arg, weir_state end, int status);
 
 typedef struct weir_completion weir_completion;
@@ -105,7 +107,8 @@ WEIR_API WEIR_NODISCARD int weir_task_try_wait_any(weir_task *const tasks[], siz
 WEIR_API WEIR_NODISCARD int weir_task_wait_any_until(weir_task *const tasks[], size_t n,
                                                      weir_context *ctx, int64_t deadline);
 
-/* Cancels the task. Returns 0: it will never run, it is CANCELLED and on_done has been called;
+/* Cancels the task. Returns 0: it is CANCELLED without having run (again), and on_done has been
+ * called, which may have submitted it anew;
  * -EINPROGRESS: it has started, its context is cancelled now (or another thread is just ending it);
  * -EALREADY: it is done; -EINVAL (NULL, or never submitted); -ESTALE. Blocks for a short internal
  * lock at most. */

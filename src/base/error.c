@@ -11,18 +11,15 @@
 
 /* Of a code that is not weir's. The GNU C library has texts that are static and in no language but
  * English; elsewhere strerror's are, as a rule, and where not it says so. */
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 32)
 static const char *system_text(int number)
 {
+#ifdef __GLIBC__
     const char *text = strerrordesc_np(number);
     return text != NULL ? text : "Unknown error";
-}
 #else
-static const char *system_text(int number)
-{
     return strerror(number);
-}
 #endif
+}
 
 #define TEXT_(x) #x
 #define TEXT(x) TEXT_(x)

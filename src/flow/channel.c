@@ -14,7 +14,7 @@
  * as if there were one. A thread that holds both brings `attention` up to date before it unlocks;
  * so a fast call is wholly before that, and what it did is seen, or after that, and sees it.
  *
- * Invariants, under both locks, for arms whose call still waits, with a context that is not over:
+ * Invariants, under both locks, for arms whose call still waits, with contexts that are not over:
  *   I1  an arm receives: no element is here, no arm sends;
  *   I2  an arm sends: the ring is full (of capacity 0: always);
  *   I3  the channel is closed: no arm is entered.

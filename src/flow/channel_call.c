@@ -4,9 +4,9 @@
  * Locks: it takes none. The caller holds those of the channel whose arms are removed or looked
  * through; a call is waited for without any. Its state alone decides which thread ends a call.
  *
- * Arms of calls that were taken on another channel, or gave up, or have a context that is over, may
- * be in the lists: they are removed when they come to the head. A cancel that came before the peer
- * therefore wins.
+ * Arms of calls that were taken on another channel, or gave up, or have a context that is over, of
+ * their own or among their cases, may be in the lists: they are removed when they come to the head.
+ * A cancel that came before the peer therefore wins.
  *
  * Orders. channel_let_go publishes the element, index and status to the caller (call_done). The
  * locks order everything else.
@@ -25,6 +25,11 @@ void weir__channel_leave_locked(struct arm *arm)
     arm->entered = false;
 }
 
+static bool context_of_case_over(const struct call *call)
+{
+    return weir_context_err(call->also[0]) != 0 || weir_context_err(call->also[1]) != 0;
+}
+
 COLD struct arm *weir__channel_take_call(struct list *arms)
 {
     while (!list_empty(arms)) {
@@ -34,7 +39,8 @@ COLD struct arm *weir__channel_take_call(struct list *arms)
         uint32_t waiting = CALL_WAITING;
         /* pairs with weir__channel_wait; relaxed would do: it only decides who is first. The locks
          * order what this call gets, call_done what the other one gets. */
-        if (weir_context_err(call->ctx) != 0 || !cas_acqrel(&call->state, &waiting, CALL_TAKEN))
+        if (weir_context_err(call->ctx) != 0 || context_of_case_over(call) ||
+            !cas_acqrel(&call->state, &waiting, CALL_TAKEN))
             continue;
         for (unsigned i = 0; i < call->n; i++)
             if (call->arms[i].channel == arm->channel)
@@ -66,9 +72,7 @@ static bool call_done(void *arg)
 
 static bool call_ended(void *arg)
 {
-    const struct call *call = arg;
-    return call_done(arg) || weir_context_err(call->also[0]) != 0 ||
-           weir_context_err(call->also[1]) != 0;
+    return call_done(arg) || context_of_case_over(arg);
 }
 
 int weir__channel_wait(struct told told, struct call *call, weir_context *ctx, int64_t deadline)

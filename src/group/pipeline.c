@@ -141,14 +141,16 @@ static bool call_stage(struct pipeline *line, struct token *token)
 
 static void take_part(struct pipeline *line)
 {
-    struct token *token = weir__stages_take(&line->stages);
+    bool more;
+    struct token *token = weir__stages_take(&line->stages, &more);
+    if (more)
+        call_for_help(line);
     while (token != NULL) {
         if (!call_stage(line, token)) {
             drop_item(line, token);
             drop_all(line);
             return;
         }
-        bool more;
         token = weir__stages_advance(&line->stages, token, &more);
         if (more)
             call_for_help(line);
@@ -191,7 +193,7 @@ static void end_pipeline(struct pipeline **guarded)
         record_error(line, -ECANCELED);
     wait_for(line, no_helpers);
     line->over = weir_context_err(&line->context);
-    drop_all(line); /* if a participant died, nobody else may have done it */
+    drop_all(line); /* what participants have left since, or before they died */
     weir__context_end(&line->context);
     weir_context_unref(line->parent);
     weir__stages_destroy(&line->stages);

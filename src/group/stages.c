@@ -114,10 +114,11 @@ void weir__stages_destroy(struct stages *stages)
     weir__free(stages->tokens);
 }
 
-struct token *weir__stages_take(struct stages *stages)
+struct token *weir__stages_take(struct stages *stages, bool *ret_more)
 {
     lock_acquire(&stages->lock);
     struct token *token = take_ready_locked(stages);
+    *ret_more = !list_empty(&stages->ready);
     lock_release(&stages->lock);
     return token;
 }

@@ -57,12 +57,11 @@ struct stages {
 int weir__stages_init(struct stages *stages, size_t tokens);
 void weir__stages_destroy(struct stages *stages);
 
-/* A token that is READY, then HELD; or NULL. */
-struct token *weir__stages_take(struct stages *stages);
+/* A token that is READY, then HELD; or NULL. `*ret_more`: one more is READY. */
+struct token *weir__stages_take(struct stages *stages, bool *ret_more);
 
 /* The function of the token's stage has returned, or was not called because the item goes no
- * further. Returns the token that this thread holds now, or NULL. `*ret_more`: one more is READY.
- */
+ * further. Returns the token that this thread holds now, or NULL; `*ret_more` as above. */
 struct token *weir__stages_advance(struct stages *stages, struct token *token, bool *ret_more);
 
 /* There will be no more calls: takes out all items that are READY or WAITING, as a list of tokens,

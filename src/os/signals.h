@@ -18,9 +18,8 @@ struct signals {
     pid_t process;
     unsigned n;
     int numbers[SIGNALS_MAX];
-    struct sigaction before[SIGNALS_MAX]; /* what each one did */
-    sem_t wake;                           /* of weir__signals_wait */
-    atomic(int) arrived;                  /* the first one, or 0 */
+    sem_t wake;          /* of weir__signals_wait */
+    atomic(int) arrived; /* the first one; 0; or OPENING, see signals.c */
 };
 
 /* Takes over those that are not ignored. Returns 0; -EBUSY (others are taken over); -EINVAL (one
@@ -38,5 +37,8 @@ void weir__signals_close(struct signals *signals);
 
 /* After the close, when no thread waits. */
 void weir__signals_destroy(struct signals *signals);
+
+/* Nobody will learn of what has arrived: after the close, it does what it did before. */
+void weir__signals_disown(const struct signals *signals);
 
 #endif

@@ -22,6 +22,10 @@ bool weir__inside(const struct host *host)
     for (const struct frame *frame = this_thread()->frame; frame != NULL; frame = frame->below)
         if (frame->host == host)
             return true;
+    for (const struct ending *ending = this_thread()->ending; ending != NULL;
+         ending = ending->below)
+        if (ending->host == host)
+            return true;
     return false;
 }
 
@@ -30,26 +34,46 @@ bool weir__inside_sink(const struct sink *sink)
     for (const struct frame *frame = this_thread()->frame; frame != NULL; frame = frame->below)
         if (frame->job->sink == sink)
             return true;
+    for (const struct ending *ending = this_thread()->ending; ending != NULL;
+         ending = ending->below)
+        if (ending->sink == sink)
+            return true;
     return false;
 }
 
 /* Ends. */
 
+struct work {
+    struct quiet *quiet;
+    struct tally *own;
+};
+
+static inline void count_out(const struct work *work)
+{
+    quiet_out(work->quiet, work->own);
+}
+
+static COLD void call_on_drop(const struct host *host, const struct job *job, weir_state end)
+{
+    struct ending ending ON_LEAVE(ending_pop);
+    ending_push(&ending, host, job->sink);
+    host->on_drop(job->fn, job->arg, end, host->user);
+}
+
 static void end(struct host *host, const struct job *job, weir_state end, int status)
 {
-    struct quiet *quiet = &host->queue->quiet;
-    struct tally *own = own_tally(host->queue);
     struct sink *sink = job->sink;
-    TALLY(&quiet->tallies, own, ends[end - WEIR_TASK_DONE], 1);
+    /* Out at last, also if a callback ends the thread. */
+    const struct work work ON_LEAVE(count_out) = {&host->queue->quiet, own_tally(host->queue)};
+    TALLY(&work.quiet->tallies, work.own, ends[end - WEIR_TASK_DONE], 1);
     if (unlikely(job->context != NULL))
         weir_context_unref(job->context);
     bool unstarted = end > WEIR_TASK_FAILED;
     if (unlikely(unstarted) && host->on_drop != NULL &&
         (sink == NULL || sink_ops(sink)->tells_on_drop))
-        host->on_drop(job->fn, job->arg, end, host->user);
+        call_on_drop(host, job, end);
     if (sink != NULL)
         sink_ops(sink)->ended(sink, end, status); /* it may be gone afterwards */
-    quiet_out(quiet, own);
 }
 
 void weir__end_unstarted(struct host *host, const struct job *job, weir_state why)

@@ -31,6 +31,31 @@ struct frame {
     weir_context context; /* the one that the task sees */
 };
 
+/* A callback at the end of a job, which this thread is calling; innermost first. It belongs to the
+ * pool as a run does. */
+struct ending {
+    struct ending *below;
+    unsigned depth; /* this one included */
+    const struct host *host;
+    const struct sink *sink; /* of the job, or NULL */
+};
+
+/* Both ends of that. The second is a cleanup: a job that the callback has run inline may have ended
+ * the thread. */
+static inline void ending_push(struct ending *ending, const struct host *host,
+                               const struct sink *sink)
+{
+    struct self *self = this_thread();
+    unsigned depth = self->ending != NULL ? self->ending->depth : 0;
+    *ending = (struct ending){self->ending, depth + 1, host, sink};
+    self->ending = ending;
+}
+
+static inline void ending_pop(struct ending *ending)
+{
+    this_thread()->ending = ending->below;
+}
+
 static inline bool host_stale(const struct host *host)
 {
     return unlikely(host->fork != fork_count());
@@ -43,10 +68,10 @@ static inline struct times *own_times(const struct host *host)
     return seat != NULL ? seat->times : &host->times[host->workers];
 }
 
-/* Is this thread a worker of the pool, or does it run a job of it, at whatever depth? The host is
- * only compared. */
+/* Is this thread a worker of the pool, or does it run a job of it, or call a callback at the end of
+ * one, at whatever depth? The host is only compared. */
 bool weir__inside(const struct host *host);
-/* Does it run a job of `sink`? */
+/* Does it run a job of `sink`, or call a callback at the end of one? */
 bool weir__inside_sink(const struct sink *sink);
 
 /* Runs the job, unless it has expired or its context is done. */

@@ -5,8 +5,8 @@
  * Then: try_ fails; a thread that runs a job of this pool runs the new one inline, because waiting
  * for room could be waiting for itself; else the policy decides.
  *
- * A closed pool takes jobs from its own tasks only. A submit from outside that meets the closing
- * may have pushed already; then it takes its job back (queue.c).
+ * A closed pool takes jobs from its own tasks only, a cancelled one from nobody. A submit that
+ * meets the change may have pushed already; then it takes its job back (queue.c).
  */
 #include "pool/submit.h"
 
@@ -14,13 +14,27 @@
 
 #include "base/deadline.h"
 #include "base/pace.h"
+#include "base/unwind.h"
 
-enum { MAX_INLINE = 64 }; /* inline runs within each other, also in callbacks at their ends */
+/* Inline runs within each other, also in callbacks at their ends; and callbacks that submit. */
+enum { MAX_INLINE = 64 };
+
+/* To make room is to end jobs, whose callbacks may submit to the full queue in their turn. */
+static COLD bool is_deep(void)
+{
+    const struct ending *ending = this_thread()->ending;
+    return ending != NULL && ending->depth >= MAX_INLINE;
+}
+
+static COLD bool is_closed_to_us(const weir_pool *pool)
+{
+    int phase = queue_phase(&pool->queue);
+    return phase > POOL_CLOSED || (phase == POOL_CLOSED && !weir__inside(&pool->host));
+}
 
 int weir__refusal(weir_pool *pool)
 {
-    int phase = queue_phase(&pool->queue);
-    if (unlikely(phase != POOL_OPEN) && (phase != POOL_CLOSED || !weir__inside(&pool->host)))
+    if (unlikely(queue_phase(&pool->queue) != POOL_OPEN) && is_closed_to_us(pool))
         return -EPIPE;
     if (unlikely(pool->has_parent_context) && weir_context_err(pool->host.context) != 0)
         return -EPIPE;
@@ -45,7 +59,7 @@ static inline int enqueue(weir_pool *pool, const struct job *job, enum submit_mo
      * perhaps to a worker. try_ stays no longer than it must. */
     int err = queue_put(queue, seat, job, mode == SUBMIT_TRY ? ring_back_off : thread_yield_hint,
                         &ticket);
-    if (err == 0 && unlikely(queue_phase(queue) != POOL_OPEN) && !weir__inside(&pool->host) &&
+    if (err == 0 && unlikely(queue_phase(queue) != POOL_OPEN) && is_closed_to_us(pool) &&
         weir__queue_retract(queue, &ticket, job)) {
         int64_t
             ignored; /* the workers may have left: the dead ticket is for this thread to clear */
@@ -69,6 +83,12 @@ static COLD void run_measured(struct host *host, const struct job *job, uint64_t
     weir__run(host, &measured);
 }
 
+/* Also if the job ends its thread. */
+static void end_inline(struct self **self)
+{
+    (*self)->inline_runs--;
+}
+
 int weir__run_inline(weir_pool *pool, const struct job *job)
 {
     struct queue *queue = &pool->queue;
@@ -84,12 +104,12 @@ int weir__run_inline(weir_pool *pool, const struct job *job)
     }
     note_in_place(own_times(&pool->host));
     uint64_t stamp = queue_stamp(queue);
-    this_thread()->inline_runs++;
+    struct self *self ON_LEAVE(end_inline) = this_thread();
+    self->inline_runs++;
     if (unlikely(stamp != 0))
         run_measured(&pool->host, job, stamp);
     else
         weir__run(&pool->host, job);
-    this_thread()->inline_runs--;
     return 0;
 }
 
@@ -152,10 +172,12 @@ static int submit_to_full(weir_pool *pool, const struct job *job, enum submit_mo
                           weir_context *ctx, int64_t deadline, bool *ret_again)
 {
     int64_t until;
-    *ret_again = weir__clear_head(&pool->host, INT64_MIN, &until);
+    *ret_again = !is_deep() && weir__clear_head(&pool->host, INT64_MIN, &until);
     if (*ret_again || mode == SUBMIT_TRY || pool->overflow == WEIR_OVERFLOW_REJECT)
         return -EAGAIN;
     if (pool->overflow == WEIR_OVERFLOW_DROP_OLDEST) {
+        if (is_deep())
+            return -EDEADLK;
         evict_oldest(pool);
         *ret_again = true;
         return -EAGAIN;

@@ -4,6 +4,8 @@
 
 #include <errno.h>
 
+#include "base/unwind.h"
+
 /* Waking. */
 
 const char weir__any_of_several;
@@ -25,43 +27,70 @@ void weir__task_wake(const void *task)
 
 /* Transitions. */
 
-/* The end of the task that this thread is at, if its on_done is being called. */
-static struct ending *own_ending(const struct task *task)
+/* An on_done. */
+struct telling {
+    struct ending ending; /* first */
+    struct task *task;
+    weir_state end;
+    bool goes_on;            /* it has submitted the task again: this end is over */
+    struct reports *reports; /* that this end is to be told to */
+    struct reports *handed;  /* to the next step */
+};
+
+/* The one of this thread that `task` is at. */
+static struct telling *own_telling(const struct task *task)
 {
     struct ending *ending = this_thread()->ending;
-    while (ending != NULL && ending->task != task)
+    while (ending != NULL && ending->sink != &task->sink)
         ending = ending->below;
-    return ending;
+    return (struct telling *)ending;
 }
 
-bool weir__task_goes_on(const struct task *task)
+int weir__task_reserve(struct task *task, bool *ret_goes_on)
 {
-    return unlikely(this_thread()->ending != NULL) && own_ending(task) != NULL;
-}
-
-int weir__task_reserve(struct task *task)
-{
-    struct ending *own = unlikely(this_thread()->ending != NULL) ? own_ending(task) : NULL;
+    struct telling *own = unlikely(this_thread()->ending != NULL) ? own_telling(task) : NULL;
     /* The place of one that was dropped is another's. */
-    bool ends = own != NULL && !own->again && own->end != WEIR_TASK_DROPPED;
+    bool goes_on = own != NULL && !own->goes_on && own->end != WEIR_TASK_DROPPED;
     uint32_t word = load_rlx(&task->word); /* the CAS checks it */
     do
-        if ((word & SUBMITTING) != 0 ||
-            (state_in(word) != WEIR_TASK_IDLE && !state_done(word) && !ends))
+        if (!goes_on &&
+            ((word & SUBMITTING) != 0 || (state_in(word) != WEIR_TASK_IDLE && !state_done(word))))
             return -EBUSY;
-    while (!cas_acq(&task->word, &word, word | SUBMITTING)); /* pairs with weir__task_end */
+    while (!cas_acq(&task->word, &word, word | SUBMITTING)); /* pairs with finish */
     task->before = word;
-    if (ends)
-        own->again = true;
-    return 0;
+    *ret_goes_on = goes_on;
+    if (!goes_on)
+        return 0;
+    own->goes_on = true;
+    if (own->end == WEIR_TASK_CANCELLED)
+        store_rlx(&task->cancelled, 0);          /* that is what the caller was told */
+    if (likely(load_rlx(&task->cancelled) == 0)) /* one that comes later reaches the next step */
+        return 0;
+    weir__task_restore(task);
+    return -ECANCELED;
+}
+
+bool weir__task_take_over(const struct task *task, const struct reports *reports)
+{
+    struct telling *own = own_telling(task);
+    if (reports == NULL || own->reports != reports)
+        return false;
+    own->handed = own->reports;
+    own->reports = NULL;
+    return true;
 }
 
 void weir__task_restore(struct task *task)
 {
-    struct ending *own = own_ending(task);
+    struct telling *own = unlikely(this_thread()->ending != NULL) ? own_telling(task) : NULL;
+    bool went_on = own != NULL && own->goes_on && !state_done(task->before);
     (void)xchg_seqcst(&task->word, task->before); /* pairs with first_done */
-    if (own != NULL)
-        own->again = false;
+    if (went_on) {
+        own->goes_on = false;
+        if (own->handed != NULL)
+            own->reports = own->handed;
+        own->handed = NULL;
+    }
     weir__task_wake(task);
 }
 
@@ -98,28 +127,46 @@ bool weir__task_cancelled(struct sink *sink)
     return load_rlx(&((struct task *)sink)->cancelled) != 0; /* the caller's lock orders it */
 }
 
-/* True: it has submitted the task again, which is not done, then. */
-static bool call_on_done(struct task *task, weir_state end, int status)
+/* The task is done, unless it goes on. From the exchange on only its address is used. */
+static void finish(struct task *task, weir_state end, struct reports *reports, bool goes_on)
 {
-    struct self *self = this_thread();
-    struct ending ending = {self->ending, task, end, false};
-    self->ending = &ending;
+    if (!goes_on) /* pairs with task_word, first_done, weir__task_reserve */
+        (void)xchg_seqcst(&task->word, (uint32_t)end);
+    weir__task_wake(task);
+    if (reports != NULL && goes_on)
+        reports->give_back(reports);
+    else if (reports != NULL)
+        reports->ended(reports, task);
+}
+
+/* The cleanup of an on_done. */
+static void finish_told(struct telling *telling)
+{
+    ending_pop(&telling->ending);
+    finish(telling->task, telling->end, telling->reports, telling->goes_on);
+}
+
+static void call_on_done(struct task *task, weir_state end, int status)
+{
+    const weir_pool *pool = load_rlx(&task->pool); /* constant until it is submitted again */
+    struct telling telling ON_LEAVE(finish_told);
+    telling.task = task;
+    telling.end = end;
+    telling.goes_on = false;
+    telling.reports = task->reports;
+    telling.handed = NULL;
+    ending_push(&telling.ending, &pool->host, &task->sink);
     task->on_done(task->arg, end, status);
-    self->ending = ending.below;
-    return ending.again;
 }
 
 void weir__task_end(struct sink *sink, weir_state end, int status)
 {
     struct task *task = (struct task *)sink;
-    struct reports *reports = task->reports;
     store_rlx(&task->status, status); /* published by the change of state */
-    /* pairs with task_word, first_done, weir__task_reserve */
-    if (task->on_done == NULL || !call_on_done(task, end, status))
-        (void)xchg_seqcst(&task->word, (uint32_t)end);
-    weir__task_wake(task); /* only addresses from here on */
-    if (reports != NULL)
-        reports->ended(reports, task);
+    if (task->on_done != NULL)
+        call_on_done(task, end, status);
+    else
+        finish(task, end, task->reports, false);
 }
 
 const struct sink_ops weir__task_sink = {

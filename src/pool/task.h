@@ -14,9 +14,11 @@
  *   SUBMITTING           RUNNING      starts: that submitter, which runs it inline
  *   RUNNING              QUEUED       placed: it repeats (task_repeat.c)
  *   any of these three   an end       weir__task_end: the thread that has it
+ *   any of these three   SUBMITTING   task_reserve: that thread, in on_done, which goes on with it
  *
  * From `placed` on the submitter touches nothing of it: it may be gone. The change to an end is the
- * last access to the handle, which the waiter may free.
+ * last access to the handle, which the waiter may free. If on_done goes on with the task, that is
+ * left out, and the submit is what any other is.
  *
  * A delayed task is QUEUED from the start. A thread that runs it without a ticket keeps to
  * `not_before`, one that ends it as expired to `start_by`: both are read after the claim that they
@@ -33,8 +35,8 @@ enum { SUBMITTING = 0x100, STATE = 0xff };
 
 /* Where a task is reported besides to its waiters; the first field of a weir_completion. */
 struct reports {
-    int (*reserve)(struct reports *self);    /* before a submit: 0, -EAGAIN (full), -ESTALE */
-    void (*give_back)(struct reports *self); /* it was refused */
+    int (*reserve)(struct reports *self);            /* before a submit: 0, -ENOBUFS, -ESTALE */
+    void (*give_back)(struct reports *self);         /* it was refused */
     void (*ended)(struct reports *self, void *task); /* only the address: the task may be gone */
 };
 
@@ -78,7 +80,7 @@ static inline bool state_done(uint32_t word)
 static inline uint32_t task_word(const struct task *task)
 {
     return load_acq(&task->word); /* pairs with weir__task_placed,
-                                     weir__task_starts, weir__task_withdrawn, weir__task_end */
+                                     weir__task_starts, weir__task_withdrawn, finish */
 }
 
 /* Was it submitted in the parent process? */
@@ -97,18 +99,11 @@ void weir__task_starts(struct sink *sink, struct start *ret);
 bool weir__task_cancelled(struct sink *sink);
 void weir__task_end(struct sink *sink, weir_state end, int status);
 
-/* An on_done that this thread calls; innermost first. */
-struct ending {
-    struct ending *below;
-    const struct task *task;
-    weir_state end;
-    bool again; /* it has submitted the task again: that is weir's, and this end of it is over */
-};
-
-/* Takes the handle for a submit, which its own on_done may make. 0 or -EBUSY. */
-int weir__task_reserve(struct task *task);
-/* Is it submitted by its own on_done, on this thread? */
-bool weir__task_goes_on(const struct task *task);
+/* Takes the handle for a submit. `*ret_goes_on`: its own on_done makes it, on this thread. 0;
+ * -EBUSY; -ECANCELED: it was cancelled, and does not go on. */
+int weir__task_reserve(struct task *task, bool *ret_goes_on);
+/* Of one that goes on: it holds a place in `reports` already, which the next step takes over. */
+bool weir__task_take_over(const struct task *task, const struct reports *reports);
 /* The submit is refused: for threads that met the task while it was tried. */
 void weir__task_restore(struct task *task);
 

@@ -16,7 +16,7 @@
 static bool wait_again(struct task *task, const struct wait_for_time *wait, uint32_t *place,
                        weir_state *ret_end)
 {
-    weir_pool *pool = load_rlx(&task->pool); /* constant while the task is live */
+    weir_pool *pool = load_rlx(&task->pool); /* constant until the task is submitted again */
     int err = weir__delay_wait(&pool->delay, wait, place);
     if (err == -ECANCELED)
         *ret_end = WEIR_TASK_CANCELLED;
@@ -57,7 +57,7 @@ static bool periodic_again(struct sink *sink, const struct job *job, int status,
 static void periodic_ended(struct sink *sink, weir_state end, int status)
 {
     struct task *task = (struct task *)sink;
-    weir_pool *pool = load_rlx(&task->pool); /* constant while the task is live */
+    weir_pool *pool = load_rlx(&task->pool); /* constant until the task is submitted again */
     weir__delay_give_place(&pool->delay, task->place);
     weir__task_end(sink, end, status);
 }
@@ -76,7 +76,7 @@ const struct sink_ops weir__periodic_sink = {
 static bool retried_again(struct sink *sink, const struct job *job, int status, weir_state *ret_end)
 {
     struct task *task = (struct task *)sink;
-    weir_pool *pool = load_rlx(&task->pool); /* constant while the task is live */
+    weir_pool *pool = load_rlx(&task->pool); /* constant until the task is submitted again */
     struct repeat *repeat = job->arg;
     struct wait_for_time wait = {.job = job};
     int64_t end_by = earlier(job->start_by, weir_context_deadline(pool->host.context));
@@ -102,7 +102,7 @@ static void retried_starts(struct sink *sink, struct start *ret)
 static void retried_ended(struct sink *sink, weir_state end, int status)
 {
     struct task *task = (struct task *)sink;
-    weir_pool *pool = load_rlx(&task->pool); /* constant while the task is live */
+    weir_pool *pool = load_rlx(&task->pool); /* constant until the task is submitted again */
     weir__repeats_give(&pool->repeats, task->repeat);
     weir__task_end(sink, end, status);
 }

@@ -25,7 +25,8 @@ struct entry {
     enum submit_mode mode;
     weir_context *ctx;
     int64_t deadline;
-    bool timed; /* then from here on, else from above */
+    bool goes_on; /* the task, whose own on_done this is */
+    bool timed;   /* then from here on, else from above */
     int64_t at, period;
     const struct repeat *repeat; /* or NULL */
 };
@@ -89,8 +90,7 @@ static int enter(weir_pool *pool, struct task *task, struct job *job, const stru
         job->arg = task->repeat;
     }
     struct repeat *kept = task->repeat;
-    int err = weir__task_goes_on(task) ? submit_again(pool, task, job, entry)
-                                       : submit_once(pool, job, entry);
+    int err = entry->goes_on ? submit_again(pool, task, job, entry) : submit_once(pool, job, entry);
     (void)count_rejected(pool, err);
     if (err != 0 && kept != NULL)
         weir__repeats_give(&pool->repeats, kept);
@@ -112,7 +112,8 @@ static int submit_reserved(weir_pool *pool, struct task *task, weir_task_fn *fn,
     }
     /* All published when the task is placed. */
     store_rlx(&task->sink.ops, entry->period != 0 ? &weir__periodic_sink : &weir__task_sink);
-    store_rlx(&task->cancelled, 0);
+    if (!entry->goes_on)
+        store_rlx(&task->cancelled, 0);
     store_rlx(&task->pool, pool);
     store_rlx(&task->fork, fork_count());
     store_rlx(&task->cause, 0);
@@ -133,8 +134,25 @@ static int submit_reserved(weir_pool *pool, struct task *task, weir_task_fn *fn,
     return err;
 }
 
+/* With a place to report the end in: that of the step before, if it has one there. */
+static int submit_reported(weir_pool *pool, struct task *task, weir_task_fn *fn, void *arg,
+                           const weir_task_options *options, const struct entry *entry)
+{
+    struct reports *reports = (struct reports *)options->completion;
+    bool took_over = entry->goes_on && weir__task_take_over(task, reports);
+    if (reports == NULL || took_over)
+        return submit_reserved(pool, task, fn, arg, options, entry);
+    int err = reports->reserve(reports);
+    if (err != 0)
+        return count_rejected(pool, err);
+    err = submit_reserved(pool, task, fn, arg, options, entry);
+    if (err != 0)
+        reports->give_back(reports);
+    return err;
+}
+
 static int submit_task(weir_pool *pool, weir_task *handle, weir_task_fn *fn, void *arg,
-                       const weir_task_options *given, const struct entry *entry)
+                       const weir_task_options *given, struct entry *entry)
 {
     if (pool == NULL || handle == NULL || fn == NULL)
         return -EINVAL;
@@ -150,17 +168,10 @@ static int submit_task(weir_pool *pool, weir_task *handle, weir_task_fn *fn, voi
     if ((err = weir_context_err(entry->ctx)) != 0)
         return count_rejected(pool, err);
     struct task *task = (struct task *)handle;
-    if ((err = weir__task_reserve(task)) != 0)
+    if ((err = weir__task_reserve(task, &entry->goes_on)) != 0)
         return count_rejected(pool, err);
     int status = load_rlx(&task->status), cause = load_rlx(&task->cause); /* ours */
-    struct reports *reports = (struct reports *)options.completion;
-    if (reports != NULL && (err = reports->reserve(reports)) != 0) {
-        (void)count_rejected(pool, err);
-    } else {
-        err = submit_reserved(pool, task, fn, arg, &options, entry);
-        if (err != 0 && reports != NULL)
-            reports->give_back(reports);
-    }
+    err = submit_reported(pool, task, fn, arg, &options, entry);
     if (err != 0) {
         store_rlx(&task->status, status);
         store_rlx(&task->cause, cause);

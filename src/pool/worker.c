@@ -183,8 +183,6 @@ static __attribute__((noinline)) void serve_for_life(struct worker *worker)
 {
     jmp_buf begin;
     (void)setjmp(begin);
-    this_thread()->inline_runs = 0; /* this and the next: a thread that died has left its stack */
-    this_thread()->ending = NULL;
     serve_once(worker, &begin);
 }
 

@@ -1,34 +1,52 @@
 /* SPDX-License-Identifier: MIT */
 /* signal_context.c - a context that a signal cancels.
  *
- * A handler must not take locks, so it wakes a thread that makes the cancellation. When the context
- * is over, for whatever reason, a hook gives the signals back, which wakes the thread too. The
- * thread frees what the three share: after the hook has returned or was stopped, and with no
- * handler inside (os/signals.c).
+ * A handler must not take locks, so it wakes a thread that makes the cancellation. The signals are
+ * given back once: by that thread, before it cancels, so that a thread which finds the context over
+ * can take them over again; or by a hook, if the context is over for another reason, which wakes
+ * the thread. Either waits until the other one is through with it. The thread frees what the three
+ * share: after the hook has returned or was stopped, and with no handler inside (os/signals.c).
  */
 #include "weir/signals.h"
 
 #include "os/alloc.h"
 #include "os/signals.h"
 #include "os/thread.h"
+#include "wait/wait.h"
+
+enum { TAKEN_OVER, GIVING_BACK, GIVEN_BACK };
 
 struct source {
     struct signals signals;
+    atomic(uint32_t) state;
     weir_context *ctx; /* a reference */
     weir_context_hook over;
 };
 
-static void give_back(void *source)
+static bool given_back(void *arg)
 {
-    weir__signals_close(&((struct source *)source)->signals);
+    return load_seqcst(&((struct source *)arg)->state) == GIVEN_BACK; /* pairs with give_back */
 }
 
-/* The context is over, or will never be. A hook that was stopped before it ran leaves the signals
- * to the caller: that happens also if another thread is just cancelling the context. */
+/* Once it has returned, the signals can be taken over again. */
+static void give_back(void *arg)
+{
+    struct source *source = arg;
+    uint32_t state = TAKEN_OVER;
+    if (cas_rlx(&source->state, &state, GIVING_BACK)) { /* only decides who does it */
+        weir__signals_close(&source->signals);
+        (void)xchg_seqcst(&source->state, GIVEN_BACK); /* pairs with given_back */
+        weir__wake_all(source);
+    } else {
+        (void)weir__wait_until(TELL_NOTHING, source, given_back, source, NULL, NULL, WEIR_FOREVER);
+    }
+}
+
+/* No handler and no hook uses the signals afterwards. */
 static void source_close(struct source *source)
 {
-    if (weir_context_hook_stop(&source->over) == 0)
-        weir__signals_close(&source->signals);
+    (void)weir_context_hook_stop(&source->over);
+    give_back(source);
     weir__signals_destroy(&source->signals);
 }
 
@@ -39,8 +57,10 @@ static void *source_main(void *arg)
     weir__thread_name_signals();
     weir__signals_unblock(&source->signals);
     int number = weir__signals_wait(&source->signals);
-    if (number != 0)
-        weir_context_cancel(source->ctx, number); /* calls the hook, unless it is over already */
+    if (number != 0) {
+        give_back(source);
+        weir_context_cancel(source->ctx, number);
+    }
     source_close(source);
     weir_context_unref(source->ctx);
     weir__free(source);
@@ -54,15 +74,13 @@ static int source_open(struct source *source, const int signals[], unsigned n)
     if (err != 0)
         return err;
     err = weir_context_on_done(source->ctx, &source->over, give_back, source);
-    if (err != 0) {
-        weir__signals_close(&source->signals);
-        weir__signals_destroy(&source->signals);
-        return err;
-    }
     pthread_t thread;
-    err = weir__thread_start(&thread, source_main, source, 0);
-    if (err != 0)
+    if (err == 0)
+        err = weir__thread_start(&thread, source_main, source, 0);
+    if (err != 0) {
         source_close(source);
+        weir__signals_disown(&source->signals);
+    }
     return err;
 }
 

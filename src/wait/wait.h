@@ -2,8 +2,9 @@
 /* wait.h - how anything in weir blocks: the page to read before writing a new blocking object.
  *
  * A thread blocks in weir__wait_until, or on an event count (eventcount.h: idle workers, and
- * submitters that wait for room). There is no third way. Both can be ended by a context and by a
- * deadline, and leave nothing behind.
+ * submitters that wait for room). There is no third way, but for the thread that a signal handler
+ * has to wake (os/signals.c). Both can be ended by a context and by a deadline, and leave nothing
+ * behind.
  *
  * The object holds only its state; it has no list of waiters, no lock and no condition variable.
  * Waiters are found in a table by the object's address (waiter.h). So the change of state can be

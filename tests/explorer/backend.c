@@ -147,6 +147,7 @@ void virtual_poll(void)
         (void)weir__park_wait(&notifier->level, 0, INT64_MAX);
 }
 
+static struct signals closing_set; /* only its address */
 static atomic(struct signals *) taken_over;
 static atomic(unsigned) handlers;
 
@@ -195,7 +196,8 @@ bool virtual_signal(int number)
     int none = 0;
     add_seqcst(&handlers, 1);
     struct signals *signals = load_seqcst(&taken_over);
-    bool first = signals != NULL && cas_seqcst(&signals->arrived, &none, number);
+    bool set = signals != NULL && signals != &closing_set;
+    bool first = set && cas_seqcst(&signals->arrived, &none, number);
     if (first)
         wake_signals(signals);
     sub_seqcst(&handlers, 1);
@@ -204,10 +206,16 @@ bool virtual_signal(int number)
 
 void weir__signals_close(struct signals *signals)
 {
-    (void)xchg_seqcst(&taken_over, NULL);
+    (void)xchg_seqcst(&taken_over, &closing_set);
     while (load_seqcst(&handlers) != 0)
         weir__thread_yield();
+    (void)xchg_seqcst(&taken_over, NULL);
     wake_signals(signals);
+}
+
+void weir__signals_disown(const struct signals *signals)
+{
+    (void)signals;
 }
 
 void weir__signals_destroy(struct signals *signals)

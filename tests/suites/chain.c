@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdlib.h>
 
 #include "support/gate.h"
 #include "support/pools.h"
@@ -26,6 +27,13 @@ struct chain {
     weir_completion *completion;
     gate *hold; /* where the first step waits, or NULL */
 };
+
+static int return_0(weir_context *ctx, void *arg)
+{
+    (void)ctx;
+    (void)arg;
+    return 0;
+}
 
 static void go_on(void *arg, weir_state end, int status);
 
@@ -309,22 +317,160 @@ START_TEST(a_shutdown_ends_a_chain)
 }
 END_TEST
 
-START_TEST(each_step_is_reported)
+/* An end that goes on is none: one place and one report are enough for all steps. */
+START_TEST(the_last_step_is_reported)
 {
-    enum { STEPS = 10 };
     weir_completion *completion = NULL;
-    weir_task *reaped[STEPS + 1];
-    ck_assert_int_eq(weir_completion_new(&completion, STEPS), 0);
-    struct chain chain = {.pool = new_pool(1, 4), .left = STEPS, .completion = completion};
+    weir_task *reaped[2];
+    ck_assert_int_eq(weir_completion_new(&completion, 1), 0);
+    struct chain chain = {.pool = new_pool(2, 4), .left = 1000, .completion = completion};
     ck_assert_int_eq(submit_step(&chain), 0);
-    ck_assert_int_eq(weir_task_wait(&chain.task), 0);
-    ck_assert_int_eq(chain.refused, -ENOBUFS); /* one step more than there are places */
     ck_assert_int_eq(weir_pool_drain(chain.pool), 0);
-    ck_assert_uint_eq(weir_completion_reap(completion, reaped, STEPS + 1), STEPS);
-    for (int i = 0; i < STEPS; i++)
-        ck_assert_ptr_eq(reaped[i], &chain.task);
+    assert_whole(&chain, 1001);
+    ck_assert_uint_eq(weir_completion_reap(completion, reaped, 2), 1);
+    ck_assert_ptr_eq(reaped[0], &chain.task);
     weir_pool_free(chain.pool);
     weir_completion_free(completion);
+}
+END_TEST
+
+/* The step after the first names another completion, or none: that of the first is not told. */
+static void change_completion(void *arg, weir_state end, int status)
+{
+    struct chain *chain = arg;
+    (void)end;
+    (void)status;
+    if (chain->ends++ > 0)
+        return;
+    int err = submit_step(chain);
+    if (err != 0)
+        chain->refused = err;
+}
+
+START_TEST(the_completion_of_the_last_step_reports)
+{
+    weir_completion *first = NULL, *second = NULL;
+    weir_task *reaped[2];
+    ck_assert_int_eq(weir_completion_new(&first, 1), 0);
+    if (_i == 1)
+        ck_assert_int_eq(weir_completion_new(&second, 1), 0);
+    struct chain chain = {.pool = new_pool(1, 4), .completion = second};
+    ck_assert_int_eq(
+        weir_pool_submit_task(chain.pool, &chain.task, step, &chain,
+                              WEIR_TASK_OPTIONS(.on_done = change_completion, .completion = first)),
+        0);
+    ck_assert_int_eq(weir_pool_drain(chain.pool), 0);
+    assert_whole(&chain, 2);
+    ck_assert_uint_eq(weir_completion_reap(first, reaped, 2), 0);
+    ck_assert_uint_eq(weir_completion_reap(second, reaped, 2), (size_t)_i);
+    weir_pool_free(chain.pool);
+    weir_completion_free(first);
+    weir_completion_free(second);
+}
+END_TEST
+
+/* A submit that is refused in the on_done of a task which another worker runs already. */
+struct refused {
+    struct chain chain;
+    gate hold, leave;
+    int err;
+};
+
+static void submit_and_be_refused(void *arg, weir_state end, int status)
+{
+    struct refused *self = arg;
+    struct chain *chain = &self->chain;
+    (void)end;
+    (void)status;
+    if (chain->ends++ > 0)
+        return;
+    if (submit_step(chain) != 0)
+        return;
+    while (weir_task_try_wait(&chain->task) != 0) /* on the other worker */
+        (void)sched_yield();
+    self->err = weir_pool_submit_task(chain->pool, &chain->task, step, chain,
+                                      WEIR_TASK_OPTIONS(.start_by = 1));
+    gate_wait(&self->leave);
+}
+
+START_TEST(a_submit_that_is_refused_leaves_the_next_run_alone)
+{
+    struct refused self = {
+        .chain = {.pool = new_pool(2, 4)}, .hold = GATE_INIT, .leave = GATE_INIT};
+    struct chain *chain = &self.chain;
+    ck_assert_int_eq(weir_pool_submit_task(chain->pool, &chain->task, step, &self,
+                                           WEIR_TASK_OPTIONS(.on_done = submit_and_be_refused)),
+                     0);
+    gate_await(&self.leave, 1);
+    ck_assert_int_eq(self.err, -ETIMEDOUT);
+    ck_assert_int_eq(weir_pool_submit_task(chain->pool, &chain->task, gate_task, &self.hold, NULL),
+                     0);
+    gate_await(&self.hold, 1);
+    gate_open(&self.leave);
+    /* The first worker is through when it has run this. */
+    weir_task other = WEIR_TASK_INIT;
+    counter ran = COUNTER_INIT;
+    ck_assert_int_eq(weir_pool_submit_task(chain->pool, &other, counter_task, &ran, NULL), 0);
+    ck_assert_int_eq(weir_task_wait(&other), 0);
+    ck_assert_int_eq(weir_task_state(&chain->task), WEIR_TASK_RUNNING);
+    gate_open(&self.hold);
+    ck_assert_int_eq(weir_task_wait(&chain->task), 0);
+    finish_pool(chain->pool);
+}
+END_TEST
+
+/* A cancel that comes between two steps stops the chain. */
+struct stopped {
+    struct chain chain;
+    gate hold;
+};
+
+static void hold_and_go_on(void *arg, weir_state end, int status)
+{
+    struct stopped *self = arg;
+    (void)end;
+    (void)status;
+    self->chain.ends++;
+    gate_wait(&self->hold);
+    self->chain.refused = submit_step(&self->chain);
+}
+
+START_TEST(a_cancel_between_two_steps_stops_the_chain)
+{
+    struct stopped self = {.chain = {.pool = new_pool(1, 4)}, .hold = GATE_INIT};
+    struct chain *chain = &self.chain;
+    ck_assert_int_eq(weir_pool_submit_task(chain->pool, &chain->task, return_0, &self,
+                                           WEIR_TASK_OPTIONS(.on_done = hold_and_go_on)),
+                     0);
+    gate_await(&self.hold, 1);
+    ck_assert_int_eq(weir_task_cancel(&chain->task), -EINPROGRESS);
+    gate_open(&self.hold);
+    ck_assert_int_eq(weir_task_wait(&chain->task), 0);
+    ck_assert_int_eq(chain->refused, -ECANCELED);
+    ck_assert_int_eq(weir_task_state(&chain->task), WEIR_TASK_DONE);
+    finish_pool(chain->pool);
+}
+END_TEST
+
+/* Whichever thread has run the step: it counts as a task of the pool. */
+START_TEST(a_chain_goes_on_in_a_pool_that_was_closed)
+{
+    gate busy = GATE_INIT;
+    weir_pool *pool = NULL;
+    ck_assert_int_eq(weir_pool_new(&pool, WEIR_POOL_OPTIONS(.workers = 1, .capacity = 4,
+                                                            .outside_waiters_help = 1)),
+                     0);
+    struct chain chain = {.pool = pool, .left = 9};
+    saturate(pool, &busy, 1);
+    ck_assert_int_eq(submit_step(&chain), 0);
+    weir_pool_close(pool);
+    if (_i == 0)
+        gate_open(&busy);
+    ck_assert_int_eq(weir_task_wait(&chain.task), 0);
+    assert_whole(&chain, 10);
+    if (_i != 0)
+        gate_open(&busy);
+    weir_pool_free(pool);
 }
 END_TEST
 
@@ -410,13 +556,6 @@ struct ball {
     int refused;
 };
 
-static int return_0(weir_context *ctx, void *arg)
-{
-    (void)ctx;
-    (void)arg;
-    return 0;
-}
-
 static void pass_on(void *arg, weir_state end, int status);
 
 static int submit_player(struct ball *ball, int i)
@@ -491,6 +630,92 @@ START_TEST(a_chain_outlives_its_workers)
 }
 END_TEST
 
+/* T0 runs T1 inline, whose on_done runs a task inline that ends the thread. */
+struct dying {
+    weir_pool *pool;
+    weir_task outer, inner;
+};
+
+static int end_thread(weir_context *ctx, void *arg)
+{
+    (void)ctx;
+    (void)arg;
+    pthread_exit(NULL);
+}
+
+static void submit_the_end(void *arg, weir_state end, int status)
+{
+    (void)end;
+    (void)status;
+    (void)!weir_pool_submit(((struct dying *)arg)->pool, end_thread, NULL);
+}
+
+static int run_inner(weir_context *ctx, void *arg)
+{
+    struct dying *dying = arg;
+    (void)ctx;
+    (void)!weir_pool_try_submit(dying->pool, return_0, NULL); /* it is full now */
+    return weir_pool_submit_task(dying->pool, &dying->inner, return_0, dying,
+                                 WEIR_TASK_OPTIONS(.on_done = submit_the_end));
+}
+
+START_TEST(an_inline_task_that_ends_its_thread_in_on_done_leaves_all_ended)
+{
+    struct dying dying = {.pool = new_pool(1, 1)};
+    ck_assert_int_eq(weir_pool_submit_task(dying.pool, &dying.outer, run_inner, &dying, NULL), 0);
+    ck_assert_int_eq(weir_task_wait_until(&dying.outer, NULL, patience()), 0);
+    ck_assert_int_eq(weir_pool_drain_until(dying.pool, NULL, patience()), 0);
+    ck_assert_int_eq(weir_task_state(&dying.outer), WEIR_TASK_FAILED);
+    ck_assert_int_eq(weir_task_state(&dying.inner), WEIR_TASK_DONE);
+    weir_pool_free(dying.pool);
+}
+END_TEST
+
+/* Each that has expired submits two others: its place has room for one, and the next one that has
+ * expired has to make room for the other. */
+struct expired {
+    weir_pool *pool;
+    long depth, most, ends;
+};
+
+static void submit_two(void *arg, weir_state end, int status)
+{
+    struct expired *expired = arg;
+    (void)status;
+    if (end != WEIR_TASK_EXPIRED)
+        return;
+    expired->ends++;
+    if (++expired->depth > expired->most)
+        expired->most = expired->depth;
+    (void)!weir_pool_try_submit(expired->pool, return_0, NULL);
+    (void)!weir_pool_try_submit(expired->pool, return_0, NULL);
+    expired->depth--;
+}
+
+START_TEST(callbacks_that_submit_to_a_full_pool_nest_no_deeper_than_64)
+{
+    enum { TASKS = 20000 };
+    gate hold = GATE_INIT;
+    struct expired expired = {.pool = new_pool(1, TASKS)};
+    weir_task *tasks = calloc(TASKS, sizeof *tasks);
+    ck_assert_ptr_nonnull(tasks);
+    saturate(expired.pool, &hold, 1);
+    int64_t by = weir_after(WEIR_S(2));
+    for (int i = 0; i < TASKS; i++) {
+        int err = weir_pool_submit_task(expired.pool, &tasks[i], return_0, &expired,
+                                        WEIR_TASK_OPTIONS(.start_by = by, .on_done = submit_two));
+        ck_assert(err == 0 || err == -ETIMEDOUT);
+    }
+    ck_assert_int_eq(weir_sleep_until(NULL, by), 0);
+    (void)!weir_pool_try_submit(expired.pool, return_0, NULL);
+    ck_assert_int_ge(expired.most, 1);
+    ck_assert_int_le(expired.most, 64);
+    gate_open(&hold);
+    finish_pool(expired.pool);
+    free(tasks);
+}
+END_TEST
+
 Suite *weir_suite(void)
 {
     Suite *suite = suite_create("chain");
@@ -499,7 +724,9 @@ Suite *weir_suite(void)
     tcase_add_test(contract, a_drain_waits_for_the_whole_chain);
     tcase_add_test(contract, a_chain_may_be_waited_for_on_the_only_worker);
     tcase_add_test(contract, a_wait_ends_with_the_last_step);
-    tcase_add_test(contract, each_step_is_reported);
+    tcase_add_test(contract, the_last_step_is_reported);
+    tcase_add_loop_test(contract, the_completion_of_the_last_step_reports, 0, 2);
+    tcase_add_test(contract, a_submit_that_is_refused_leaves_the_next_run_alone);
     tcase_add_test(contract, a_step_may_be_delayed);
     tcase_add_test(contract, two_handles_may_submit_each_other);
     tcase_add_test(contract, on_done_may_submit_the_task_once);
@@ -512,7 +739,11 @@ Suite *weir_suite(void)
     TCase *ends = add_group(suite, "ends");
     tcase_add_test(ends, a_cancelled_step_is_the_last);
     tcase_add_test(ends, a_cancelled_task_may_be_submitted_again_as_it_ends);
+    tcase_add_test(ends, a_cancel_between_two_steps_stops_the_chain);
+    tcase_add_loop_test(ends, a_chain_goes_on_in_a_pool_that_was_closed, 0, 2);
     tcase_add_test(ends, a_shutdown_ends_a_chain);
+    tcase_add_test(ends, an_inline_task_that_ends_its_thread_in_on_done_leaves_all_ended);
+    tcase_add_test(ends, callbacks_that_submit_to_a_full_pool_nest_no_deeper_than_64);
     tcase_add_test(ends, a_chain_outlives_its_workers);
     return suite;
 }

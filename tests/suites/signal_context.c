@@ -3,6 +3,7 @@
  * what they usually do. */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -265,6 +266,72 @@ START_TEST(a_handler_that_was_set_meanwhile_stays)
 }
 END_TEST
 
+/* A library that asks for a password, say, sets a handler of its own while the signals are taken
+ * over, and later sets again what it found. */
+START_TEST(a_handler_that_is_set_again_later_does_what_was_before)
+{
+    struct sigaction found, own = {.sa_handler = SIG_IGN};
+    set_handler(SIGTERM, note);
+    weir_context *ctx = open_context(NULL);
+    ck_assert_int_eq(sigaction(SIGTERM, &own, &found), 0);
+    weir_context_cancel(ctx, 0);
+    ck_assert_int_eq(sigaction(SIGTERM, &found, NULL), 0);
+    send(SIGTERM);
+    ck_assert_int_eq(atomic_load(&seen), SIGTERM);
+    weir_context_unref(ctx);
+    /* And it can be taken over once more. */
+    atomic_store(&seen, 0);
+    ctx = open_context(NULL);
+    send(SIGTERM);
+    await_over(ctx);
+    ck_assert_int_eq(atomic_load(&seen), 0);
+    send(SIGTERM);
+    ck_assert_int_eq(atomic_load(&seen), SIGTERM);
+    weir_context_unref(ctx);
+}
+END_TEST
+
+static struct sigaction chained;
+static atomic_int calls;
+
+static void call_the_one_before(int number, siginfo_t *info, void *context)
+{
+    atomic_fetch_add(&calls, 1);
+    chained.sa_sigaction(number, info, context);
+}
+
+START_TEST(a_handler_that_calls_the_one_before_it_reaches_what_was_before)
+{
+    struct sigaction own = {.sa_sigaction = call_the_one_before, .sa_flags = SA_SIGINFO};
+    set_handler(SIGTERM, note);
+    weir_context *ctx = open_context(NULL);
+    ck_assert_int_eq(sigaction(SIGTERM, &own, &chained), 0);
+    ck_assert_int_ne(chained.sa_flags & SA_SIGINFO, 0);
+    send(SIGTERM);
+    await_over(ctx);
+    ck_assert_int_eq(atomic_load(&calls), 1);
+    ck_assert_int_eq(atomic_load(&seen), 0);
+    send(SIGTERM);
+    ck_assert_int_eq(atomic_load(&calls), 2);
+    ck_assert_int_eq(atomic_load(&seen), SIGTERM);
+    weir_context_unref(ctx);
+}
+END_TEST
+
+START_TEST(a_thread_that_finds_it_over_by_a_signal_may_take_over_again)
+{
+    for (int i = 0; i < 100; i++) {
+        weir_context *ctx = open_context(NULL);
+        send(SIGINT);
+        while (weir_context_err(ctx) == 0)
+            (void)sched_yield();
+        weir_context *next = open_context(ctx);
+        weir_context_unref(next);
+        weir_context_unref(ctx);
+    }
+}
+END_TEST
+
 START_TEST(weirs_thread_receives_what_all_others_block)
 {
     sigset_t set;
@@ -404,6 +471,9 @@ Suite *weir_suite(void)
     tcase_add_test(contract, an_ignored_signal_stays_ignored);
     tcase_add_test(contract, a_handler_that_was_set_meanwhile_stays);
     tcase_add_test(contract, weirs_thread_receives_what_all_others_block);
+    tcase_add_test(contract, a_handler_that_is_set_again_later_does_what_was_before);
+    tcase_add_test(contract, a_handler_that_calls_the_one_before_it_reaches_what_was_before);
+    tcase_add_test(contract, a_thread_that_finds_it_over_by_a_signal_may_take_over_again);
 
     TCase *end = add_fresh_group(suite, "end");
     tcase_add_test(end, a_cancel_gives_the_signals_back);

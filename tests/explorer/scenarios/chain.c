@@ -127,9 +127,60 @@ static void chain_against_cancel(void)
     end_chain(chain);
 }
 
+/* on_done submits again, and once more in vain, while another thread submits the task when it is
+ * done: the refusal must not end what that has begun. */
+static void go_on_and_fail(void *arg, weir_state end, int status)
+{
+    struct chain *chain = arg;
+    (void)end;
+    (void)status;
+    chain->ends++;
+    int err = submit_step(chain); /* whose on_done, go_on, finds that it was the last */
+    check(err == 0);
+    err = weir_pool_submit_task(chain->pool, chain->task, step, chain,
+                                WEIR_TASK_OPTIONS(.start_by = 1));
+    check(err == -EBUSY || err == -ETIMEDOUT);
+}
+
+static int last_step(weir_context *ctx, void *arg)
+{
+    struct chain *chain = arg;
+    (void)ctx;
+    int err = weir_waitgroup_wait(&chain->over);
+    check(err == 0);
+    chain->steps++;
+    return 0;
+}
+
+static void chain_against_a_refusal_and_the_next_submit(void)
+{
+    struct chain *chain = new_chain(2, 2);
+    weir_waitgroup_add(&chain->over, 1);
+    chain->ends = STEPS - 2; /* the second end is the last */
+    explore_begin();
+    int err = weir_pool_submit_task(chain->pool, chain->task, step, chain,
+                                    WEIR_TASK_OPTIONS(.on_done = go_on_and_fail));
+    check(err == 0);
+    err = weir_task_wait(chain->task);
+    check(err == 0);
+    while ((err = weir_pool_submit_task(chain->pool, chain->task, last_step, chain, NULL)) ==
+           -EBUSY)
+        weir__thread_yield(); /* the submit in vain holds it for a moment */
+    check(err == 0);
+    check(weir_task_try_wait(chain->task) == -EAGAIN);
+    weir_waitgroup_done(&chain->over);
+    err = weir_pool_drain(chain->pool); /* the first on_done still uses it */
+    check(err == 0);
+    explore_end();
+    drop(chain->task);
+    end_chain(chain);
+}
+
 const struct scenario chain_scenarios[] = {
     {"a chain is freed after its wait", chain_is_freed_after_its_wait, false},
     {"a chain goes on where it is waited for", chain_goes_on_where_it_is_waited_for, false},
     {"a chain against cancel", chain_against_cancel, false},
+    {"a chain against a refusal and the next submit", chain_against_a_refusal_and_the_next_submit,
+     false},
     {0},
 };

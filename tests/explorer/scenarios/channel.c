@@ -580,6 +580,21 @@ static void select_with_cases_against_send_and_cancel(void)
     end_work(work);
 }
 
+/* What made the recv possible came after the cancel. */
+static void a_cancel_of_a_case_before_the_send_wins(void)
+{
+    struct work *work = new_work(0);
+    explore_begin();
+    struct vthread *selector = start(select_with_cases, work);
+    cancel(work);
+    const int zero = 0;
+    int sent = weir_channel_try_send(work->a, &zero);
+    finish(selector);
+    explore_end();
+    check(sent == -EAGAIN && work->err == 0);
+    end_work(work);
+}
+
 static void select_with_cases_against_send_and_time(void)
 {
     struct work *work = new_work(0);
@@ -686,6 +701,7 @@ const struct scenario channel_scenarios[] = {
     {"select against close", select_against_close, false},
     {"select with cases against send and cancel", select_with_cases_against_send_and_cancel, false},
     {"select with cases against send and time", select_with_cases_against_send_and_time, false},
+    {"a cancel of a case before the send wins", a_cancel_of_a_case_before_the_send_wins, false},
     {"the last sender closes", the_last_sender_closes, false},
     {0},
 };

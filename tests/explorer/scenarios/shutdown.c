@@ -219,6 +219,63 @@ static void cancel_queued_against_submit(void)
     drop(work);
 }
 
+/* The same from inside: a task whose submit was accepted after that does not run. */
+struct inside {
+    weir_pool *pool;
+    unsigned ran, dropped;
+    int err;
+    weir_waitgroup begun, over;
+};
+
+static int run_after_all(weir_context *ctx, void *arg)
+{
+    struct inside *inside = arg;
+    (void)ctx;
+    inside->ran++;
+    return 0;
+}
+
+static int submit_one_from_inside(weir_context *ctx, void *arg)
+{
+    struct inside *inside = arg;
+    (void)ctx;
+    weir_waitgroup_done(&inside->begun);
+    inside->err = weir_pool_submit(inside->pool, run_after_all, inside);
+    return weir_waitgroup_wait(&inside->over); /* the only worker: it cannot have run */
+}
+
+static void count_dropped(weir_task_fn *fn, void *arg, weir_state why, void *user)
+{
+    (void)fn;
+    (void)user;
+    check(why == WEIR_TASK_CANCELLED);
+    ((struct inside *)arg)->dropped++;
+}
+
+static void cancel_queued_against_submit_from_inside(void)
+{
+    struct inside *inside = make(sizeof *inside);
+    inside->pool =
+        new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 1, .on_drop = count_dropped));
+    weir_waitgroup_add(&inside->begun, 1);
+    weir_waitgroup_add(&inside->over, 1);
+    explore_begin();
+    int err = weir_pool_submit(inside->pool, submit_one_from_inside, inside);
+    check(err == 0);
+    err = weir_waitgroup_wait(&inside->begun);
+    check(err == 0);
+    weir_pool_cancel_queued(inside->pool);
+    weir_waitgroup_done(&inside->over);
+    err = weir_pool_shutdown(inside->pool, WEIR_FOREVER, WEIR_FOREVER, NULL);
+    check(err == 0);
+    explore_end();
+    check(inside->ran == 0);
+    check(inside->err == 0 ? inside->dropped == 1 : inside->err == -EPIPE && inside->dropped == 0);
+    check_counts(inside->pool);
+    weir_pool_free(inside->pool);
+    drop(inside);
+}
+
 struct seeker {
     weir_pool *pool;
     weir_errgroup *group;
@@ -446,6 +503,8 @@ const struct scenario shutdown_scenarios[] = {
     {"two shutdowns", two_shutdowns, false},
     {"close against submit", close_against_submit, false},
     {"cancel of what is queued against submit", cancel_queued_against_submit, false},
+    {"cancel of what is queued against submit from inside",
+     cancel_queued_against_submit_from_inside, false},
     {"cancel of what is queued against a wait for a place", cancel_queued_against_wait_for_place,
      false},
     {"drain against shutdown", drain_against_shutdown, false},

@@ -19,6 +19,7 @@ void weir__signals_unblock(const struct signals *signals);
 int weir__signals_wait(struct signals *signals);
 void weir__signals_close(struct signals *signals);
 void weir__signals_destroy(struct signals *signals);
+void weir__signals_disown(const struct signals *signals);
 
 /* A signal of the set arrives, on this thread. False: the set is closed, or was not the first. */
 bool virtual_signal(int number);
