@@ -20,8 +20,8 @@ enum { PATH_SIZE = 512, CHUNK = 512, SYMBOLS = 32 };
 /* A line of the kernel's: "first-end rights offset device inode path". */
 struct mapping {
     uint64_t first, end;
-    uint64_t offset;          /* in the file, of `first` */
-    char path[PATH_SIZE + 2]; /* with a sign behind it */
+    uint64_t offset; /* in the file, of `first` */
+    char path[PATH_SIZE];
 };
 
 /* A file that is read byte by byte. */
@@ -200,8 +200,8 @@ static bool name_in_file(const struct mapping *mapping, uint64_t offset, char *r
     return found;
 }
 
-/* Cut to `size`. */
-static void write_number(const char *before, uint64_t number, char *ret, size_t size)
+/* "file+0x10", or the number alone if `file` is empty; cut to `size`. */
+static void write_place(const char *file, uint64_t number, char *ret, size_t size)
 {
     char text[2 * sizeof number + 1];
     size_t at = sizeof text - 1;
@@ -209,7 +209,7 @@ static void write_number(const char *before, uint64_t number, char *ret, size_t 
     do
         text[--at] = "0123456789abcdef"[number & 0xf];
     while ((number >>= 4) != 0);
-    const char *parts[] = {before, "0x", &text[at]};
+    const char *parts[] = {file, *file != '\0' ? "+0x" : "0x", &text[at]};
     for (size_t i = 0; i < 3; i++)
         for (const char *c = parts[i]; *c != '\0' && size > 1; c++, size--)
             *ret++ = *c;
@@ -221,13 +221,11 @@ void weir__symbol(uintptr_t address, char *ret, size_t size)
 {
     struct mapping mapping;
     if (!find_mapping(address, &mapping)) {
-        write_number("", address, ret, size);
+        write_place("", address, ret, size);
         return;
     }
     uint64_t offset = address - mapping.first + mapping.offset;
     if (name_in_file(&mapping, offset, ret, size))
         return;
-    char *file = strrchr(mapping.path, '/') + 1;
-    strcat(file, "+"); /* it has room */
-    write_number(file, offset, ret, size);
+    write_place(strrchr(mapping.path, '/') + 1, offset, ret, size);
 }

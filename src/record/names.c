@@ -46,7 +46,7 @@ static bool in_use(const struct name_entry *entry)
 /* The writer: its entry; or the one to use for it, whose credits are 0; or NULL. */
 static struct name_entry *find(struct names *names, const struct name_run *run)
 {
-    struct name_entry *set = &names->entries[set_of(run) * NAMES_WAYS], *least = &set[0];
+    struct name_entry *set = &names->entries[(size_t)set_of(run) * NAMES_WAYS], *least = &set[0];
     for (unsigned i = 0; i < NAMES_WAYS; i++) {
         if (in_use(&set[i]) && is_of(&set[i], run))
             return &set[i];

@@ -23,7 +23,7 @@ static void read_name(const struct job *job, struct queued_name *ret)
     const char *name;
     ret->fn = (uintptr_t)job->fn;
     ret->text[0] = '\0';
-    if (task == NULL || !weir__peek(&job->sink->ops, &ops, sizeof ops))
+    if (task == NULL || !weir__peek(&job->sink->ops, &ops, sizeof(void *)))
         return;
     if (ops == &weir__retried_sink) {
         const struct repeat *repeat = job->arg;

@@ -25,8 +25,8 @@ int weir_histogram_bounds(size_t bucket, uint64_t *ret_first, uint64_t *ret_last
 /* The middle of a bucket, but not above the largest value. */
 static int64_t middle(const weir_histogram *histogram, size_t bucket)
 {
-    uint64_t first, last;
-    (void)weir_histogram_bounds(bucket, &first, &last);
+    uint64_t first = 0, last = 0;
+    (void)weir_histogram_bounds(bucket, &first, &last); /* there is such a bucket */
     uint64_t value = last == UINT64_MAX ? histogram->max : first + (last - first) / 2;
     if (value > histogram->max)
         value = histogram->max;
