@@ -23,6 +23,7 @@
 #include "weir/task.h"
 #include "weir/timer.h"
 #include "weir/topic.h"
+#include "weir/trace.h"
 #include "weir/waitgroup.h"
 
 #endif

@@ -17,6 +17,14 @@
 
 enum { MAX_INLINE = 64 }; /* inline runs within each other */
 
+COLD int weir__count_rejected(weir_pool *pool, int err)
+{
+    add_rlx(&pool->rejected, 1); /* a count, read at rest */
+    PROBE2(task_reject, pool, err);
+    TRACE(note, EVENT_REJECTED, &pool->host.trace, 0, err);
+    return err;
+}
+
 int weir__refusal(weir_pool *pool)
 {
     int phase = queue_phase(&pool->queue);
@@ -86,6 +94,7 @@ int weir__run_inline(weir_pool *pool, const struct job *job)
         return err;
     }
     note_in_place(own_times(&pool->host));
+    PROBE3(task_submit, pool, job->fn, job->arg);
     uint64_t stamp = queue_stamp(queue);
     if (unlikely(stamp != 0))
         run_measured(&pool->host, job, stamp, depth);
@@ -166,8 +175,8 @@ static int submit_to_full(weir_pool *pool, const struct job *job, enum submit_mo
     return wait_for_room(pool, job, ctx, deadline);
 }
 
-int weir__submit(weir_pool *pool, const struct job *job, enum submit_mode mode, weir_context *ctx,
-                 int64_t deadline)
+static inline int submit_job(weir_pool *pool, const struct job *job, enum submit_mode mode,
+                             weir_context *ctx, int64_t deadline)
 {
     int err;
     bool again = true;
@@ -178,6 +187,23 @@ int weir__submit(weir_pool *pool, const struct job *job, enum submit_mode mode, 
             err = submit_to_full(pool, job, mode, ctx, deadline, &again);
     }
     return err;
+}
+
+static COLD int submit_traced(weir_pool *pool, const struct job *job, enum submit_mode mode,
+                              weir_context *ctx, int64_t deadline)
+{
+    weir__note(EVENT_SUBMIT, &pool->host.trace, (uintptr_t)job->fn, 0);
+    int err = submit_job(pool, job, mode, ctx, deadline);
+    weir__note_submit_end(&pool->host.trace, err);
+    return err;
+}
+
+int weir__submit(weir_pool *pool, const struct job *job, enum submit_mode mode, weir_context *ctx,
+                 int64_t deadline)
+{
+    if (trace_on())
+        return submit_traced(pool, job, mode, ctx, deadline);
+    return submit_job(pool, job, mode, ctx, deadline);
 }
 
 /* Plain tasks. */

@@ -21,11 +21,11 @@ int weir__refusal(weir_pool *pool);
 int weir__run_inline(weir_pool *pool, const struct job *job);
 
 /* A submit was refused: counts it. Returns err. */
+int weir__count_rejected(weir_pool *pool, int err);
+
 static inline int count_rejected(weir_pool *pool, int err)
 {
-    if (unlikely(err != 0))
-        add_rlx(&pool->rejected, 1); /* a count, read at rest */
-    return err;
+    return unlikely(err != 0) ? weir__count_rejected(pool, err) : 0;
 }
 
 #endif

@@ -9,8 +9,10 @@
 #include "model.h"
 #include "os/alloc.h"
 #include "os/cpus.h"
+#include "os/file.h"
 #include "os/lock.h"
 #include "os/notify.h"
+#include "os/symbol.h"
 #include "scheduler.h"
 
 void virtual_lock_acquire(struct lock *lock, const char *site)
@@ -89,6 +91,43 @@ int weir__thread_id(void)
 int64_t weir__thread_cpu_time(void)
 {
     return 0;
+}
+
+int weir__process_id(void)
+{
+    return 1;
+}
+
+void weir__thread_read_name(char *ret, size_t size)
+{
+    memset(ret, 0, size);
+}
+
+void weir__symbol(uintptr_t address, char *ret, size_t size)
+{
+    (void)address;
+    memset(ret, 0, size);
+}
+
+/* No scenario writes a file. */
+int weir__file_create(const char *path)
+{
+    (void)path;
+    return -ENOENT;
+}
+
+int weir__file_write(int fd, const char *text, size_t n)
+{
+    (void)fd;
+    (void)text;
+    (void)n;
+    return -EBADF;
+}
+
+int weir__file_close(int fd)
+{
+    (void)fd;
+    return -EBADF;
 }
 
 size_t weir__stack_minimum(void)

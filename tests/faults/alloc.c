@@ -128,6 +128,27 @@ static void drop_topic(struct fixture *fixture)
     weir_topic_free(fixture->made);
 }
 
+static int no_write(const char *text, size_t n, void *unused)
+{
+    (void)text;
+    (void)n;
+    (void)unused;
+    return 0;
+}
+
+static int make_trace(struct fixture *fixture)
+{
+    (void)fixture;
+    return weir_trace_start(WEIR_TRACE_OPTIONS(.write = no_write, .events = 1000));
+}
+
+static void drop_trace(struct fixture *fixture)
+{
+    (void)fixture;
+    if (weir_trace_stop() != 0)
+        give_up("a trace cannot be stopped");
+}
+
 static const struct trial trials[] = {
     {make_channel, drop_channel},
     {make_topic, drop_topic},
@@ -141,6 +162,7 @@ static const struct trial trials[] = {
     {make_group, drop_group},
     {make_group_under_context, drop_group},
     {make_completion, drop_completion},
+    {make_trace, drop_trace},
 };
 
 enum { TRIALS = sizeof trials / sizeof trials[0] };
@@ -588,8 +610,10 @@ START_TEST(nothing_is_allocated_after_creation)
 {
     weir_channel *channel;
     weir_semaphore sem;
+    bool traced = _i == 1;
     ck_assert_int_eq(weir_channel_new(&channel, sizeof(int), 1), 0);
     ck_assert_int_eq(weir_semaphore_init(&sem, 1), 0);
+    ck_assert_int_eq(traced ? make_trace(NULL) : 0, 0);
     weir_pool *pool = new_pool(2, 4);
     weir_completion *completion;
     ck_assert_int_eq(weir_completion_new(&completion, 3), 0);
@@ -615,6 +639,8 @@ START_TEST(nothing_is_allocated_after_creation)
     ck_assert_int_eq(seen.live, 0);
     weir_pool_counts counts;
     weir_pool_read_counts(pool, &counts);
+    if (traced)
+        drop_trace(NULL);
     covered("tasks handed over without an allocation", (unsigned long)counts.submitted);
 
     weir_semaphore_destroy(&sem);
@@ -635,7 +661,7 @@ Suite *weir_suite(void)
                         ATTEMPTS);
     TCase *contract = add_group(suite, "contract");
     tcase_add_test(memory, a_subscription_without_memory_is_refused_and_leaves_nothing);
-    tcase_add_test(contract, nothing_is_allocated_after_creation);
+    tcase_add_loop_test(contract, nothing_is_allocated_after_creation, 0, 2);
     tcase_add_test(contract, a_dump_needs_no_memory);
     return suite;
 }
