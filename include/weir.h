@@ -27,6 +27,7 @@
 #include "weir/task.h"
 #include "weir/timer.h"
 #include "weir/topic.h"
+#include "weir/trace.h"
 #include "weir/waitgroup.h"
 
 #endif

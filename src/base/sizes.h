@@ -8,11 +8,12 @@
 #define WEIR_BASE_SIZES_H
 
 enum {
-    MAGAZINE_ROUNDS = 64,  /* free slots in a full magazine */
-    STRIPES = 8,           /* places where threads outside take free slots */
-    SLOT_MARGIN = 2048,    /* slots for threads that are inside a submit or a pop */
-    SPARE_INDICES = 1024,  /* likewise, for threads inside a call on a ring of pointers */
-    CHANNEL_TWO_LOCKS = 16 /* from this capacity on a channel has a lock for each side */
+    MAGAZINE_ROUNDS = 64,   /* free slots in a full magazine */
+    STRIPES = 8,            /* places where threads outside take free slots */
+    SLOT_MARGIN = 2048,     /* slots for threads that are inside a submit or a pop */
+    SPARE_INDICES = 1024,   /* likewise, for threads inside a call on a ring of pointers */
+    CHANNEL_TWO_LOCKS = 16, /* from this capacity on a channel has a lock for each side */
+    TRACE_DOORS = 64        /* counters of threads that note something in a trace */
 };
 
 #endif

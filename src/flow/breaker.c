@@ -23,6 +23,8 @@
 #include "base/assert.h"
 #include "base/options.h"
 #include "os/lock.h"
+#include "os/probe.h"
+#include "record/event.h"
 
 enum { WINDOW_MAX = 1024, PROBES_MAX = 16, UNTOLD_MAX = 32, UNTOLD_ROOM = 3 };
 
@@ -109,6 +111,8 @@ int weir_breaker_init(weir_breaker *handle, const weir_breaker_options *given)
 
 static void change_locked(struct breaker *breaker, weir_breaker_state to)
 {
+    PROBE3(breaker_change, breaker, breaker->state, to);
+    TRACE(note, EVENT_BREAKER, NULL, (uintptr_t)breaker, to);
     breaker->state = to;
     breaker->series++;
     for (uint32_t i = 0; i < PROBES_MAX; i++)

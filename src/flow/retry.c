@@ -11,6 +11,8 @@
 
 #include "base/options.h"
 #include "base/unwind.h"
+#include "os/probe.h"
+#include "record/event.h"
 #include "wait/wait.h"
 
 void weir_retry_options_init(weir_retry_options *options)
@@ -118,6 +120,8 @@ int weir_retry_until(const weir_retry_options *given, weir_task_fn *fn, void *ar
         state.now = weir_now();
         if (!weir__retry_next(&options, &state, weir__retry_random(&random), &at))
             return state.code;
+        PROBE3(retry, 0, state.code, at - state.now);
+        TRACE(note, EVENT_RETRY, NULL, 0, state.code);
         if (weir_sleep_until(ctx, at) == -ECANCELED || weir_context_err(ctx) == -ECANCELED)
             return -ECANCELED;
         if (weir_now() >= state.deadline) /* it woke up too late */

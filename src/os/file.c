@@ -5,18 +5,28 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-int weir__file_open(const char *path)
+static int open_with(const char *path, int flags)
 {
     int fd;
     do
-        fd = open(path, O_RDONLY | O_CLOEXEC);
+        fd = open(path, flags | O_CLOEXEC, 0666);
     while (fd < 0 && errno == EINTR);
     return fd >= 0 ? fd : -errno;
 }
 
-void weir__file_close(int fd)
+int weir__file_open(const char *path)
 {
-    (void)close(fd);
+    return open_with(path, O_RDONLY);
+}
+
+int weir__file_create(const char *path)
+{
+    return open_with(path, O_WRONLY | O_CREAT | O_TRUNC);
+}
+
+int weir__file_close(int fd)
+{
+    return close(fd) == 0 || errno == EINTR ? 0 : -errno;
 }
 
 long weir__file_read(int fd, void *ret, size_t size)

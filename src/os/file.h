@@ -7,9 +7,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A descriptor to read from. */
+/* A descriptor to read from; and one to write to: the file is made, or emptied. */
 int weir__file_open(const char *path);
-void weir__file_close(int fd);
+int weir__file_create(const char *path);
+/* 0 or what was still to be written could not be; it is closed in any case. */
+int weir__file_close(int fd);
 
 /* Reads up to `size` bytes: how many there were, 0 at the end. */
 long weir__file_read(int fd, void *ret, size_t size);

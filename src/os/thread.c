@@ -87,6 +87,17 @@ int64_t weir__thread_cpu_time(void)
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
+int weir__process_id(void)
+{
+    return getpid();
+}
+
+void weir__thread_read_name(char *ret, size_t size)
+{
+    if (pthread_getname_np(pthread_self(), ret, size) != 0)
+        ret[0] = '\0'; /* longer than the buffer */
+}
+
 size_t weir__stack_minimum(void)
 {
     long minimum = sysconf(_SC_THREAD_STACK_MIN);

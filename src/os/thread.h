@@ -18,6 +18,12 @@ struct sampler {
     int64_t last;   /* when that was settled */
 };
 
+/* A job that goes into the queue of a pool, or comes out. */
+struct passed_job {
+    uint64_t claim; /* 0: none */
+    uint64_t position;
+};
+
 /* One for each thread of the process, all-zero (except the park) at its start, gone at its end. */
 struct self {
     struct park park;          /* where this thread sleeps when it waits for an object */
@@ -30,6 +36,10 @@ struct self {
     uint64_t random; /* state of a generator of random numbers (random.h); 0: not yet seeded */
     int id;          /* the system's number of this thread; 0: not yet asked for */
     unsigned place;  /* that it noted something in last, if it is no worker: record/activity.c */
+    /* What it notes while a trace is on (record/event.h). */
+    struct events *events;        /* its ring in the trace numbered `trace`, or NULL */
+    uint32_t trace, door;         /* 0: none yet */
+    struct passed_job put, taken; /* the jobs that it put into a queue, and took from one, last */
 };
 
 /* initial-exec: an access costs one instruction and never allocates, even if weir was loaded late.
@@ -59,6 +69,10 @@ void weir__thread_name_signals(void);
 
 /* The number by which the system, and a debugger, knows the calling thread. */
 int weir__thread_id(void);
+/* The name that it has; cut to fit. */
+void weir__thread_read_name(char *ret, size_t size);
+
+int weir__process_id(void);
 
 /* The CPU time that the calling thread has used, in ns. A system call. */
 int64_t weir__thread_cpu_time(void);

@@ -21,6 +21,9 @@ _Static_assert(MAX_CAPACITY + MAX_TIMERS + MAX_WORKERS * MAGAZINE_ROUNDS + SLOT_
                    STACK_LINK_MASK,
                "the number of a slot has 24 bits");
 
+_Static_assert(offsetof(struct weir_pool, queue) == 0,
+               "below pool.h, probes name a pool by the address of its queue");
+
 void weir_pool_options_init(weir_pool_options *options)
 {
     if (options != NULL)
@@ -125,6 +128,7 @@ static void set_host(weir_pool *pool, const weir_pool_options *options)
     host->on_drop = options->on_drop;
     host->name_of = options->name_of;
     host->user = options->user;
+    weir__trace_pool_init(&host->trace, options->name, options->capacity);
 }
 
 static void set_crew(weir_pool *pool, const weir_pool_options *options)

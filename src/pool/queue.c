@@ -163,6 +163,13 @@ void weir__queue_no_ticket(struct queue *queue)
     quiet_unclaimed(&queue->quiet, own_tally(queue));
 }
 
+COLD void weir__queue_show_put(const struct queue *queue, const struct job *job,
+                               const struct ticket *ticket)
+{
+    trace_put(ticket->claim, ticket->position);
+    PROBE3(task_submit, queue, job->fn, job->arg);
+}
+
 COLD int weir__queue_push_failed(struct queue *queue, uint32_t slot, const struct job *job,
                                  uint64_t claim)
 {
@@ -194,7 +201,8 @@ bool weir__queue_retract(struct queue *queue, const struct ticket *ticket, const
 /* Taking. */
 
 /* After a pop: the job of the ticket, unless another thread claimed it; gives the slot back. */
-static inline bool redeem(struct queue *queue, struct seat *seat, uint32_t index, struct job *ret)
+static inline bool redeem(struct queue *queue, struct seat *seat, uint64_t position, uint32_t index,
+                          struct job *ret)
 {
     struct slot *slot = &queue->slots[index];
     slot_read(slot, ret);
@@ -205,6 +213,8 @@ static inline bool redeem(struct queue *queue, struct seat *seat, uint32_t index
         if (!won)
             weir__queue_no_ticket(queue);
     }
+    if (unlikely(ret->stamp != 0) && won)
+        trace_taken(load_rlx(&slot->claim), position); /* ours */
     freelist_give(&queue->free, seat != NULL ? &seat->slots : NULL, index + 1);
     return won;
 }
@@ -226,7 +236,7 @@ bool weir__queue_next(struct seat *seat, struct job *ret)
     while (ring_pop_from(&queue->ring, &seat->head, &position, &index)) {
         room_freed(&queue->room);
         fetch_behind(queue, position);
-        if (likely(redeem(queue, seat, index, ret)))
+        if (likely(redeem(queue, seat, position, index, ret)))
             return true;
     }
     return false;
@@ -239,7 +249,7 @@ enum taken weir__queue_take(struct queue *queue, struct job *ret)
     if (!ring_pop(&queue->ring, &position, &index))
         return TAKEN_NONE;
     room_freed(&queue->room);
-    return redeem(queue, own_seat(queue), index, ret) ? TAKEN_JOB : TAKEN_DEAD;
+    return redeem(queue, own_seat(queue), position, index, ret) ? TAKEN_JOB : TAKEN_DEAD;
 }
 
 enum taken weir__queue_take_head(struct queue *queue, const struct head *head, struct job *ret)
@@ -247,7 +257,8 @@ enum taken weir__queue_take_head(struct queue *queue, const struct head *head, s
     if (!ring_take(&queue->ring, head->position, head->index))
         return TAKEN_NONE;
     room_freed(&queue->room);
-    return redeem(queue, own_seat(queue), head->index, ret) ? TAKEN_JOB : TAKEN_DEAD;
+    return redeem(queue, own_seat(queue), head->position, head->index, ret) ? TAKEN_JOB
+                                                                            : TAKEN_DEAD;
 }
 
 /* Claiming. */
@@ -259,6 +270,7 @@ bool weir__queue_claim(struct queue *queue, struct slot *slot, uint64_t claim)
         weir__queue_no_ticket(queue);
         return false;
     }
+    trace_taken(claim, NO_POSITION);
     /* Its ticket may be at the head: then a blocked submitter can clear it. */
     room_freed(&queue->room);
     return true;

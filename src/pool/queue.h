@@ -21,12 +21,14 @@
 #include <errno.h>
 
 #include "base/assert.h"
+#include "os/probe.h"
 #include "base/pace.h"
 #include "os/thread.h"
 #include "pool/freelist.h"
 #include "pool/quiet.h"
 #include "pool/room.h"
 #include "pool/slot.h"
+#include "record/event.h"
 
 enum phase { POOL_OPEN, POOL_CLOSED, POOL_CANCELLED, POOL_STOPPING, POOL_STOPPED };
 
@@ -127,19 +129,31 @@ static inline bool queue_push(struct queue *queue, uint32_t slot, uint64_t *ret_
     return true;
 }
 
-/* The stamp of a job that is about to be queued, or to be run in place. */
-static inline uint64_t queue_stamp(const struct queue *queue)
+static inline uint64_t queue_measure(const struct queue *queue)
 {
     if (unlikely(queue->measure != WEIR_MEASURE_SAMPLED))
         return queue->measure == WEIR_MEASURE_ALL ? stamp_of(weir_now(), 0) : 0;
     return note_submit(&this_thread()->sampler);
 }
 
+/* The stamp of a job that is about to be queued, or to be run in place. */
+static inline uint64_t queue_stamp(const struct queue *queue)
+{
+    uint64_t stamp = queue_measure(queue);
+    if (stamp == 0 && (trace_on() || probe_wanted(task_start)))
+        stamp = stamp_of_time(weir_now());
+    return stamp;
+}
+
 /* Of one that waits for its time. These are all measured: a lock and an alarm cost more. */
 static inline uint64_t queue_stamp_at(const struct queue *queue, int64_t time)
 {
-    return queue->measure != WEIR_MEASURE_NONE ? stamp_of(time, 0) : 0;
+    return queue->measure != WEIR_MEASURE_NONE ? stamp_of(time, 0) : stamp_of_time(time);
 }
+
+/* To a trace and to tools: the job was put. */
+void weir__queue_show_put(const struct queue *queue, const struct job *job,
+                          const struct ticket *ticket);
 
 /* Queues the job and wakes a worker. 0, or -EAGAIN: exactly `capacity` jobs are queued. Tells the
  * job's sink. Calls `lost` each time that another push was quicker. `seat`: own_seat(queue). */
@@ -160,6 +174,8 @@ static inline int queue_put(struct queue *queue, struct seat *seat, const struct
         sink_ops(job->sink)->placed(job->sink, ret->claim, 0);
     if (unlikely(!queue_push(queue, slot, &ret->position, lost)))
         return weir__queue_push_failed(queue, slot, job, ret->claim);
+    if (trace_on() || probe_wanted(task_submit))
+        weir__queue_show_put(queue, job, ret);
     return 0;
 }
 

@@ -78,8 +78,10 @@ static void end(struct host *host, const struct job *job, weir_state end, int st
 
 void weir__end_unstarted(struct host *host, const struct job *job, weir_state why)
 {
-    end(host, job, why,
-        why == WEIR_TASK_CANCELLED ? -ECANCELED : (why == WEIR_TASK_EXPIRED ? -ETIMEDOUT : -EPIPE));
+    int status =
+        why == WEIR_TASK_CANCELLED ? -ECANCELED : (why == WEIR_TASK_EXPIRED ? -ETIMEDOUT : -EPIPE);
+    TRACE(note_unstarted, &host->trace, why, status);
+    end(host, job, why, status);
 }
 
 bool weir__clear_head(struct host *host, int64_t passed, int64_t *ret_until)
@@ -101,7 +103,10 @@ bool weir__clear_head(struct host *host, int64_t passed, int64_t *ret_until)
 /* A run of a job that may repeat is over: ends the run, or the job. */
 static COLD void end_run(struct host *host, const struct job *job, weir_state why, int status)
 {
-    if (sink_ops(job->sink)->again(job->sink, job, status, &why))
+    weir_state as_told = why;
+    bool repeats = sink_ops(job->sink)->again(job->sink, job, status, &why);
+    TRACE(note_run_end, &host->trace, as_told, status);
+    if (repeats)
         quiet_out(&host->queue->quiet, own_tally(host->queue));
     else
         end(host, job, why, why == WEIR_TASK_CANCELLED ? -ECANCELED : status);
@@ -123,6 +128,16 @@ static COLD void end_watch(const struct host *host, const struct self *self)
         watch_ran(seat->watched);
 }
 
+/* To those who measure, a trace and tools. */
+static COLD void show_end(const struct frame *frame, weir_state why, int status)
+{
+    const struct job *job = frame->job;
+    note_end(own_times(frame->host), job->stamp, &frame->timing);
+    PROBE5(task_end, frame->host->queue, job->fn, weir_now() - frame->timing.began, why, status);
+    if (job->sink == NULL || sink_ops(job->sink)->again == NULL) /* else end_run does */
+        TRACE(note_run_end, &frame->host->trace, why, status);
+}
+
 /* Pops the frame and ends its job, or this run of it. */
 static inline void leave(struct frame *frame, int status)
 {
@@ -130,7 +145,7 @@ static inline void leave(struct frame *frame, int status)
     weir_state why = status == 0 ? WEIR_TASK_DONE : WEIR_TASK_FAILED;
     struct self *self = this_thread();
     if (unlikely(frame->timing.began != 0))
-        note_end(own_times(frame->host), job->stamp, &frame->timing);
+        show_end(frame, why, status);
     if (unlikely(frame->host->watchdog != NULL))
         end_watch(frame->host, self);
     note_ran(self);
@@ -158,6 +173,23 @@ static void leave_if_dying(struct frame *frame)
     leave(frame, -ECANCELED);
 }
 
+/* To those who measure, and to tools: these have raised the semaphore before the submit, as
+ * queue_stamp saw, or they miss the start. */
+static COLD void show_start(struct frame *frame)
+{
+    const struct job *job = frame->job;
+    note_start(own_times(frame->host), job->stamp, &frame->timing);
+    PROBE3(task_start, frame->host->queue, job->fn, frame->timing.began - stamp_time(job->stamp));
+}
+
+/* A trace shows also runs of jobs that were queued before it. */
+static COLD void trace_start(struct frame *frame, uintptr_t fn, const char *name)
+{
+    if (frame->timing.began == 0)
+        frame->timing.began = weir_now(); /* so that its end is shown */
+    weir__note_run(&frame->host->trace, fn, name, stamp_time(frame->job->stamp));
+}
+
 /* Of a job of which there is more to tell than its function. A function of its own, so that what it
  * has on the stack is gone while the job runs. */
 static __attribute__((noinline)) void begin_told(struct frame *frame, struct self *self,
@@ -174,6 +206,8 @@ static __attribute__((noinline)) void begin_told(struct frame *frame, struct sel
         more.name = host->name_of(job->fn, job->arg, host->user);
     uintptr_t fn = ret->fn != 0 ? ret->fn : (uintptr_t)job->fn;
     note_run(self, fn, frame->timing.began, &more);
+    if (trace_on())
+        trace_start(frame, fn, more.name);
 }
 
 static inline void begin(struct frame *frame, struct self *self, weir_context *parent)
@@ -184,8 +218,8 @@ static inline void begin(struct frame *frame, struct self *self, weir_context *p
     atomic(uint32_t) *cancelled = NULL;
     frame->timing.began = 0;
     if (unlikely(job->stamp != 0))
-        note_start(own_times(host), job->stamp, &frame->timing);
-    if (likely(job->sink == NULL && host->name_of == NULL && self->seat != NULL)) {
+        show_start(frame);
+    if (likely(job->sink == NULL && host->name_of == NULL && self->seat != NULL) && !trace_on()) {
         note_run(self, (uintptr_t)job->fn, frame->timing.began, NULL);
     } else {
         struct start start;

@@ -19,6 +19,7 @@ struct host {
     void (*on_drop)(weir_task_fn *fn, void *arg, weir_state why, void *user);
     const char *(*name_of)(weir_task_fn *fn, void *arg, void *user); /* or NULL */
     void *user;
+    struct trace_pool trace;
 };
 
 /* A job that runs on this thread; innermost first. */

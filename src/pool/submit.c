@@ -103,6 +103,7 @@ int weir__run_inline(weir_pool *pool, const struct job *job)
         return err;
     }
     note_in_place(own_times(&pool->host));
+    PROBE3(task_submit, pool, job->fn, job->arg);
     uint64_t stamp = queue_stamp(queue);
     struct self *self ON_LEAVE(end_inline) = this_thread();
     self->inline_runs++;
@@ -187,10 +188,10 @@ static int submit_to_full(weir_pool *pool, const struct job *job, enum submit_mo
     return wait_for_room(pool, job, ctx, deadline);
 }
 
-int weir__submit(weir_pool *pool, const struct job *job, enum submit_mode mode, weir_context *ctx,
-                 int64_t deadline)
+static inline int submit_job(weir_pool *pool, const struct job *job, enum submit_mode mode,
+                             weir_context *ctx, int64_t deadline)
 {
-    int err;
+    int err = 0;
     bool again = true;
     while (again && (err = weir__refusal(pool)) == 0) {
         again = false;
@@ -201,7 +202,7 @@ int weir__submit(weir_pool *pool, const struct job *job, enum submit_mode mode, 
     return err;
 }
 
-COLD void weir__count_rejected(weir_pool *pool, int err)
+COLD int weir__count_rejected(weir_pool *pool, int err)
 {
     enum reject why = REJECT_OTHER;
     switch (err) {
@@ -230,6 +231,26 @@ COLD void weir__count_rejected(weir_pool *pool, int err)
         break;
     }
     add_rlx(&pool->rejected[why], 1); /* a count, read at rest */
+    PROBE2(task_reject, pool, err);
+    TRACE(note, EVENT_REJECTED, &pool->host.trace, 0, err);
+    return err;
+}
+
+static COLD int submit_traced(weir_pool *pool, const struct job *job, enum submit_mode mode,
+                              weir_context *ctx, int64_t deadline)
+{
+    weir__note(EVENT_SUBMIT, &pool->host.trace, (uintptr_t)job->fn, 0);
+    int err = submit_job(pool, job, mode, ctx, deadline);
+    weir__note_submit_end(&pool->host.trace, err);
+    return err;
+}
+
+int weir__submit(weir_pool *pool, const struct job *job, enum submit_mode mode, weir_context *ctx,
+                 int64_t deadline)
+{
+    if (trace_on())
+        return submit_traced(pool, job, mode, ctx, deadline);
+    return submit_job(pool, job, mode, ctx, deadline);
 }
 
 /* Plain tasks. */

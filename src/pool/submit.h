@@ -20,15 +20,12 @@ int weir__refusal(weir_pool *pool);
  * accepted. */
 int weir__run_inline(weir_pool *pool, const struct job *job);
 
-/* A submit was refused: counts it. */
-COLD void weir__count_rejected(weir_pool *pool, int err);
+/* A submit was refused: counts it. Returns err. */
+int weir__count_rejected(weir_pool *pool, int err);
 
-/* The same if it was refused. Returns err. */
 static inline int count_rejected(weir_pool *pool, int err)
 {
-    if (unlikely(err != 0))
-        weir__count_rejected(pool, err);
-    return err;
+    return unlikely(err != 0) ? weir__count_rejected(pool, err) : 0;
 }
 
 #endif

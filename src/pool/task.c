@@ -97,9 +97,11 @@ void weir__task_restore(struct task *task)
 void weir__task_placed(struct sink *sink, uint64_t claim, int64_t not_before)
 {
     struct task *task = (struct task *)sink;
-    if (unlikely(not_before != 0))
+    if (unlikely(not_before != 0)) {
         store_rlx(&task->not_before, not_before); /* published by the next step */
-    store_rel(&task->claim, claim);               /* the times: pairs with claim_if_due */
+        trace_put(claim, NO_POSITION);
+    }
+    store_rel(&task->claim, claim); /* the times: pairs with claim_if_due */
     if (likely(not_before == 0 && this_thread()->ending == NULL))
         store_rel(&task->word, WEIR_TASK_QUEUED); /* pairs with task_word */
     else /* a waiter may run it: either it sees the task queued, or the wake that follows sees it */

@@ -17,7 +17,9 @@ static bool wait_again(struct task *task, const struct wait_for_time *wait, uint
                        weir_state *ret_end)
 {
     weir_pool *pool = load_rlx(&task->pool); /* constant until the task is submitted again */
+    TRACE(note, EVENT_SUBMIT, &pool->host.trace, (uintptr_t)wait->job->fn, 0);
     int err = weir__delay_wait(&pool->delay, wait, place);
+    TRACE(note_submit_end, &pool->host.trace, err);
     if (err == -ECANCELED)
         *ret_end = WEIR_TASK_CANCELLED;
     if (err == 0)
@@ -86,6 +88,8 @@ static bool retried_again(struct sink *sink, const struct job *job, int status, 
     store_rlx(&task->cause, status); /* published by the end, or weir__task_placed */
     if (!repeat->again(repeat, status, end_by, &wait.at))
         return false;
+    PROBE3(retry, pool, status, wait.at - weir_now());
+    TRACE(note, EVENT_RETRY, &pool->host.trace, 0, status);
     COUNT(&pool->queue, besides, -1); /* the pause counts as work, and not as a task */
     if (wait_again(task, &wait, &place, ret_end))
         return true;

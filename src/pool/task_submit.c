@@ -50,7 +50,9 @@ static int delay(weir_pool *pool, struct task *task, const struct job *job,
         return err;
     if (wait.periodic) /* its pauses are no work, so it is counted apart */
         COUNT(&pool->queue, besides, 1);
+    TRACE(note, EVENT_SUBMIT, &pool->host.trace, (uintptr_t)job->fn, 0);
     err = weir__delay_wait(&pool->delay, &wait, wait.periodic ? &task->place : &place);
+    TRACE(note_submit_end, &pool->host.trace, err);
     if (err != 0 && wait.periodic)
         COUNT(&pool->queue, besides, -1);
     return err;

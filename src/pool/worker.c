@@ -58,7 +58,9 @@ static bool park(struct host *host, uint32_t key, struct patience *ret)
     if (unlikely(host->watchdog != NULL))
         weir__watchdog_park(host->watchdog, this_thread()->seat->watched);
     note_park();
+    PROBE2(worker_park, queue, weir__own_worker()->index);
     bool woken = weir__eventcount_sleep(&queue->idle, key, WEIR_FOREVER) == 0;
+    PROBE2(worker_wake, queue, weir__own_worker()->index);
     note_unpark(woken);
     ret->looks = 0;
     ret->yields = !host->cpus_to_spare && eventcount_wake_gap(&queue->idle) < WORKER_SHORT_GAP_NS;

@@ -9,6 +9,7 @@
 #define WEIR_RECORD_NOTES_H
 
 #include "record/activity.h"
+#include "record/event.h"
 #include "record/times.h"
 
 /* A task is about to be queued: its stamp. */
@@ -59,11 +60,14 @@ static inline void note_helped(struct times *times)
 static inline void note_block(struct told told)
 {
     weir__activity_block(this_thread(), told);
+    if (told.call != NULL)
+        TRACE(note, EVENT_BLOCKED, NULL, (uintptr_t)told.call, (intptr_t)told.object);
 }
 
 static inline void note_unblock(void)
 {
     weir__activity_unblock(this_thread());
+    TRACE(note, EVENT_BLOCKED_END, NULL, 0, 0);
 }
 
 static inline void note_begin(struct activity *activity)

@@ -27,7 +27,7 @@
 #include "base/assert.h"
 #include "os/thread.h"
 
-/* {time:60, log2 of the weight, plus 1:4}. */
+/* {time:60, log2 of the weight, plus 1, or 0: it does not count:4}. */
 enum { STAMP_SHIFT = 4, STAMP_MASK = (1 << STAMP_SHIFT) - 1 };
 #define STAMP_LATEST (INT64_MAX >> STAMP_SHIFT)
 
@@ -39,6 +39,17 @@ static inline uint64_t stamp_of(int64_t time, unsigned shift)
     if (time > STAMP_LATEST)
         time = STAMP_LATEST;
     return (uint64_t)time << STAMP_SHIFT | (shift + 1);
+}
+
+/* Of a task that is not measured, for a trace or a probe: it counts for none. */
+static inline uint64_t stamp_of_time(int64_t time)
+{
+    return stamp_of(time, 0) & ~(uint64_t)STAMP_MASK;
+}
+
+static inline bool stamp_counts(uint64_t stamp)
+{
+    return (stamp & STAMP_MASK) != 0;
 }
 
 static inline int64_t stamp_time(uint64_t stamp)

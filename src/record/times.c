@@ -14,9 +14,11 @@ COLD void weir__times_start(struct times *times, uint64_t stamp, struct timing *
 {
     int64_t now = weir_now();
     uint64_t waited = span(stamp_time(stamp), now);
+    *ret = (struct timing){now, -1};
+    if (!stamp_counts(stamp))
+        return;
     histogram_note(&times->wait, waited, stamp_weight(stamp), times->shared);
     count_more(&times->measured, 1, times->shared);
-    *ret = (struct timing){now, -1};
     if (now - load_rlx(&times->cpu_read) < CPU_PAUSE_NS) /* a number by itself, as the next one */
         return;
     store_rlx(&times->cpu_read, now);
@@ -26,6 +28,10 @@ COLD void weir__times_start(struct times *times, uint64_t stamp, struct timing *
 COLD void weir__times_end(struct times *times, uint64_t stamp, const struct timing *timing)
 {
     struct self *self = this_thread();
+    if (!stamp_counts(stamp)) {
+        activity_stamp(self, weir_now());
+        return;
+    }
     struct name_run run = {.weight = stamp_weight(stamp),
                            .wait = span(stamp_time(stamp), timing->began)};
     if (timing->cpu >= 0)

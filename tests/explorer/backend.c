@@ -10,9 +10,11 @@
 #include "os/alloc.h"
 #include "os/fork.h"
 #include "os/cpus.h"
+#include "os/file.h"
 #include "os/lock.h"
 #include "os/notify.h"
 #include "os/signals.h"
+#include "os/symbol.h"
 #include "scheduler.h"
 
 void virtual_lock_acquire(struct lock *lock, const char *site)
@@ -95,6 +97,43 @@ int weir__thread_id(void)
 int64_t weir__thread_cpu_time(void)
 {
     return 0;
+}
+
+int weir__process_id(void)
+{
+    return 1;
+}
+
+void weir__thread_read_name(char *ret, size_t size)
+{
+    memset(ret, 0, size);
+}
+
+void weir__symbol(uintptr_t address, char *ret, size_t size)
+{
+    (void)address;
+    memset(ret, 0, size);
+}
+
+/* No scenario writes a file. */
+int weir__file_create(const char *path)
+{
+    (void)path;
+    return -ENOENT;
+}
+
+int weir__file_write(int fd, const char *text, size_t n)
+{
+    (void)fd;
+    (void)text;
+    (void)n;
+    return -EBADF;
+}
+
+int weir__file_close(int fd)
+{
+    (void)fd;
+    return -EBADF;
 }
 
 size_t weir__stack_minimum(void)
@@ -269,15 +308,6 @@ void *explored_aligned_alloc(size_t alignment, size_t size)
 void explored_free(void *memory)
 {
     weir__free(memory);
-}
-
-/* Names are for people. */
-void weir__symbol(uintptr_t address, char *ret, size_t size);
-void weir__symbol(uintptr_t address, char *ret, size_t size)
-{
-    (void)address;
-    if (size > 0)
-        ret[0] = '\0';
 }
 
 _Noreturn void weir__misuse(const char *call, const char *sentence)

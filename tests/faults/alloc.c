@@ -170,6 +170,27 @@ static void drop_metrics(struct fixture *fixture)
     weir_metrics_free(fixture->made);
 }
 
+static int no_write(const char *text, size_t n, void *unused)
+{
+    (void)text;
+    (void)n;
+    (void)unused;
+    return 0;
+}
+
+static int make_trace(struct fixture *fixture)
+{
+    (void)fixture;
+    return weir_trace_start(WEIR_TRACE_OPTIONS(.write = no_write, .events = 1000));
+}
+
+static void drop_trace(struct fixture *fixture)
+{
+    (void)fixture;
+    if (weir_trace_stop() != 0)
+        give_up("a trace cannot be stopped");
+}
+
 static const struct trial trials[] = {
     {run_pipeline, drop_nothing},
     {make_metrics, drop_metrics},
@@ -186,6 +207,7 @@ static const struct trial trials[] = {
     {make_group, drop_group},
     {make_group_under_context, drop_group},
     {make_completion, drop_completion},
+    {make_trace, drop_trace},
 };
 
 enum { TRIALS = sizeof trials / sizeof trials[0] };
@@ -703,8 +725,10 @@ START_TEST(nothing_is_allocated_after_creation)
 {
     weir_channel *channel;
     weir_semaphore sem;
+    bool traced = _i == 1;
     ck_assert_int_eq(weir_channel_new(&channel, sizeof(int), 1), 0);
     ck_assert_int_eq(weir_semaphore_init(&sem, 1), 0);
+    ck_assert_int_eq(traced ? make_trace(NULL) : 0, 0);
     weir_pool *pool = new_pool(2, 4);
     weir_completion *completion;
     ck_assert_int_eq(weir_completion_new(&completion, 3), 0);
@@ -730,6 +754,8 @@ START_TEST(nothing_is_allocated_after_creation)
     ck_assert_int_eq(seen.live, 0);
     weir_pool_counts counts;
     weir_pool_read_counts(pool, &counts);
+    if (traced)
+        drop_trace(NULL);
     covered("tasks handed over without an allocation", (unsigned long)counts.submitted);
 
     weir_semaphore_destroy(&sem);
@@ -752,7 +778,7 @@ Suite *weir_suite(void)
     TCase *contract = add_group(suite, "contract");
     tcase_add_test(memory, a_subscription_without_memory_is_refused_and_leaves_nothing);
     tcase_add_test(memory, metrics_without_memory_are_as_they_were_and_writing_needs_none);
-    tcase_add_test(contract, nothing_is_allocated_after_creation);
+    tcase_add_loop_test(contract, nothing_is_allocated_after_creation, 0, 2);
     tcase_add_test(contract, a_dump_needs_no_memory);
     return suite;
 }

@@ -17,8 +17,11 @@ from pathlib import Path
 DECLARATION = re.compile(r"\bWEIR_API\b([^;{}]*);")
 FUNCTION = re.compile(r"\b(\w+)\s*\(")
 ATTRIBUTES = {"__attribute__"}
-# Names that compilers and sanitizers make, beside those of the source.
-GENERATED = re.compile(r"^(DW\.ref\.|__odr_asan|__asan_|__tsan_|__ubsan_|__sanitizer_)")
+# Names that compilers, sanitizers and probes make, beside those of the source.
+GENERATED = re.compile(
+    r"^(DW\.ref\.|__odr_asan|__asan_|__tsan_|__ubsan_|__sanitizer_|"
+    r"weir_\w+_semaphore$|_\.stapsdt\.)"
+)
 
 
 def declared(include):

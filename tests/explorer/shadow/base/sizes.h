@@ -10,6 +10,7 @@ enum {
     SLOT_MARGIN = 4,
     SPARE_INDICES = 4,
     CHANNEL_TWO_LOCKS = 1,
+    TRACE_DOORS = 1,
 };
 
 #endif

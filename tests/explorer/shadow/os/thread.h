@@ -14,6 +14,10 @@ struct sampler {
     int64_t last;
 };
 
+struct passed_job {
+    uint64_t claim, position;
+};
+
 struct self {
     struct park park;
     struct frame *frame;
@@ -25,6 +29,9 @@ struct self {
     uint64_t random;
     int id;
     unsigned place;
+    struct events *events;
+    uint32_t trace, door;
+    struct passed_job put, taken;
 };
 
 struct self *virtual_self(void);
@@ -47,6 +54,8 @@ void weir__thread_name_timer(const char *name);
 void weir__thread_name_signals(void);
 int weir__thread_id(void);
 int64_t weir__thread_cpu_time(void);
+int weir__process_id(void);
+void weir__thread_read_name(char *ret, size_t size);
 size_t weir__stack_minimum(void);
 void weir__thread_yield(void);
 
