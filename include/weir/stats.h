@@ -74,6 +74,24 @@ typedef struct weir_pool_stats {
  * know are set to 0. */
 WEIR_API WEIR_NODISCARD int weir_pool_read_stats(const weir_pool *pool, weir_pool_stats *ret);
 
+/* What the tasks of one name took, all runs together, in ns. */
+typedef struct weir_name_times {
+    char name[64];  /* the task's, cut to fit, or its function's, as in dump.h; empty: all others */
+    uint64_t count; /* runs: those that were measured, each for as many as it stands for */
+    uint64_t wait_ns, run_ns;
+    uint64_t
+        cpu_ns; /* on a CPU, while it ran; read for some runs, and true of the rest up to chance;
+                        0: for none so far */
+} weir_name_times;
+
+/* Reads the times of the commonest names, those that took most first, and the rest in one entry at
+ * the end. Each thread keeps 32 names apart; one that is rare may give way to others, and then its
+ * times are in the rest. 64 entries hold what there is, mostly. Never blocks, but looks up names
+ * of functions in files.
+ * Returns how many of the `n` entries are filled; -EINVAL (NULL, or n is 0); -ESTALE. */
+WEIR_API WEIR_NODISCARD int64_t weir_pool_read_names(const weir_pool *pool, weir_name_times ret[],
+                                                     size_t n);
+
 WEIR_END_DECLS
 
 #endif

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 _Thread_local struct self weir__this_thread = {.park = PARK_INIT};
@@ -66,6 +67,13 @@ int weir__thread_id(void)
     if (self->id == 0)
         self->id = gettid();
     return self->id;
+}
+
+int64_t weir__thread_cpu_time(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t); /* cannot fail, as in clock.c */
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
 size_t weir__stack_minimum(void)

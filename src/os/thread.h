@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "os/park.h"
 
@@ -52,6 +53,9 @@ void weir__thread_name_timer(const char *name);
 
 /* The number by which the system, and a debugger, knows the calling thread. */
 int weir__thread_id(void);
+
+/* The CPU time that the calling thread has used, in ns. A system call. */
+int64_t weir__thread_cpu_time(void);
 
 /* The smallest stack that a thread can have, in bytes. */
 size_t weir__stack_minimum(void);

@@ -143,6 +143,7 @@ static int make_times(struct host *host, unsigned workers)
         return -ENOMEM;
     host->workers = workers;
     host->times[workers].shared = true;
+    host->times[workers].names.shared = true;
     return 0;
 }
 

@@ -105,8 +105,8 @@ static inline void leave(struct frame *frame, int status)
     const struct job *job = frame->job;
     weir_state why = status == 0 ? WEIR_TASK_DONE : WEIR_TASK_FAILED;
     struct self *self = this_thread();
-    if (unlikely(frame->began != 0))
-        note_end(self, own_times(frame->host), job->stamp, frame->began);
+    if (unlikely(frame->timing.began != 0))
+        note_end(self, own_times(frame->host), job->stamp, &frame->timing);
     if (unlikely(frame->host->watchdog != NULL))
         end_watch(frame->host, self);
     note_ran(self);
@@ -147,7 +147,7 @@ static void begin_told(struct frame *frame, struct self *self, struct start *ret
     if (sink == NULL && host->name_of != NULL)
         more.name = host->name_of(job->fn, job->arg, host->user);
     uintptr_t fn = ret->fn != 0 ? ret->fn : (uintptr_t)job->fn;
-    note_run(self, fn, frame->began, &more);
+    note_run(self, fn, frame->timing.began, &more);
 }
 
 static inline void begin(struct frame *frame, struct self *self, weir_context *parent)
@@ -156,11 +156,11 @@ static inline void begin(struct frame *frame, struct self *self, weir_context *p
     struct host *host = frame->host;
     int64_t deadline = WEIR_FOREVER, own_limit = 0;
     atomic(uint32_t) *cancelled = NULL;
-    frame->began = 0;
+    frame->timing.began = 0;
     if (unlikely(job->stamp != 0))
-        frame->began = note_start(own_times(host), job->stamp);
+        note_start(own_times(host), job->stamp, &frame->timing);
     if (likely(job->sink == NULL && host->name_of == NULL && self->seat != NULL)) {
-        note_run(self, (uintptr_t)job->fn, frame->began, NULL);
+        note_run(self, (uintptr_t)job->fn, frame->timing.began, NULL);
     } else {
         struct start start;
         begin_told(frame, self, &start);
@@ -170,7 +170,7 @@ static inline void begin(struct frame *frame, struct self *self, weir_context *p
             deadline = weir_after(start.timeout);
     }
     if (unlikely(host->watchdog != NULL))
-        begin_watch(host, self, frame->began, own_limit);
+        begin_watch(host, self, frame->timing.began, own_limit);
     weir__context_begin(&frame->context, parent, host->context, deadline, cancelled);
 }
 

@@ -28,8 +28,8 @@ struct frame {
     const struct job *job;
     unsigned inline_depth; /* inline runs within each other, this one included */
     bool returned;         /* fn came back; if not, its thread is dying */
-    int64_t began;         /* when, if it is measured; else 0 */
-    weir_context context;  /* the one that the task sees */
+    struct timing timing;
+    weir_context context; /* the one that the task sees */
 };
 
 static inline bool host_stale(const struct host *host)

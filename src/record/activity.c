@@ -146,6 +146,27 @@ void weir__activity_unpark(struct self *self, bool woken)
     change(activity, ACTIVITY_PARKED);
 }
 
+void weir__activity_own_name(const struct self *self, uintptr_t *ret_fn, uint64_t ret[], size_t n)
+{
+    const struct activity *activity = self->activity;
+    /* All of this is the caller's own. */
+    unsigned depth = activity != NULL ? activity_levels(load_rlx(&activity->state)) : 0;
+    *ret_fn = 0;
+    memset(ret, 0, n * sizeof ret[0]);
+    if (depth == 0 || depth > ACTIVITY_LEVELS)
+        return;
+    const struct activity_level *level = &activity->levels[depth - 1];
+    *ret_fn = load_rlx(&level->fn);
+    if ((load_rlx(&level->began) & 1) == 0)
+        return;
+    for (size_t i = 0; i < n; i++) {
+        ret[i] = load_rlx(&level->name[i]);
+        if (memchr(&ret[i], '\0', sizeof ret[i]) != NULL)
+            return;
+    }
+    ((char *)ret)[n * sizeof ret[0] - 1] = '\0';
+}
+
 /* Reading. */
 
 static void read_level(const struct activity_level *level, struct activity_view_level *ret)

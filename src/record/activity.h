@@ -150,6 +150,10 @@ static inline void activity_ran(struct self *self)
         weir__activity_give(self);
 }
 
+/* The function of the innermost task, and its name in n words, cut to fit, with zeros behind it.
+ * All is 0 if it is not known. */
+void weir__activity_own_name(const struct self *self, uintptr_t *ret_fn, uint64_t ret[], size_t n);
+
 /* The thread is about to sleep in a call, and goes on. */
 void weir__activity_block(struct self *self, struct told told);
 void weir__activity_unblock(struct self *self);

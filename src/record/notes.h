@@ -24,15 +24,18 @@ static inline void note_wake(struct sampler *sampler, bool late)
         sample_woke(sampler);
 }
 
-/* A task that is measured begins: the time. It ends; note_ran follows. */
-static inline int64_t note_start(struct times *times, uint64_t stamp)
+/* A task that is measured begins. It ends; note_ran follows. */
+static inline void note_start(struct times *times, uint64_t stamp, struct timing *ret)
 {
-    return weir__times_start(times, stamp);
+    weir__times_start(times, stamp, ret);
 }
 
-static inline void note_end(struct self *self, struct times *times, uint64_t stamp, int64_t began)
+static inline void note_end(struct self *self, struct times *times, uint64_t stamp,
+                            const struct timing *timing)
 {
-    activity_stamp(self, weir__times_end(times, stamp, began));
+    struct name_run run;
+    weir__activity_own_name(self, &run.fn, run.text, NAMES_WORDS);
+    activity_stamp(self, weir__times_end(times, stamp, timing, &run));
 }
 
 static inline void note_run(struct self *self, uintptr_t fn, int64_t since,

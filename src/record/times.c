@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "record/times.h"
 
+#include "os/thread.h"
 #include "weir/clock.h"
 
 /* A task that was due later than it ran has not waited, nor has one whose clock lags. */
@@ -9,18 +10,28 @@ static uint64_t span(int64_t from, int64_t to)
     return to > from ? (uint64_t)(to - from) : 0;
 }
 
-COLD int64_t weir__times_start(struct times *times, uint64_t stamp)
+COLD void weir__times_start(struct times *times, uint64_t stamp, struct timing *ret)
 {
     int64_t now = weir_now();
     uint64_t waited = span(stamp_time(stamp), now);
     histogram_note(&times->wait, waited, stamp_weight(stamp), times->shared);
     count_more(&times->measured, 1, times->shared);
-    return now;
+    *ret = (struct timing){now, -1};
+    if (now - load_rlx(&times->cpu_read) < CPU_PAUSE_NS) /* a number by itself, as the next one */
+        return;
+    store_rlx(&times->cpu_read, now);
+    ret->cpu = weir__thread_cpu_time();
 }
 
-COLD int64_t weir__times_end(struct times *times, uint64_t stamp, int64_t began)
+COLD int64_t weir__times_end(struct times *times, uint64_t stamp, const struct timing *timing,
+                             struct name_run *run)
 {
+    run->cpu = timing->cpu >= 0 ? span(timing->cpu, weir__thread_cpu_time()) + 1 : 0;
     int64_t now = weir_now();
-    histogram_note(&times->run, span(began, now), stamp_weight(stamp), times->shared);
+    run->weight = stamp_weight(stamp);
+    run->wait = span(stamp_time(stamp), timing->began);
+    run->run = span(timing->began, now);
+    histogram_note(&times->run, run->run, run->weight, times->shared);
+    weir__names_note(&times->names, run);
     return now;
 }

@@ -1,21 +1,38 @@
 /* SPDX-License-Identifier: MIT */
 /* times.h - how long the tasks of a pool waited and ran. Each worker has a set of its own; all
- * other threads share one. */
+ * other threads share one.
+ *
+ * A read of the CPU's time of a thread is a system call. So it is read only if it has not been for
+ * CPU_PAUSE_NS. That does not favour tasks of one name, but those that come after a pause or a long
+ * one; so what counts is the share of the CPU in the runs for which it was read.
+ */
 #ifndef WEIR_RECORD_TIMES_H
 #define WEIR_RECORD_TIMES_H
 
 #include "record/histogram.h"
+#include "record/names.h"
 #include "record/sample.h"
+
+enum { CPU_PAUSE_NS = 250000 };
 
 struct times {
     _Alignas(CACHE_LINE) atomic(uint64_t) measured, in_place, helped;
-    bool shared; /* constant */
+    atomic(int64_t) cpu_read; /* when the CPU's time was last read */
+    bool shared;              /* constant */
     struct histogram wait, run;
+    struct names names;
 };
 
-/* A task with this stamp starts: notes how long it waited, and returns the time. */
-int64_t weir__times_start(struct times *times, uint64_t stamp);
-/* It has ended; `began` is what that returned. Returns the time. */
-int64_t weir__times_end(struct times *times, uint64_t stamp, int64_t began);
+/* Of a run that is measured. */
+struct timing {
+    int64_t began; /* 0: it is not */
+    int64_t cpu;   /* of the thread, then; -1: it was not read */
+};
+
+/* A task with this stamp starts. */
+void weir__times_start(struct times *times, uint64_t stamp, struct timing *ret);
+/* It has ended. `run` has its name. Returns the time. */
+int64_t weir__times_end(struct times *times, uint64_t stamp, const struct timing *timing,
+                        struct name_run *run);
 
 #endif

@@ -86,6 +86,11 @@ int weir__thread_id(void)
     return (int)pthread_self() + 1;
 }
 
+int64_t weir__thread_cpu_time(void)
+{
+    return 0;
+}
+
 size_t weir__stack_minimum(void)
 {
     return 0;

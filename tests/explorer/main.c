@@ -31,7 +31,7 @@ static const struct scenario *const all[] = {
     hook_scenarios,     topic_scenarios,      limits_scenarios,     lease_scenarios,
     freeze_scenarios,   freelist_scenarios,   eventcount_scenarios, quiet_scenarios,
     room_scenarios,     latch_scenarios,      stop_scenarios,       metrics_scenarios,
-    watchdog_scenarios, activity_scenarios};
+    watchdog_scenarios, activity_scenarios,   names_scenarios};
 
 /* Calls visit for every scenario until it returns false. */
 static void each_scenario(bool (*visit)(const struct scenario *scenario, void *arg), void *arg)

@@ -29,7 +29,7 @@ extern const struct scenario pool_scenarios[], task_scenarios[], group_scenarios
     timer_scenarios[], hook_scenarios[], topic_scenarios[], limits_scenarios[], lease_scenarios[],
     freeze_scenarios[], freelist_scenarios[], eventcount_scenarios[], quiet_scenarios[],
     room_scenarios[], latch_scenarios[], stop_scenarios[], metrics_scenarios[],
-    watchdog_scenarios[], activity_scenarios[];
+    watchdog_scenarios[], activity_scenarios[], names_scenarios[];
 
 #define SCENARIO_TEXT_(x) #x
 #define SCENARIO_TEXT(x) SCENARIO_TEXT_(x)

@@ -620,7 +620,9 @@ static void look_inside(weir_pool *pool)
 {
     weir_pool_stats stats = {.size = sizeof stats};
     size_t bytes = 0;
+    weir_name_times names[8];
     EXPECT(weir_pool_read_stats(pool, &stats) == 0);
+    EXPECT(weir_pool_read_names(pool, names, 8) >= 0);
     EXPECT(weir_pool_dump(pool, count_bytes, &bytes) == 0);
     EXPECT(bytes > 100);
 }

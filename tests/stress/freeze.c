@@ -11,8 +11,8 @@
  * sleep and when they are busy; the pop of a pool's worker, from the moment it is woken, while the
  * other worker sleeps; and what a worker does between two tasks, of which the second has a name.
  *
- * While a thread of a pool stands still, the witness also reads the stats of the pool, and dumps it:
- * that has a line for each worker, and no part of a name.
+ * While a thread of a pool stands still, the witness also reads the stats of the pool, and dumps
+ * it: that has a line for each worker, and no part of a name.
  *
  * "Blocked" is what the witness has not ended within PATIENCE seconds; all else is independent of
  * time.
@@ -359,6 +359,9 @@ static void look_inside(void)
     the.lines = 0;
     if (weir_pool_dump(the.pool, collect, NULL) != 0 || the.lines < 4)
         went_wrong("there is no line for each worker");
+    weir_name_times names[4];
+    if (weir_pool_read_names(the.pool, names, 4) < 0)
+        went_wrong("the times by name cannot be read");
     if (weir_pool_read_stats(the.pool, &stats) != 0 || stats.workers_busy > 2)
         went_wrong("the stats cannot be read");
 }

@@ -4,9 +4,11 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "support/gate.h"
@@ -395,6 +397,148 @@ START_TEST(runs_in_place_and_helped_ones_are_counted)
 }
 END_TEST
 
+/* Times by name. */
+
+static const weir_name_times *named(const weir_name_times all[], int64_t n, const char *name)
+{
+    for (int64_t i = 0; i < n; i++)
+        if (strcmp(all[i].name, name) == 0)
+            return &all[i];
+    return NULL;
+}
+
+static int run_named(weir_pool *pool, weir_task_fn *fn, void *arg, const char *name)
+{
+    weir_task task = WEIR_TASK_INIT;
+    int err = weir_pool_submit_task(pool, &task, fn, arg, WEIR_TASK_OPTIONS(.name = name));
+    return err != 0 ? err : weir_task_wait(&task);
+}
+
+static int64_t cpu_time(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static int use_cpu(weir_context *ctx, void *unused)
+{
+    (void)ctx;
+    (void)unused;
+    for (int64_t from = cpu_time(); cpu_time() - from < 20000000;)
+        continue;
+    return 0;
+}
+
+static int use_none(weir_context *ctx, void *unused)
+{
+    (void)unused;
+    return weir_sleep_until(ctx, weir_after(WEIR_MS(20)));
+}
+
+START_TEST(times_by_name)
+{
+    weir_pool *pool = measuring_pool(1, 16, WEIR_MEASURE_ALL);
+    weir_name_times all[16];
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(run_named(pool, use_cpu, NULL, "spins"), 0);
+        ck_assert_int_eq(run_named(pool, use_none, NULL, "sleeps"), 0);
+    }
+    ck_assert_int_eq(weir_pool_submit(pool, nothing, NULL), 0);
+    ck_assert_int_eq(weir_pool_drain(pool), 0);
+    int64_t n = weir_pool_read_names(pool, all, 16);
+    ck_assert_int_eq(n, 3);
+    const weir_name_times *spins = named(all, n, "spins"), *sleeps = named(all, n, "sleeps");
+    const weir_name_times *plain = named(all, n, "nothing");
+    ck_assert(spins != NULL && sleeps != NULL && plain != NULL);
+    ck_assert(spins->count == 3 && sleeps->count == 3 && plain->count == 1);
+    ck_assert_uint_ge(spins->run_ns, 60000000);
+    ck_assert_uint_ge(sleeps->run_ns, 60000000);
+    ck_assert_uint_ge(spins->cpu_ns, 59000000);
+    ck_assert_uint_le(sleeps->cpu_ns, sleeps->run_ns / 2);
+    ck_assert_ptr_eq(plain, &all[2]); /* what took most comes first */
+    n = weir_pool_read_names(pool, all, 2);
+    ck_assert_int_eq(n, 2);
+    ck_assert_str_eq(all[1].name, ""); /* the rest */
+    ck_assert_uint_eq(all[0].count + all[1].count, 7);
+    ck_assert_int_eq(weir_pool_read_names(pool, all, 1), 1);
+    ck_assert_uint_eq(all[0].count, 7);
+    ck_assert_int_eq(weir_pool_read_names(NULL, all, 1), -EINVAL);
+    ck_assert_int_eq(weir_pool_read_names(pool, NULL, 1), -EINVAL);
+    ck_assert_int_eq(weir_pool_read_names(pool, all, 0), -EINVAL);
+    finish_pool(pool);
+}
+END_TEST
+
+/* Names that come once each do not push out one that comes often, and no run is forgotten. */
+START_TEST(common_names_stay)
+{
+    enum { N = 2000 };
+    weir_pool *pool = measuring_pool(2, 16, WEIR_MEASURE_ALL);
+    weir_name_times all[128];
+    for (int i = 0; i < N; i++) {
+        char name[100];
+        (void)snprintf(name, sizeof name, "request %d with a name that is longer than what is kept",
+                       i);
+        ck_assert_int_eq(run_named(pool, nothing, NULL, i % 4 == 0 ? "common" : name), 0);
+    }
+    int64_t n = weir_pool_read_names(pool, all, 128);
+    const weir_name_times *common = named(all, n, "common");
+    ck_assert_ptr_nonnull(common);
+    ck_assert_uint_eq(common->count, N / 4);
+    ck_assert_str_eq(all[n - 1].name, "");
+    uint64_t count = 0;
+    for (int64_t i = 0; i < n; i++) {
+        ck_assert_uint_lt(strlen(all[i].name), sizeof all[i].name);
+        count += all[i].count;
+    }
+    ck_assert_uint_eq(count, N);
+    finish_pool(pool);
+}
+END_TEST
+
+static int submit_many_named(void *pool)
+{
+    for (int i = 0; i < 2000; i++) {
+        weir_task task = WEIR_TASK_INIT;
+        if (weir_pool_submit_task(pool, &task, nothing, NULL,
+                                  WEIR_TASK_OPTIONS(.name = "outside")) != 0 ||
+            weir_task_wait(&task) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* Threads that are no workers share one table. */
+START_TEST(times_by_name_of_runs_outside)
+{
+    gate hold = GATE_INIT;
+    weir_pool *pool;
+    int err = weir_pool_new(&pool, WEIR_POOL_OPTIONS(.workers = 1, .capacity = 1,
+                                                     .measure = WEIR_MEASURE_ALL,
+                                                     .overflow = WEIR_OVERFLOW_CALLER_RUNS));
+    ck_assert_int_eq(err, 0);
+    saturate(pool, &hold, 1);
+    ck_assert_int_eq(weir_pool_submit(pool, nothing, NULL), 0);
+    caller callers[3];
+    for (int i = 0; i < 3; i++)
+        caller_start(&callers[i], submit_many_named, pool);
+    weir_name_times all[8];
+    for (int i = 0; i < 100; i++)
+        ck_assert_int_ge(weir_pool_read_names(pool, all, 8), 0);
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(caller_join(&callers[i]), 0);
+    int64_t n = weir_pool_read_names(pool, all, 8);
+    uint64_t count = 0; /* where two threads met, one of them went to the rest */
+    for (int64_t i = 0; i < n; i++)
+        count += all[i].count;
+    ck_assert_uint_eq(count, 6000);
+    ck_assert_ptr_nonnull(named(all, n, "outside"));
+    gate_open(&hold);
+    finish_pool(pool);
+}
+END_TEST
+
 START_TEST(stats_of_an_inherited_pool_are_stale)
 {
     weir_pool *pool = new_pool(1, 1);
@@ -402,6 +546,9 @@ START_TEST(stats_of_an_inherited_pool_are_stale)
     if (child == 0) {
         weir_pool_stats stats = {.size = sizeof stats};
         int err = weir_pool_read_stats(pool, &stats);
+        weir_name_times name;
+        if (weir_pool_read_names(pool, &name, 1) != -ESTALE)
+            err = 0;
         weir_pool_free(pool);
         _exit(err == -ESTALE ? 0 : 1);
     }
@@ -432,6 +579,9 @@ Suite *weir_suite(void)
     tcase_add_test(pool, waits_and_runs_are_what_they_were);
     tcase_add_test(pool, workers_are_busy_blocked_or_parked);
     tcase_add_test(pool, runs_in_place_and_helped_ones_are_counted);
+    tcase_add_test(pool, times_by_name);
+    tcase_add_test(pool, common_names_stay);
+    tcase_add_test(pool, times_by_name_of_runs_outside);
     tcase_add_test(pool, stats_of_an_inherited_pool_are_stale);
     return suite;
 }
