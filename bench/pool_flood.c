@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* pool_flood.c - what handing over a task costs: producers flood two workers with empty tasks, from
  * the first submit until all have run. One producer, with the cores that there are; then four that
- * share one core with the workers, where a wake puts another thread in the place of its caller. */
+ * share one core with the workers, where a wake puts another thread in the place of its caller.
+ * Pools that measure no task, and all, show what the usual sampling costs. */
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -103,8 +104,13 @@ static void round_of(void *arg, double ret_values[])
 static void compare(const char *title, unsigned producers, struct goal goal, struct goal limit)
 {
     struct flood weir = {&weir_kind, weir_kind.open(WORKERS, CAPACITY), producers};
+    struct flood none = {&weir_unmeasured_kind, weir_unmeasured_kind.open(WORKERS, CAPACITY),
+                         producers};
+    struct flood all = {&weir_all_measured_kind, weir_all_measured_kind.open(WORKERS, CAPACITY),
+                        producers};
     struct flood mutex = {&mutex_kind, mutex_kind.open(WORKERS, CAPACITY), producers};
-    bench_require(weir.pool != NULL && mutex.pool != NULL, "a pool could not be made");
+    bench_require(weir.pool != NULL && none.pool != NULL && all.pool != NULL && mutex.pool != NULL,
+                  "a pool could not be made");
 
     const struct contender contenders[] = {
         {.name = weir_kind.name,
@@ -113,17 +119,21 @@ static void compare(const char *title, unsigned producers, struct goal goal, str
          .goals = {goal, {VALUE_AT_MOST, 0.01}},
          .limits = {limit, {VALUE_AT_MOST, 0.1}}},
         {.name = mutex_kind.name, .round = round_of, .arg = &mutex},
+        {.name = none.kind->name, .round = round_of, .arg = &none},
+        {.name = all.kind->name, .round = round_of, .arg = &all},
     };
     bench_compare(&(struct comparison){
         .title = title,
         .metrics = {"ns/task", "wakes/task", "switches/task"},
         .contenders = contenders,
-        .n = 2,
+        .n = 4,
         .against = &contenders[1],
         .rounds = ROUNDS,
     });
     mutex_kind.close(mutex.pool);
     weir_kind.close(weir.pool);
+    weir_kind.close(none.pool);
+    weir_kind.close(all.pool);
 }
 
 /* The threads that are started from now on too. */

@@ -23,6 +23,22 @@ static void *open_weir_helped(unsigned workers, unsigned capacity)
     return error == 0 ? pool : NULL;
 }
 
+static void *open_weir_unmeasured(unsigned workers, unsigned capacity)
+{
+    weir_pool *pool;
+    int error = weir_pool_new(&pool, WEIR_POOL_OPTIONS(.workers = workers, .capacity = capacity,
+                                                       .measure = WEIR_MEASURE_NONE));
+    return error == 0 ? pool : NULL;
+}
+
+static void *open_weir_all_measured(unsigned workers, unsigned capacity)
+{
+    weir_pool *pool;
+    int error = weir_pool_new(&pool, WEIR_POOL_OPTIONS(.workers = workers, .capacity = capacity,
+                                                       .measure = WEIR_MEASURE_ALL));
+    return error == 0 ? pool : NULL;
+}
+
 static int submit_weir(void *pool, weir_task_fn *fn, void *arg)
 {
     return weir_pool_submit(pool, fn, arg);
@@ -86,6 +102,24 @@ const struct pool_kind weir_kind = {
 const struct pool_kind weir_helped_kind = {
     .name = "weir, outside_waiters_help",
     .open = open_weir_helped,
+    .submit = submit_weir,
+    .drain = drain_weir,
+    .call = call_weir,
+    .close = close_weir,
+};
+
+const struct pool_kind weir_unmeasured_kind = {
+    .name = "weir, WEIR_MEASURE_NONE",
+    .open = open_weir_unmeasured,
+    .submit = submit_weir,
+    .drain = drain_weir,
+    .call = call_weir,
+    .close = close_weir,
+};
+
+const struct pool_kind weir_all_measured_kind = {
+    .name = "weir, WEIR_MEASURE_ALL",
+    .open = open_weir_all_measured,
     .submit = submit_weir,
     .drain = drain_weir,
     .call = call_weir,

@@ -17,6 +17,7 @@ struct pool_kind {
     void (*close)(void *pool);
 };
 
-extern const struct pool_kind weir_kind, weir_helped_kind, mutex_kind;
+extern const struct pool_kind weir_kind, weir_helped_kind, weir_unmeasured_kind,
+    weir_all_measured_kind, mutex_kind;
 
 #endif

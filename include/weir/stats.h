@@ -10,7 +10,7 @@
  * random, and each one that is measured counts for as many as it was chosen from. So the histograms
  * of a mix of busy and quiet times are those of all tasks, up to chance. Where tasks are rare, all
  * of them are measured: those that find an idle worker to wake, those of a thread that submits
- * fewer than one in 16 us, and those that waited for their time (timer.h, retry.h).
+ * fewer than one in 32 us, and those that waited for their time (timer.h, retry.h).
  *
  * The last minute: keep the stats of a minute ago, and weir_histogram_sub them from those of now.
  */

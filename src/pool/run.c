@@ -106,7 +106,7 @@ static inline void leave(struct frame *frame, int status)
     weir_state why = status == 0 ? WEIR_TASK_DONE : WEIR_TASK_FAILED;
     struct self *self = this_thread();
     if (unlikely(frame->timing.began != 0))
-        note_end(self, own_times(frame->host), job->stamp, &frame->timing);
+        note_end(own_times(frame->host), job->stamp, &frame->timing);
     if (unlikely(frame->host->watchdog != NULL))
         end_watch(frame->host, self);
     note_ran(self);
@@ -134,8 +134,10 @@ static void leave_if_dying(struct frame *frame)
     leave(frame, -ECANCELED);
 }
 
-/* Of a job of which there is more to tell than its function. */
-static void begin_told(struct frame *frame, struct self *self, struct start *ret)
+/* Of a job of which there is more to tell than its function. A function of its own, so that what it
+ * has on the stack is gone while the job runs. */
+static __attribute__((noinline)) void begin_told(struct frame *frame, struct self *self,
+                                                 struct start *ret)
 {
     const struct job *job = frame->job;
     struct host *host = frame->host;

@@ -30,12 +30,9 @@ static inline void note_start(struct times *times, uint64_t stamp, struct timing
     weir__times_start(times, stamp, ret);
 }
 
-static inline void note_end(struct self *self, struct times *times, uint64_t stamp,
-                            const struct timing *timing)
+static inline void note_end(struct times *times, uint64_t stamp, const struct timing *timing)
 {
-    struct name_run run;
-    weir__activity_own_name(self, &run.fn, run.text, NAMES_WORDS);
-    activity_stamp(self, weir__times_end(times, stamp, timing, &run));
+    weir__times_end(times, stamp, timing);
 }
 
 static inline void note_run(struct self *self, uintptr_t fn, int64_t since,

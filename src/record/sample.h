@@ -27,12 +27,12 @@
 #include "base/assert.h"
 #include "os/thread.h"
 
-/* {time:59, log2 of the weight, plus 1:4}. */
+/* {time:60, log2 of the weight, plus 1:4}. */
 enum { STAMP_SHIFT = 4, STAMP_MASK = (1 << STAMP_SHIFT) - 1 };
 #define STAMP_LATEST (INT64_MAX >> STAMP_SHIFT)
 
 /* A block has as many tasks as come in SAMPLE_NS, and 2^SAMPLE_MOST at most. */
-enum { SAMPLE_MOST = 9, SAMPLE_NS = 16384, SAMPLE_STALE_NS = 1000000 };
+enum { SAMPLE_MOST = 10, SAMPLE_NS = 32768, SAMPLE_STALE_NS = 1000000 };
 
 static inline uint64_t stamp_of(int64_t time, unsigned shift)
 {

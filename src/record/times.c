@@ -23,15 +23,17 @@ COLD void weir__times_start(struct times *times, uint64_t stamp, struct timing *
     ret->cpu = weir__thread_cpu_time();
 }
 
-COLD int64_t weir__times_end(struct times *times, uint64_t stamp, const struct timing *timing,
-                             struct name_run *run)
+COLD void weir__times_end(struct times *times, uint64_t stamp, const struct timing *timing)
 {
-    run->cpu = timing->cpu >= 0 ? span(timing->cpu, weir__thread_cpu_time()) + 1 : 0;
+    struct self *self = this_thread();
+    struct name_run run = {.weight = stamp_weight(stamp),
+                           .wait = span(stamp_time(stamp), timing->began)};
+    if (timing->cpu >= 0)
+        run.cpu = span(timing->cpu, weir__thread_cpu_time()) + 1;
     int64_t now = weir_now();
-    run->weight = stamp_weight(stamp);
-    run->wait = span(stamp_time(stamp), timing->began);
-    run->run = span(timing->began, now);
-    histogram_note(&times->run, run->run, run->weight, times->shared);
-    weir__names_note(&times->names, run);
-    return now;
+    run.run = span(timing->began, now);
+    histogram_note(&times->run, run.run, run.weight, times->shared);
+    weir__activity_own_name(self, &run.fn, run.text, NAMES_WORDS);
+    weir__names_note(&times->names, &run);
+    activity_stamp(self, now);
 }

@@ -9,6 +9,7 @@
 #ifndef WEIR_RECORD_TIMES_H
 #define WEIR_RECORD_TIMES_H
 
+#include "record/activity.h"
 #include "record/histogram.h"
 #include "record/names.h"
 #include "record/sample.h"
@@ -31,8 +32,7 @@ struct timing {
 
 /* A task with this stamp starts. */
 void weir__times_start(struct times *times, uint64_t stamp, struct timing *ret);
-/* It has ended. `run` has its name. Returns the time. */
-int64_t weir__times_end(struct times *times, uint64_t stamp, const struct timing *timing,
-                        struct name_run *run);
+/* It has ended, and is still the innermost of the calling thread. */
+void weir__times_end(struct times *times, uint64_t stamp, const struct timing *timing);
 
 #endif

@@ -27,10 +27,8 @@ static inline void note_start(struct times *own, uint64_t stamp, struct timing *
     (void)ret;
 }
 
-static inline void note_end(struct self *self, struct times *own, uint64_t stamp,
-                            const struct timing *timing)
+static inline void note_end(struct times *own, uint64_t stamp, const struct timing *timing)
 {
-    (void)self;
     (void)own;
     (void)stamp;
     (void)timing;
