@@ -4,19 +4,20 @@
  *     weir_pool_dump_fd(pool, STDERR_FILENO);
  *
  *     pool "images": open, 3 workers
- *     queue: 2 of 64, the oldest for at least 3.004 s; 1 blocked submitter; 0 delayed
- *     worker 0 (thread 4711): idle for 10.2 s
+ *     queue: 2 of 2, the oldest for 2.998 s; 1 blocked submitter; 0 delayed
+ *     worker 0 (thread 4711): running save_thumbnail for 850.2 ms
  *     worker 1 (thread 4712): running "resize" for 3.004 s
- *     worker 2 (thread 4713): running "page 7" for 3.001 s, blocked in weir_task_wait on
- *       0x7ffe4c3a for 3.001 s, which is run by worker 1     (one line)
+ *     worker 2 (thread 4713): running load for 3.001 s, blocked in weir_task_wait on 0x7ffe4c3a for
+ *     3.000 s, waits for worker 1                                        (on the line before)
+ *     worker 2: within "page 7" for 3.002 s
  *     queued: 2 x save_thumbnail
- *     queued for 3.004 s: save_thumbnail
+ *     queued for 2.998 s: save_thumbnail
  *     thread 4710: blocked in weir_pool_submit on 0x55d0a8 for 2.9 s
  *
  * One fact a line, made for grep: a line about a worker begins with "worker N", one about another
- * thread with "thread N"; N is the number by which the system and debuggers know the thread. Tasks
- * that a task runs while it waits, or in place, have lines of their own below it: "worker 2: within
- * ...". Lines may be added in later versions.
+ * thread with "thread N"; N is the number by which the system and debuggers know the thread. The
+ * task that runs is the innermost; those that wait for it further out on the same stack have lines
+ * of their own below it: "within". Lines may be added in later versions.
  *
  * A name in quotes is the task's (weir_task_options.name, weir_pool_options.name_of); without one,
  * the name of its function, as the symbol table of its file has it; without that, the file and the

@@ -48,18 +48,18 @@ static void begin(struct self *self, struct activity *activity, uint64_t flags)
         store_rlx(&activity->begun, now);
     if ((before & ACTIVITY_PARKED) != 0) /* the thread before it has left */
         stopwatch_stop(&activity->idle, now);
-    store_rel(&activity->state, state + ACTIVITY_CHANGE + flags); /* pairs with
-                                                                     weir__activity_read */
+    /* pairs with weir__activity_read */
+    store_rel(&activity->state, state + ACTIVITY_CHANGE + flags);
     self->activity = activity;
 }
 
 COLD struct activity *weir__activity_take(struct self *self)
 {
     unsigned i = self->place;
-    bool taken = take(&weir__other_activities[i]);
-    for (i = taken ? i : 0; !taken && i < ACTIVITY_OTHERS; i += !taken)
-        taken = take(&weir__other_activities[i]);
-    if (!taken)
+    if (!take(&weir__other_activities[i]))
+        for (i = 0; i < ACTIVITY_OTHERS && !take(&weir__other_activities[i]);)
+            i++;
+    if (i == ACTIVITY_OTHERS)
         return NULL;
     unsigned most = load_rlx(&used);
     while (i >= most && !cas_rlx(&used, &most, i + 1)) /* a hint: readers look at `taken` too */

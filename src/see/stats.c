@@ -39,8 +39,9 @@ static void read_worker(const struct activity *activity, weir_pool_stats *ret)
 
 int weir_pool_read_stats(const weir_pool *pool, weir_pool_stats *ret)
 {
+    enum { LARGEST = 1 << 16 }; /* a size above is no later version's: it was not filled in */
     size_t first = offsetof(weir_pool_stats, workers_blocked) + sizeof ret->workers_blocked;
-    if (pool == NULL || ret == NULL || ret->size < first)
+    if (pool == NULL || ret == NULL || ret->size < first || ret->size > LARGEST)
         return -EINVAL;
     if (pool_stale(pool))
         return -ESTALE;

@@ -652,6 +652,7 @@ START_TEST(in_a_forked_child)
     gate hold = GATE_INIT;
     weir_pool *pool = known_pool(1, 4);
     saturate(pool, &hold, 1);
+    page.length = 0;
     pid_t child = fork();
     if (child == 0) {
         int err = weir_pool_dump(pool, append, &page);

@@ -205,6 +205,8 @@ START_TEST(bad_arguments_of_read_stats)
     ck_assert_int_eq(weir_pool_read_stats(pool, NULL), -EINVAL);
     stats.size = 0;
     ck_assert_int_eq(weir_pool_read_stats(pool, &stats), -EINVAL);
+    stats.size = SIZE_MAX;
+    ck_assert_int_eq(weir_pool_read_stats(pool, &stats), -EINVAL);
     struct {
         weir_pool_stats stats;
         char newer[64];
