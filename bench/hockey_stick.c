@@ -25,22 +25,22 @@ static int serve(weir_context *ctx, void *arg)
     return weir_sleep_until(ctx, weir_after(WEIR_MS(SERVICE_MS)));
 }
 
-/* In 0..1, both left out; the same numbers in each run. */
-static double random_part(void)
+/* In 0..1, both left out. */
+static double random_part(uint64_t *state)
 {
-    static uint64_t state = 88172645463325252u;
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return ((double)(state >> 11) + 0.5) / 9007199254740992.0;
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return ((double)(*state >> 11) + 0.5) / 9007199254740992.0;
 }
 
 static int submit_at_random(weir_pool *pool, int tasks, double mean_gap)
 {
     int err = 0;
+    uint64_t random = 88172645463325252u; /* the same pattern at each load, only slower or faster */
     double at = (double)weir_now();
     for (int i = 0; i < tasks && err == 0; i++) {
-        at -= mean_gap * log(random_part());
+        at -= mean_gap * log(random_part(&random));
         err = weir_sleep_until(NULL, (int64_t)at);
         if (err == 0)
             err = weir_pool_submit(pool, serve, NULL);

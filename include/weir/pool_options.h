@@ -65,6 +65,7 @@ typedef struct weir_stuck {
     const char *call;   /* that it is blocked in, of weir, as "weir_channel_recv"; or NULL */
     const void *object; /* on which; an address only, or NULL */
     int64_t call_ns;    /* for so long */
+    int holder;         /* the worker that runs what it waits for there, if that is known; or -1 */
     size_t queued;      /* tasks that wait to start */
 } weir_stuck;
 

@@ -52,6 +52,20 @@ static bool read_run(const struct watched_run *run, struct seen_run *ret)
     return load_acq(&run->began) == ret->began; /* as in the first line of read_run */
 }
 
+/* The worker that runs a job of `sink`, or -1. */
+static int worker_that_runs(const struct watchdog *watchdog, const void *sink)
+{
+    for (unsigned i = 0; sink != NULL && i < watchdog->workers; i++) {
+        struct activity_view view;
+        if (!weir__activity_read(watchdog->watched[i].activity, &view))
+            continue;
+        for (unsigned k = 0; k < view.levels; k++)
+            if (view.level[k].sink == sink)
+                return (int)i;
+    }
+    return -1;
+}
+
 /* What there is to tell of a run that is late; or, if that must wait, until when. */
 static bool describe(const struct watchdog *watchdog, unsigned worker, const struct seen_run *run,
                      int64_t now, struct told_run *ret, int64_t *ret_due)
@@ -76,6 +90,7 @@ static bool describe(const struct watchdog *watchdog, unsigned worker, const str
         .call = blocked ? view.call : NULL,
         .object = blocked ? view.object : NULL,
         .call_ns = in_call,
+        .holder = blocked ? worker_that_runs(watchdog, view.awaited) : -1,
         .queued = (size_t)weir__queue_count(watchdog->queue),
     };
     if (readable && run->level < view.levels) {
@@ -148,6 +163,7 @@ static int64_t look_at_all(struct watchdog *watchdog, struct told_run *told)
             .pool = watchdog->pool,
             .reason = WEIR_STUCK_ALL_BLOCKED,
             .worker = -1,
+            .holder = -1,
             .name = told->name,
             .ns = now - since,
             .queued = (size_t)weir__queue_count(watchdog->queue),
