@@ -11,6 +11,7 @@
 #include "os/cpus.h"
 #include "os/lock.h"
 #include "os/notify.h"
+#include "psc.h"
 #include "scheduler.h"
 
 void virtual_lock_acquire(struct lock *lock, const char *site)
@@ -54,6 +55,7 @@ int virtual_join(pthread_t number, void **ret_result)
         block(AT_JOIN, thread);
     thread->joined = true;
     clock_join(&current->clock, &thread->clock);
+    psc_join(thread);
     return 0;
 }
 

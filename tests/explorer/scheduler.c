@@ -13,6 +13,7 @@
 #include "laps.h"
 #include "model.h"
 #include "os/fork.h"
+#include "psc.h"
 #include "weir/clock.h"
 
 enum {
@@ -396,11 +397,12 @@ struct vthread *vthread_start(void *(*run)(void *), void *arg)
     bool has_base = thread->has_base;
     memset(&thread->self, 0, sizeof thread->self);
     thread->clock = (struct clock){{0}};
+    thread->number = thread_count++;
+    psc_begin_thread(thread);
     if (current != NULL) {
         thread->clock = current->clock;
         current->clock.at[current->number]++;
     }
-    thread->number = thread_count++;
     thread->clock.at[thread->number] = 1;
     thread->status = RUNNABLE;
     thread->at = NULL;
@@ -495,6 +497,7 @@ static void know_everything(void)
 {
     for (unsigned i = 0; i < thread_count; i++)
         clock_join(&current->clock, &vthread_get(i)->clock);
+    psc_know_everything();
 }
 
 void explore_end(void)
