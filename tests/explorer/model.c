@@ -6,9 +6,8 @@
  * happens-before the load has seen it. In the same way a store may take its place before newer
  * ones, as on a machine on which it comes late; a read-modify-write reads what is then right before
  * it, and nothing comes in between later. Among sequentially consistent operations psc.h forbids
- * what closes a cycle. Such a run stays a run: each operation sees only what others have done
- * before it, so what is left out, of what RC11 permits, is nothing; of what C11 permits, it is
- * loads that return what is stored only later (load buffering).
+ * what closes a cycle. That is all that RC11 permits: it orders what threads do so that each
+ * operation reads only from earlier ones. C11 permits more, see future.h.
  *
  * What happens-before what is kept in vector clocks, by the orders that the code gives: a release
  * store carries its thread's clock, an acquire load that reads from it, or from read-modify-writes
@@ -24,6 +23,7 @@
 #include <sys/mman.h>
 
 #include "choices.h"
+#include "future.h"
 #include "laps.h"
 #include "psc.h"
 #include "scheduler.h"
@@ -83,6 +83,7 @@ void model_reset(void)
     run++;
     word_count = 0;
     psc_reset();
+    future_begin_run();
 }
 
 static uint16_t my_time(void)
@@ -256,6 +257,8 @@ struct act {
     enum memory_order order;
     bool reads, writes;
     unsigned age;
+    bool comes; /* it reads what is still to come: */
+    uint64_t coming;
 };
 
 static rank rank_after(struct word *word, unsigned age)
@@ -297,14 +300,32 @@ static bool is_allowed(const struct act *act)
 /* The act as it is, by what the store holds that it acts on: a CAS may only read. */
 typedef struct act act_on(const struct act *wanted, const struct store *store, const void *arg);
 
+/* The values that a load may return though none of the stores in the history has it. */
+static unsigned add_futures(const struct act *act, uint32_t step, struct option options[],
+                            unsigned n)
+{
+    uint64_t values[MOST_FUTURES];
+    unsigned count = future_values(act->address, values), old = n;
+    if (choices_wants_future(step, &values[0]))
+        count = 1;
+    for (unsigned i = 0; i < count; i++) {
+        bool has = false;
+        for (unsigned j = 0; j < old; j++)
+            has |= aged(act->word, (unsigned)options[j].value)->value == values[i];
+        if (!has)
+            options[n++] = (struct option){KIND_FUTURE, values[i]};
+    }
+    return n;
+}
+
 static struct act choose_act(struct act act, act_on *is, const void *arg)
 {
     uint32_t at = next_step();
     struct word *word = act.word;
     struct act first = is != NULL ? is(&act, aged(word, 0), arg) : act;
-    if (!exploring() || word->count == 1 || !choices_allow(KIND_VALUE))
+    if (!exploring() || !choices_allow(KIND_VALUE) || (word->count == 1 && act.writes))
         return first;
-    struct option options[HISTORY];
+    struct option options[HISTORY + MOST_FUTURES];
     unsigned n = 0;
     for (act.age = 0; act.age < word->count; act.age++) {
         if (act.age > 0 && is_last(aged(word, act.age - 1)))
@@ -316,7 +337,12 @@ static struct act choose_act(struct act act, act_on *is, const void *arg)
         if (aged(word, act.age)->weakened)
             choices_heat();
     }
-    act.age = options[choose(at, options, n, false)].value;
+    if (act.order == RLX && !act.writes)
+        n = add_futures(&act, at, options, n);
+    struct option chosen = options[choose(at, options, n, false)];
+    act.comes = chosen.kind == KIND_FUTURE;
+    act.coming = chosen.value;
+    act.age = act.comes ? 0 : (unsigned)chosen.value;
     return is != NULL ? is(&act, aged(word, act.age), arg) : act;
 }
 
@@ -338,6 +364,12 @@ static struct store *make_room(struct word *word, unsigned age)
 /* Does it. Returns the value that it read. */
 static uint64_t perform(const struct act *act, void *p, uint64_t value, const struct site *site)
 {
+    if (act->comes) {
+        psc_pass(p, NULL, (struct ref){0, 0});
+        future_open(p, act->coming);
+        return act->coming;
+    }
+    future_meet(p);
     struct store *from = aged(act->word, act->age);
     uint64_t old = from->value;
     struct message carried = from->released; /* read-modify-writes carry a release on */
@@ -371,8 +403,13 @@ static uint64_t perform(const struct act *act, void *p, uint64_t value, const st
         message_join(&store->released, &mine);
         current->clock.at[current->number]++;
     }
-    if (act->age == 0)
-        write_memory(p, act->word->size, store->value);
+    if (act->age > 0)
+        return old;
+    write_memory(p, act->word->size, store->value);
+    uint16_t time;
+    int reader = future_close(p, store->value, &time);
+    if (reader >= 0)
+        store->seen[reader] = time;
     return old;
 }
 
@@ -398,16 +435,16 @@ static struct act arrive(const void *p, size_t size, struct site *site, const ch
     return act;
 }
 
-static const char *told_age(unsigned age)
+static const char *told(const struct act *act)
 {
-    return age > 0 ? " (overwritten)" : "";
+    return act->comes ? " (still to come)" : act->age > 0 ? " (overwritten)" : "";
 }
 
 uint64_t model_load(const void *p, size_t size, struct site *site)
 {
     struct act act = choose_act(arrive(p, size, site, "load", false), NULL, NULL);
     uint64_t value = perform(&act, ADDRESS(p), 0, site);
-    trace("  = %llx%s", (unsigned long long)value, told_age(act.age));
+    trace("  = %llx%s", (unsigned long long)value, told(&act));
     return value;
 }
 
@@ -415,14 +452,14 @@ void model_store(void *p, size_t size, uint64_t value, struct site *site)
 {
     struct act act = choose_act(arrive(p, size, site, "store", true), NULL, NULL);
     (void)perform(&act, p, value, site);
-    trace("  := %llx%s", (unsigned long long)cut(value, size), told_age(act.age));
+    trace("  := %llx%s", (unsigned long long)cut(value, size), told(&act));
 }
 
 static uint64_t change(const struct act *act, void *p, uint64_t value, const struct site *site)
 {
     uint64_t old = perform(act, p, value, site);
     trace("  %llx -> %llx%s", (unsigned long long)old,
-          (unsigned long long)cut(value, act->word->size), told_age(act->age));
+          (unsigned long long)cut(value, act->word->size), told(act));
     return old;
 }
 
@@ -455,7 +492,7 @@ bool model_cas(void *p, size_t size, void *expected, uint64_t value, struct site
     struct act act = choose_act(arrive(p, size, site, "cas", true), as_cas, &before);
     if (!act.writes) {
         uint64_t found = perform(&act, p, 0, site);
-        trace("  fails: %llx%s", (unsigned long long)found, told_age(act.age));
+        trace("  fails: %llx%s", (unsigned long long)found, told(&act));
         write_memory(expected, size, found);
         return false;
     }

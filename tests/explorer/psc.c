@@ -23,10 +23,12 @@ struct past {
 
 static struct event events[MAX_THREADS][MAX_STEPS + 1];
 static struct past pasts[MAX_THREADS];
+static struct ref clock_look; /* the last one */
 
 void psc_reset(void)
 {
     memset(pasts, 0, sizeof pasts);
+    clock_look.index = 0;
 }
 
 static struct past *mine(void)
@@ -138,6 +140,20 @@ void psc_pass(const void *address, const struct message *acquired, struct ref se
         past->count = self.index;
         past->last = address;
     }
+}
+
+/* As a read-modify-write of one word, but looks that find the same time are in no order. */
+void psc_look_at_clock(int64_t time)
+{
+    struct psc_operation operation = {.address = &clock_look,
+                                      .others = clock_look,
+                                      .before = current->clock,
+                                      .read = (rank)time,
+                                      .written = (rank)time,
+                                      .reads = true,
+                                      .writes = true};
+    clock_look = psc_add(&operation);
+    psc_pass(&clock_look, NULL, clock_look);
 }
 
 struct message psc_release(void)

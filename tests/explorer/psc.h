@@ -70,6 +70,10 @@ bool psc_allows(const struct psc_operation *operation);
 /* It does. */
 struct ref psc_add(const struct psc_operation *operation);
 
+/* The current thread looks at the clock and finds this time: it comes after all looks that found
+ * an earlier one. C11 says nothing of clocks; context.c relies on it. */
+void psc_look_at_clock(int64_t time);
+
 /* The current thread does any operation on the word, lock or thread at `address`: `self` says
  * which, if it is sequentially consistent; it acquires that message, unless it is NULL. */
 void psc_pass(const void *address, const struct message *acquired, struct ref self);

@@ -28,7 +28,7 @@ extern const struct scenario pool_scenarios[], task_scenarios[], group_scenarios
     alarm_scenarios[], parallel_scenarios[], completion_scenarios[], channel_scenarios[],
     timer_scenarios[], hook_scenarios[], topic_scenarios[], limits_scenarios[], lease_scenarios[],
     freeze_scenarios[], freelist_scenarios[], eventcount_scenarios[], quiet_scenarios[],
-    room_scenarios[], latch_scenarios[], stop_scenarios[];
+    room_scenarios[], latch_scenarios[], stop_scenarios[], slot_scenarios[];
 
 #define SCENARIO_TEXT_(x) #x
 #define SCENARIO_TEXT(x) SCENARIO_TEXT_(x)

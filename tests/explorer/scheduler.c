@@ -10,6 +10,7 @@
 #include <ucontext.h>
 
 #include "choices.h"
+#include "future.h"
 #include "laps.h"
 #include "model.h"
 #include "os/fork.h"
@@ -26,7 +27,7 @@ struct vthread *current;
 static unsigned thread_count;
 static jmp_buf outside; /* where a run ends */
 static char failure[1024];
-static bool failed;
+static bool failed, given_up;
 bool explores, traced;
 static uint32_t step, sleeps;
 static unsigned points;
@@ -60,6 +61,13 @@ void fail(const char *format, ...)
     (void)vsnprintf(failure, sizeof failure, format, args);
     va_end(args);
     failed = true;
+    given_up = future_is_open();
+    _longjmp(outside, 1);
+}
+
+void give_up(void)
+{
+    failed = given_up = true;
     _longjmp(outside, 1);
 }
 
@@ -142,10 +150,12 @@ void conflicts_forget(void)
 {
     memset(shared, 0, sizeof shared);
     learned = false;
+    future_forget();
 }
 
 bool conflicts_use(void)
 {
+    future_use();
     if (!learned)
         return false;
     for (size_t i = 0; i < MAX_SHARED; i++)
@@ -249,7 +259,7 @@ static void wake_sleeper(struct vthread *thread, int result)
 /* Does what was chosen; returns the thread that is to run, or NULL to choose again. */
 static struct vthread *carry_out(struct option option)
 {
-    struct vthread *thread = vthread_get(option.value);
+    struct vthread *thread = vthread_get((unsigned)option.value);
     switch (option.kind) {
     case KIND_CLOCK:
         pass_time(next_time(false));
@@ -446,7 +456,7 @@ const char *run_once(void (*body)(void), bool with_trace)
 {
     static void (*function)(void);
     function = body;
-    failed = false;
+    failed = given_up = false;
     traced = with_trace;
     explores = false;
     step = sleeps = 0;
@@ -466,8 +476,11 @@ const char *run_once(void (*body)(void), bool with_trace)
         switch_to(first);
     if (!failed)
         check_end();
+    given_up = given_up || future_is_open();
+    future_begin_run();
     traced = false;
-    if (failed || frozen) { /* the tables of the library may still name threads that are gone */
+    /* The tables of the library may still name threads that are gone. */
+    if (failed || frozen || given_up) {
         thread_count = 0;
         step = 0;
         explores = false;
@@ -476,7 +489,7 @@ const char *run_once(void (*body)(void), bool with_trace)
         for (unsigned i = 0; i < fork_handler_count; i++)
             fork_handlers[i]();
     }
-    return failed ? failure : NULL;
+    return failed && !given_up ? failure : NULL;
 }
 
 int weir__at_fork_child(void (*handler)(void))
@@ -586,6 +599,8 @@ unsigned weir__park_wake(struct park *park, unsigned n)
 
 int64_t weir_now(void)
 {
+    if (explores && next_instant != 0)
+        psc_look_at_clock(now);
     return now;
 }
 

@@ -52,8 +52,7 @@ static void take_first(void)
 }
 
 /* The last one is taken, and the magazine, empty, is written anew by a thread that has seen so:
- * the number that was read is the old one. Without the order on either side that is load
- * buffering, which the model has not: see docs/proof.md. */
+ * the number that was read is the old one. */
 
 static void write_anew(void)
 {
@@ -88,6 +87,11 @@ const struct litmus litmus_freelist[] = {
      second_unwritten,
      {"take_first load_acq 1 -> relaxed", "take_first cas_rel 1 -> relaxed",
       "take_after cas_rel 1 -> relaxed"}},
-    {"freelist, written anew", NEVER, false, {load_and_take, write_anew}, slot_of_another, {0}},
+    {"freelist, written anew",
+     NEVER,
+     true,
+     {load_and_take, write_anew},
+     slot_of_another,
+     {"load_and_take cas_rel 1 -> relaxed"}},
     {0},
 };

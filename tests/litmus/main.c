@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "choices.h"
+#include "future.h"
 #include "scheduler.h"
 
 static const struct litmus *const all[] = {litmus_model, litmus_eventcount, litmus_ring,
@@ -40,6 +41,7 @@ static void run_program(void)
     memset(litmus_results, 0, sizeof litmus_results);
     struct vthread *started[LITMUS_THREADS];
     unsigned n = 0;
+    loads_may_be_late();
     explore_begin();
     for (; n < LITMUS_THREADS && program->threads[n] != NULL; n++)
         started[n] = vthread_start(run_thread, ADDRESS(&program->threads[n]));
@@ -47,16 +49,13 @@ static void run_program(void)
     for (unsigned i = 0; i < n; i++)
         (void)virtual_join(started[i]->number, NULL);
     explore_end();
-    came_out |= program->outcome();
+    came_out |= !future_is_open() && program->outcome();
 }
 
 /* All of them, up to one in which it comes out. */
-static bool comes_out(void)
+static void make_runs(void)
 {
     static const struct bounds no_bounds = {1000, 1000, 1000, 0};
-    came_out = false;
-    conflicts_forget();
-    conflicts_assume(true);
     choices_start(EXHAUSTIVE, no_bounds, 1);
     do {
         choices_begin_run(0);
@@ -67,6 +66,18 @@ static bool comes_out(void)
             exit(EXIT_FAILURE);
         }
     } while (!came_out && choices_next_run());
+}
+
+/* The first time shows what is stored, the second time loads may return that before it is. */
+static bool comes_out(void)
+{
+    came_out = false;
+    conflicts_forget();
+    conflicts_assume(true);
+    make_runs();
+    (void)conflicts_use();
+    if (!came_out)
+        make_runs();
     return came_out;
 }
 

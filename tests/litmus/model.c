@@ -316,7 +316,8 @@ static bool order_in_a_circle(void)
     return a == 1 && b == 0 && c == 0;
 }
 
-/* LB: each reads what the other one stores only later. C11 permits it; nothing here has it. */
+/* LB: each reads what the other one stores only later; unless one of them releases it and the other
+ * one acquires it. */
 
 static void lb_left(void)
 {
@@ -327,6 +328,18 @@ static void lb_left(void)
 static void lb_right(void)
 {
     b = load_rlx(y);
+    store_rlx(x, 1);
+}
+
+static void lb_left_releases(void)
+{
+    a = load_rlx(x);
+    store_rel(y, 1);
+}
+
+static void lb_right_acquires(void)
+{
+    b = load_acq(y);
     store_rlx(x, 1);
 }
 
@@ -378,6 +391,7 @@ const struct litmus litmus_model[] = {
      {store_and_release, rwc_reader_is_told, rwc_last},
      order_in_a_circle,
      {0}},
-    {"LB", NEVER, false, {lb_left, lb_right}, both_from_later, {0}},
+    {"LB, relaxed", SOMETIMES, false, {lb_left, lb_right}, both_from_later, {0}},
+    {"LB", NEVER, true, {lb_left_releases, lb_right_acquires}, both_from_later, {0}},
     {0},
 };

@@ -78,6 +78,7 @@ static void check_and_drop(struct bench *bench, unsigned items)
 static void two_push_and_pop(uint64_t capacity)
 {
     struct bench *bench = new_bench(capacity);
+    loads_may_be_late();
     explore_begin();
     struct vthread *second = start(push_and_pop_second, bench);
     push_and_pop(bench, 0);
@@ -94,6 +95,7 @@ static void never_falsely_full_or_empty(void)
 static void never_falsely_full_or_empty_with_three(void)
 {
     struct bench *bench = new_bench(3);
+    loads_may_be_late();
     explore_begin();
     struct vthread *second = start(push_and_pop_second, bench);
     struct vthread *third = start(push_and_pop_third, bench);
@@ -128,6 +130,7 @@ static void stream(uint64_t capacity, unsigned length)
     struct bench *bench = new_bench(capacity);
     struct stream *stream = make(sizeof *stream);
     *stream = (struct stream){bench, length};
+    loads_may_be_late();
     explore_begin();
     struct vthread *pusher = start(push_stream, stream);
     for (unsigned i = 0; i < length; i++) {
@@ -184,6 +187,7 @@ static void exactly_full(void)
     bench->popped[0] = 0;
     struct contest *contest = make(sizeof *contest);
     *contest = (struct contest){bench, 0};
+    loads_may_be_late();
     explore_begin();
     struct vthread *other = start(push_if_room, contest);
     uint64_t position;
@@ -252,6 +256,7 @@ static void check_between_the_ends(struct relay *relay)
 static void a_push_after_a_push(void)
 {
     struct relay *relay = new_relay(4, 8);
+    loads_may_be_late();
     explore_begin();
     struct vthread *a = start(push_one, relay), *b = start(push_one_and_tell, relay);
     if (load_acq(&relay->told) != 0)
@@ -294,6 +299,7 @@ static void pop_after_pop(void (*pop_first)(void *))
     struct relay *relay = new_relay(2, RING_TELL - 1);
     push(relay->bench, 1);
     push(relay->bench, 2);
+    loads_may_be_late();
     explore_begin();
     struct vthread *a = start(pop_first, relay), *b = start(pop_one_and_tell, relay);
     if (load_acq(&relay->told) != 0) {
@@ -330,6 +336,7 @@ static void push_and_pop_two(void *arg)
 static void a_count_from_aside(void)
 {
     struct relay *relay = new_relay(4, 8);
+    loads_may_be_late();
     explore_begin();
     struct vthread *other = start(push_and_pop_two, relay);
     check(ring_count(&relay->bench->ring) <= 2);
@@ -369,6 +376,7 @@ static void bursts(void)
     struct bursts *bursts = make(sizeof *bursts);
     int err = weir_ring_new(&bursts->ring, 4);
     check(err == 0);
+    loads_may_be_late();
     explore_begin();
     struct vthread *second = start(burst_second, bursts);
     burst_pair(bursts, 0);
