@@ -27,9 +27,9 @@
  *   word_drain in a pop -> word_ahead in a push    the popper has finished with the word, and with
  *                                                  what it read
  *   a hint's store -> its load    what the hint says was filled (consumed) is visible as filled.
- *                                 Without that an item can be lost or doubled on weak memory. The
- *                                 sequentially consistent words of index_ring.h would do without
- *                                 this edge; those of ring_wide.c need it.
+ *                                 Without that an item can be lost or doubled on weak memory, also
+ *                                 with the sequentially consistent words of index_ring.h: a thread
+ *                                 that starts from a hint has not looked at the words before it.
  * A pool's idle worker relies on more: its last look at the ring and a submitter's CAS are
  * sequentially consistent (word_ahead, word_fill), see wait/eventcount.c.
  *

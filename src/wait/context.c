@@ -9,6 +9,8 @@
  * Invariants:
  *   I1  cause is set once, by CAS. It is set before the clock is read for cancelled_at; so a check
  *       that ran after the deadline and saw no cancellation stays right: the time will be later.
+ *       (The language says nothing of clocks: a look at one is taken to be in order with seq_cst
+ *       accesses.)
  *   I2  A thread that sees a cause without a time fills in the time first; the first time stays.
  *   I3  `deadline` is at most the parents'.
  *

@@ -30,11 +30,11 @@
  * The epoch wraps after 2^32 wakes; a sleeper stopped between key and sleep for exactly so many
  * would sleep through one.
  *
- * Orders that are stronger than they must be. A woken thread looks again after its next
- * announcement, or wakes another; both are sequentially consistent, so it finds what was pushed,
- * whatever the order of its own advance. And the kernel compares the newest epoch, whatever the
- * order of the advance before a wake. All are seq_cst nevertheless, so that the argument above
- * needs no exceptions.
+ * Orders that are stronger than they must be. A mark counts only while no thread has prepared
+ * since, and so while nobody sleeps. A thread that prepares later looks later: announce and look,
+ * push and count make sure that it finds what was pushed, whatever the order of the advances that
+ * make a mark void. And the kernel compares the newest epoch, whatever the order of the advance
+ * before a wake. All are seq_cst nevertheless, so that the argument above needs no exceptions.
  */
 #include "wait/eventcount.h"
 

@@ -15,6 +15,7 @@
 #include "os/notify.h"
 #include "os/signals.h"
 #include "os/symbol.h"
+#include "psc.h"
 #include "scheduler.h"
 
 void virtual_lock_acquire(struct lock *lock, const char *site)
@@ -58,6 +59,7 @@ int virtual_join(pthread_t number, void **ret_result)
         block(AT_JOIN, thread);
     thread->joined = true;
     clock_join(&current->clock, &thread->clock);
+    psc_join(thread);
     return 0;
 }
 

@@ -69,11 +69,11 @@ bool choices_replay(const char *trace)
     while (*trace != '\0') {
         char *end;
         struct deviation d = {.step = (uint32_t)strtoul(trace, &end, 10)};
-        if (end == trace || *end == '\0' || strchr("tcsv", *end) == NULL ||
+        if (end == trace || *end == '\0' || strchr("tcsvf", *end) == NULL ||
             wanted_count == MAX_DEVIATIONS)
             return false;
         d.option.kind = *end++;
-        d.option.value = (uint8_t)strtoul(end, &end, 10);
+        d.option.value = strtoull(end, &end, 10);
         wanted[wanted_count++] = d;
         trace = *end == ',' ? end + 1 : end;
     }
@@ -129,6 +129,16 @@ bool choices_next_run(void)
     return true;
 }
 
+bool choices_wants_future(uint32_t step, uint64_t *ret_value)
+{
+    for (unsigned i = 0; strategy == REPLAYED && i < wanted_count; i++)
+        if (wanted[i].step == step && wanted[i].option.kind == KIND_FUTURE) {
+            *ret_value = wanted[i].option.value;
+            return true;
+        }
+    return false;
+}
+
 void choices_heat(void)
 {
     heat = HEAT;
@@ -142,6 +152,7 @@ bool choices_allow(enum kind kind)
     case KIND_THREAD:
         return left.preemptions > 0 || strategy == PRIORITIES;
     case KIND_VALUE:
+    case KIND_FUTURE:
         return left.stale > 0;
     case KIND_SPURIOUS:
         return left.spurious > 0;
@@ -236,7 +247,7 @@ unsigned choose(uint32_t step, const struct option options[], unsigned n, bool f
 {
     unsigned chosen = 0;
     if (strategy == PRIORITIES && options[0].kind == KIND_THREAD && !forced) {
-        lower_current(options[0].value);
+        lower_current((unsigned)options[0].value);
         points_passed++;
     }
     if (n > 1) {
@@ -269,6 +280,7 @@ unsigned choose(uint32_t step, const struct option options[], unsigned n, bool f
             left.preemptions -= forced ? 0 : 1;
             break;
         case KIND_VALUE:
+        case KIND_FUTURE:
             left.stale--;
             break;
         case KIND_SPURIOUS:
@@ -283,12 +295,12 @@ unsigned choose(uint32_t step, const struct option options[], unsigned n, bool f
 
 const char *choices_trace(void)
 {
-    static char text[MAX_DEVIATIONS * 16];
+    static char text[MAX_DEVIATIONS * 32];
     size_t at = 0;
     text[0] = '\0';
     for (unsigned i = 0; i < deviation_count; i++)
-        at += (size_t)snprintf(text + at, sizeof text - at, "%s%" PRIu32 "%c%u", i == 0 ? "" : ",",
-                               deviations[i].step, deviations[i].option.kind,
+        at += (size_t)snprintf(text + at, sizeof text - at, "%s%" PRIu32 "%c%" PRIu64,
+                               i == 0 ? "" : ",", deviations[i].step, deviations[i].option.kind,
                                deviations[i].option.value);
     return text;
 }

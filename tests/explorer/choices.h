@@ -15,12 +15,13 @@ enum kind {
     KIND_THREAD = 't',   /* this thread runs on */
     KIND_CLOCK = 'c',    /* time passes, to the next instant that matters */
     KIND_SPURIOUS = 's', /* this thread's sleep ends for no reason */
-    KIND_VALUE = 'v',    /* the load returns the value that was overwritten that many stores ago */
+    KIND_VALUE = 'v',    /* acts on the store that is so many stores old, not on the newest */
+    KIND_FUTURE = 'f',   /* the load returns this value, which is stored only later */
 };
 
 struct option {
     char kind; /* enum kind */
-    uint8_t value;
+    uint64_t value;
 };
 
 enum { MAX_OPTIONS = 24 };
@@ -29,7 +30,7 @@ enum { MAX_OPTIONS = 24 };
 struct bounds {
     int preemptions; /* switches away from a thread that could continue */
     int turns;       /* when a thread cannot go on, choices of another one than the next in turn */
-    int stale;       /* loads that return an overwritten value, as a weakly ordered machine may */
+    int stale;       /* steps that act on an older store than the newest, or on one to come */
     int spurious;    /* sleeps that end for no reason */
 };
 
@@ -60,6 +61,9 @@ bool choices_next_run(void);
 
 /* What happens now is of interest: NEAR deviates in the next few decisions more than elsewhere. */
 void choices_heat(void);
+
+/* REPLAYED: does the trace want a value that is still to come from the load at `step`? */
+bool choices_wants_future(uint32_t step, uint64_t *ret_value);
 
 /* Is one more deviation of this kind allowed in this run? */
 bool choices_allow(enum kind kind);

@@ -46,6 +46,7 @@ static const struct pass hunt_passes[HUNT_PASSES] = {
     {"two", EXHAUSTIVE, {2, 1, 0, 0}, 4000},
     {"stale-long", EXHAUSTIVE, {1, 1, 1, 0}, 4000},
     {"mixed-long", SAMPLED, {3, 0, 2, 1}, 3000},
+    {"weak", NEAR, {4, 0, 5, 0}, 20000},
     {"priorities-long", PRIORITIES, {0, 0, 2, 1}, 3000},
 };
 

@@ -4,7 +4,8 @@
  *     explorer                                   every scenario, on all CPUs
  *     explorer SCENARIO                          this one
  *     explorer SCENARIO TRACE [POINT]            one run, told step by step; frozen at POINT
- *     explorer --hunt                            succeeds as soon as some run fails
+ *     explorer --hunt [SCENARIO]                 succeeds as soon as some run fails, of any or of
+ *                                                this one
  *     explorer --orders FILE                     each memory order in turn is made weaker: does who
  *                                                is said to notice in FILE do so? See orders.h
  *     explorer --orders-survivors FILE           and does nobody notice where nobody is said to?
@@ -32,7 +33,7 @@ static const struct scenario *const all[] = {
     freeze_scenarios,   freelist_scenarios,   eventcount_scenarios, quiet_scenarios,
     room_scenarios,     latch_scenarios,      stop_scenarios,       activity_scenarios,
     names_scenarios,    signals_scenarios,    pipeline_scenarios,   chain_scenarios,
-    metrics_scenarios,  watchdog_scenarios,   trace_scenarios};
+    metrics_scenarios,  watchdog_scenarios,   trace_scenarios,      slot_scenarios};
 
 /* Calls visit for every scenario until it returns false. */
 static void each_scenario(bool (*visit)(const struct scenario *scenario, void *arg), void *arg)
@@ -141,7 +142,8 @@ static int replay(const struct scenario *scenario, const char *trace, const char
 /* Hunting. */
 
 struct trophy {
-    const char *why; /* NULL: nothing was found */
+    const char *name; /* of the only scenario; or NULL */
+    const char *why;  /* NULL: nothing was found */
     const char *scenario;
     unsigned pass;
     unsigned long runs; /* until it was found, or in all */
@@ -151,22 +153,25 @@ static bool hunt_here(const struct scenario *scenario, void *arg)
 {
     struct trophy *trophy = arg;
     unsigned long runs;
+    if (trophy->name != NULL && strcmp(trophy->name, scenario->name) != 0)
+        return true;
     trophy->why = hunt(scenario, trophy->pass, 0, &runs);
     trophy->runs += runs;
     trophy->scenario = scenario->name;
     return trophy->why == NULL;
 }
 
-/* Pass by pass through all scenarios, until one of them finds a bug. */
-static int hunt_everywhere(void)
+/* Pass by pass through all scenarios, or that one, until one of them finds a bug. */
+static int hunt_everywhere(const char *name)
 {
-    struct trophy trophy = {NULL, NULL, 0, 0};
+    struct trophy trophy = {name, NULL, NULL, 0, 0};
     for (; trophy.why == NULL && trophy.pass < HUNT_PASSES; trophy.pass++)
         each_scenario(hunt_here, &trophy);
     if (trophy.why == NULL) {
         (void)printf("not found in %lu schedules\n", trophy.runs);
         return EXIT_FAILURE;
     }
+    (void)printf("replay: %s '%s' '%s'\n", explore_program, trophy.scenario, choices_trace());
     (void)printf("found after %lu schedules by \"%s\": %s\n", trophy.runs, trophy.scenario,
                  trophy.why);
     return EXIT_SUCCESS;
@@ -209,7 +214,7 @@ int main(int argc, char **argv)
     if (argc == 1)
         return explore_all();
     if (strcmp(argv[1], "--hunt") == 0)
-        return hunt_everywhere();
+        return hunt_everywhere(argc > 2 ? argv[2] : NULL);
     if (strncmp(argv[1], "--orders", strlen("--orders")) == 0 && argc > 2)
         return orders(argv[1], argv[2], argc > 3 ? argv[3] : "2", argc > 4 ? argv[4] : "10");
     struct request request = {argv[1], NULL};

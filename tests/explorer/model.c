@@ -1,14 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /* model.c - shared memory.
  *
- * Each atomic word has a history of stores. A load may return an older one than the newest, unless
- * the newer one happens-before the load, or something that happens-before the load has seen it, or
- * both it and the load are sequentially consistent. Read-modify-writes act on the newest. What
- * happens-before what is kept in vector clocks, by the orders that the code gives: a release store
- * carries its thread's clock, an acquire load that reads from it, or from read-modify-writes after
- * it, takes it over. Plain accesses are checked against these clocks: two to the same bytes, one of
- * them a write, with neither before the other, are a data race. So are an access of any kind and
- * the freeing of the memory: whoever gets it next writes to it.
+ * Each atomic word has a history of stores, in its modification order. A load may return an older
+ * one than the newest, unless the newer one happens-before the load, or something that
+ * happens-before the load has seen it. In the same way a store may take its place before newer
+ * ones, as on a machine on which it comes late; a read-modify-write reads what is then right before
+ * it, and nothing comes in between later. Among sequentially consistent operations psc.h forbids
+ * what closes a cycle. That is all that RC11 permits: it orders what threads do so that each
+ * operation reads only from earlier ones. C11 permits more, see future.h.
+ *
+ * What happens-before what is kept in vector clocks, by the orders that the code gives: a release
+ * store carries its thread's clock, an acquire load that reads from it, or from read-modify-writes
+ * after it, takes it over. (Not from later stores of the same thread: that was so until C++20.)
+ * Plain accesses are checked against these clocks: two to the same bytes, one of them a write, with
+ * neither before the other, are a data race. So are an access of any kind and the freeing of the
+ * memory: whoever gets it next writes to it.
  */
 #include "model.h"
 
@@ -17,25 +23,32 @@
 #include <sys/mman.h>
 
 #include "choices.h"
+#include "future.h"
 #include "laps.h"
+#include "psc.h"
 #include "scheduler.h"
 
 enum { HISTORY = 6, MAX_WORDS = 1 << 13, GRANULE = 4 };
 
+#define RANK_STEP ((rank)1 << 32) /* between stores, for those that come late */
+
 struct store {
     uint64_t value;
+    rank rank;
     uint16_t time; /* of the storing thread's clock; 0: before the run */
     uint8_t thread;
-    bool seqcst;
-    bool weakened;         /* by a store whose order was made weaker */
-    struct clock released; /* what an acquire load of it takes over */
-    times seen;            /* when each thread first read it; 0: never */
+    bool changes;            /* it reads the store before it: none comes in between */
+    bool weakened;           /* by a store whose order was made weaker */
+    struct ref self;         /* if it is sequentially consistent */
+    struct message released; /* what an acquire load of it takes over */
+    times seen;              /* when each thread first read it; 0: never */
 };
 
 struct word {
     uint8_t size;
     uint8_t count; /* stores in the history */
     uint8_t newest;
+    struct ref last; /* sequentially consistent operation on it */
     struct store history[HISTORY];
 };
 
@@ -69,6 +82,8 @@ void model_reset(void)
     }
     run++;
     word_count = 0;
+    psc_reset();
+    future_begin_run();
 }
 
 static uint16_t my_time(void)
@@ -206,6 +221,7 @@ static struct word *find(const void *p, size_t size)
         word->size = (uint8_t)size;
         word->count = 1;
         word->newest = 0;
+        word->last = (struct ref){0, 0};
         memset(&word->history[0], 0, sizeof word->history[0]);
         word->history[0].value = value;
     }
@@ -227,54 +243,174 @@ static bool releases(enum memory_order order)
     return order == REL || order == ACQREL || order == SEQCST;
 }
 
-static void read_from(struct store *store, enum memory_order order)
+/* May the thread not know of anything older than this store? */
+static bool is_last(const struct store *store)
 {
-    if (store->seen[current->number] == 0)
-        store->seen[current->number] = my_time();
-    if (acquires(order))
-        clock_join(&current->clock, &store->released);
+    return knows(store->thread, store->time) ||
+           any((times)(store->seen != 0) & ~unknown(store->seen));
 }
 
-static struct store *append(struct word *word, void *p, uint64_t value, enum memory_order order,
-                            const struct site *site)
+/* What a step does to a word: it acts on the store that is `age` stores old. */
+struct act {
+    struct word *word;
+    const void *address;
+    enum memory_order order;
+    bool reads, writes;
+    unsigned age;
+    bool comes; /* it reads what is still to come: */
+    uint64_t coming;
+};
+
+static rank rank_after(struct word *word, unsigned age)
 {
+    rank at = aged(word, age)->rank;
+    return age == 0 ? at + RANK_STEP : at + (aged(word, age - 1)->rank - at) / 2;
+}
+
+static struct psc_operation as_seqcst(const struct act *act)
+{
+    struct store *store = aged(act->word, act->age);
+    struct psc_operation operation = {.address = act->address,
+                                      .others = act->word->last,
+                                      .before = current->clock,
+                                      .reads = act->reads,
+                                      .writes = act->writes};
+    if (act->reads) {
+        operation.source = store->self;
+        operation.read = store->rank;
+        clock_join(&operation.before, &store->released.clock);
+    }
+    if (act->writes)
+        operation.written = rank_after(act->word, act->age);
+    return operation;
+}
+
+static bool is_allowed(const struct act *act)
+{
+    if (act->age == 0)
+        return true;
+    if (act->writes && aged(act->word, act->age - 1)->changes)
+        return false;
+    if (act->order != SEQCST)
+        return true;
+    struct psc_operation operation = as_seqcst(act);
+    return psc_allows(&operation);
+}
+
+/* The act as it is, by what the store holds that it acts on: a CAS may only read. */
+typedef struct act act_on(const struct act *wanted, const struct store *store, const void *arg);
+
+/* The values that a load may return though none of the stores in the history has it. */
+static unsigned add_futures(const struct act *act, uint32_t step, struct option options[],
+                            unsigned n)
+{
+    uint64_t values[MOST_FUTURES];
+    unsigned count = future_values(act->address, values), old = n;
+    if (choices_wants_future(step, &values[0]))
+        count = 1;
+    for (unsigned i = 0; i < count; i++) {
+        bool has = false;
+        for (unsigned j = 0; j < old; j++)
+            has |= aged(act->word, (unsigned)options[j].value)->value == values[i];
+        if (!has)
+            options[n++] = (struct option){KIND_FUTURE, values[i]};
+    }
+    return n;
+}
+
+static struct act choose_act(struct act act, act_on *is, const void *arg)
+{
+    uint32_t at = next_step();
+    struct word *word = act.word;
+    struct act first = is != NULL ? is(&act, aged(word, 0), arg) : act;
+    if (!exploring() || !choices_allow(KIND_VALUE) || (word->count == 1 && act.writes))
+        return first;
+    struct option options[HISTORY + MOST_FUTURES];
+    unsigned n = 0;
+    for (act.age = 0; act.age < word->count; act.age++) {
+        if (act.age > 0 && is_last(aged(word, act.age - 1)))
+            break;
+        struct act here = is != NULL ? is(&act, aged(word, act.age), arg) : act;
+        if (!is_allowed(&here))
+            continue;
+        options[n++] = (struct option){KIND_VALUE, (uint8_t)act.age};
+        if (aged(word, act.age)->weakened)
+            choices_heat();
+    }
+    if (act.order == RLX && !act.writes)
+        n = add_futures(&act, at, options, n);
+    struct option chosen = options[choose(at, options, n, false)];
+    act.comes = chosen.kind == KIND_FUTURE;
+    act.coming = chosen.value;
+    act.age = act.comes ? 0 : (unsigned)chosen.value;
+    return is != NULL ? is(&act, aged(word, act.age), arg) : act;
+}
+
+/* A place in the history for what is stored behind the one that is `age` old; it keeps its age. */
+static struct store *make_room(struct word *word, unsigned age)
+{
+    rank between = rank_after(word, age);
     word->newest = word->newest + 1 < HISTORY ? word->newest + 1 : 0;
     if (word->count < HISTORY)
         word->count++;
-    struct store *store = &word->history[word->newest];
+    for (unsigned i = 0; i < age; i++)
+        *aged(word, i) = *aged(word, i + 1);
+    struct store *store = aged(word, age);
     memset(store, 0, sizeof *store);
-    store->value = value;
-    store->thread = (uint8_t)current->number;
-    store->time = my_time();
-    store->seqcst = order == SEQCST;
-    store->weakened = site->in_force != site->order;
-    store->seen[current->number] = my_time();
-    write_memory(p, word->size, value);
+    store->rank = between;
     return store;
 }
 
-/* May the load not return anything older than this store? */
-static bool is_last(const struct store *store, enum memory_order order)
+/* Does it. Returns the value that it read. */
+static uint64_t perform(const struct act *act, void *p, uint64_t value, const struct site *site)
 {
-    if (knows(store->thread, store->time) || (store->seqcst && order == SEQCST))
-        return true;
-    return any((times)(store->seen != 0) & ~unknown(store->seen));
-}
-
-static unsigned choose_age(struct word *word, enum memory_order order)
-{
-    uint32_t at = next_step();
-    if (!exploring() || word->count == 1 || !choices_allow(KIND_VALUE))
-        return 0;
-    struct option options[HISTORY];
-    unsigned n = 0;
-    do {
-        options[n] = (struct option){KIND_VALUE, (uint8_t)n};
-        if (aged(word, n)->weakened)
-            choices_heat();
-        n++;
-    } while (n < word->count && !is_last(aged(word, n - 1), order));
-    return choose(at, options, n, false);
+    if (act->comes) {
+        psc_pass(p, NULL, (struct ref){0, 0});
+        future_open(p, act->coming);
+        return act->coming;
+    }
+    future_meet(p);
+    struct store *from = aged(act->word, act->age);
+    uint64_t old = from->value;
+    struct message carried = from->released; /* read-modify-writes carry a release on */
+    struct psc_operation operation;
+    if (act->order == SEQCST)
+        operation = as_seqcst(act);
+    if (act->reads) {
+        if (from->seen[current->number] == 0)
+            from->seen[current->number] = my_time();
+        if (acquires(act->order))
+            clock_join(&current->clock, &carried.clock);
+    }
+    struct ref self = {0, 0};
+    if (act->order == SEQCST)
+        act->word->last = self = psc_add(&operation);
+    psc_pass(p, act->reads && acquires(act->order) ? &carried : NULL, self);
+    if (!act->writes)
+        return old;
+    struct store *store = make_room(act->word, act->age);
+    store->value = cut(value, act->word->size);
+    store->thread = (uint8_t)current->number;
+    store->time = my_time();
+    store->changes = act->reads;
+    store->self = self;
+    store->weakened = site->in_force != site->order;
+    store->seen[current->number] = my_time();
+    if (act->reads)
+        store->released = carried;
+    if (releases(act->order)) {
+        struct message mine = psc_release();
+        message_join(&store->released, &mine);
+        current->clock.at[current->number]++;
+    }
+    if (act->age > 0)
+        return old;
+    write_memory(p, act->word->size, store->value);
+    uint16_t time;
+    int reader = future_close(p, store->value, &time);
+    if (reader >= 0)
+        store->seen[reader] = time;
+    return old;
 }
 
 static enum memory_order meet(struct site *site)
@@ -287,81 +423,80 @@ static enum memory_order meet(struct site *site)
 
 static void plain_write_before(const void *p, const char *site);
 
-uint64_t model_load(const void *p, size_t size, struct site *site)
+/* Before an operation of the current thread on the word at p, which it may use. */
+static struct act arrive(const void *p, size_t size, struct site *site, const char *operation,
+                         bool writes)
 {
-    enum memory_order order = meet(site);
-    point(p, false, "load", site->place);
+    struct act act = {.address = p, .order = meet(site), .reads = site->loads, .writes = writes};
+    point(p, writes, operation, site->place);
     model_check_address(p, site->place);
     plain_write_before(p, site->place);
-    struct word *word = find(p, size);
-    unsigned age = choose_age(word, order);
-    struct store *store = aged(word, age);
-    read_from(store, order);
-    trace("  = %llx%s", (unsigned long long)store->value, age > 0 ? " (overwritten)" : "");
-    return store->value;
+    act.word = find(p, size);
+    return act;
+}
+
+static const char *told(const struct act *act)
+{
+    return act->comes ? " (still to come)" : act->age > 0 ? " (overwritten)" : "";
+}
+
+uint64_t model_load(const void *p, size_t size, struct site *site)
+{
+    struct act act = choose_act(arrive(p, size, site, "load", false), NULL, NULL);
+    uint64_t value = perform(&act, ADDRESS(p), 0, site);
+    trace("  = %llx%s", (unsigned long long)value, told(&act));
+    return value;
 }
 
 void model_store(void *p, size_t size, uint64_t value, struct site *site)
 {
-    enum memory_order order = meet(site);
-    point(p, true, "store", site->place);
-    model_check_address(p, site->place);
-    plain_write_before(p, site->place);
-    struct store *store = append(find(p, size), p, cut(value, size), order, site);
-    if (releases(order)) {
-        store->released = current->clock;
-        current->clock.at[current->number]++;
-    }
-    trace("  := %llx", (unsigned long long)store->value);
+    struct act act = choose_act(arrive(p, size, site, "store", true), NULL, NULL);
+    (void)perform(&act, p, value, site);
+    trace("  := %llx%s", (unsigned long long)cut(value, size), told(&act));
 }
 
-static uint64_t change(struct word *word, void *p, uint64_t value, enum memory_order order,
-                       const struct site *site)
+static uint64_t change(const struct act *act, void *p, uint64_t value, const struct site *site)
 {
-    struct store *before = aged(word, 0);
-    uint64_t old = before->value;
-    struct clock released = before->released; /* read-modify-writes carry a release on */
-    read_from(before, order);
-    struct store *store = append(word, p, cut(value, word->size), order, site);
-    store->released = released;
-    if (releases(order)) {
-        clock_join(&store->released, &current->clock);
-        current->clock.at[current->number]++;
-    }
-    trace("  %llx -> %llx", (unsigned long long)old, (unsigned long long)store->value);
+    uint64_t old = perform(act, p, value, site);
+    trace("  %llx -> %llx%s", (unsigned long long)old,
+          (unsigned long long)cut(value, act->word->size), told(act));
     return old;
 }
 
 uint64_t model_rmw(void *p, size_t size, enum rmw kind, uint64_t operand, struct site *site)
 {
-    enum memory_order order = meet(site);
-    point(p, true, kind == RMW_XCHG ? "exchange" : kind == RMW_ADD ? "add" : "or", site->place);
-    model_check_address(p, site->place);
-    plain_write_before(p, site->place);
-    struct word *word = find(p, size);
-    uint64_t old = aged(word, 0)->value;
-    return change(word, p,
+    const char *operation = kind == RMW_XCHG ? "exchange" : kind == RMW_ADD ? "add" : "or";
+    struct act act = choose_act(arrive(p, size, site, operation, true), NULL, NULL);
+    uint64_t old = aged(act.word, act.age)->value;
+    return change(&act, p,
                   kind == RMW_XCHG  ? operand
                   : kind == RMW_ADD ? old + operand
                                     : old | operand,
-                  order, site);
+                  site);
+}
+
+static struct act as_cas(const struct act *wanted, const struct store *store, const void *expected)
+{
+    struct act act = *wanted;
+    act.writes = store->value == *(const uint64_t *)expected;
+    if (!act.writes && act.order == REL)
+        act.order = RLX;
+    if (!act.writes && act.order == ACQREL)
+        act.order = ACQ;
+    return act;
 }
 
 bool model_cas(void *p, size_t size, void *expected, uint64_t value, struct site *site)
 {
-    enum memory_order order = meet(site);
-    point(p, true, "cas", site->place);
-    model_check_address(p, site->place);
-    plain_write_before(p, site->place);
-    struct word *word = find(p, size);
-    struct store *newest = aged(word, 0);
-    if (newest->value != read_memory(expected, size)) {
-        trace("  fails: %llx", (unsigned long long)newest->value);
-        read_from(newest, order == REL ? RLX : order == ACQREL ? ACQ : order);
-        write_memory(expected, size, newest->value);
+    uint64_t before = read_memory(expected, size);
+    struct act act = choose_act(arrive(p, size, site, "cas", true), as_cas, &before);
+    if (!act.writes) {
+        uint64_t found = perform(&act, p, 0, site);
+        trace("  fails: %llx%s", (unsigned long long)found, told(&act));
+        write_memory(expected, size, found);
         return false;
     }
-    (void)change(word, p, value, order, site);
+    (void)change(&act, p, value, site);
     laps_note(p, site->function, exploring());
     return true;
 }
@@ -370,20 +505,22 @@ uint64_t model_look(const void *p, size_t size, const char *operation, const cha
 {
     point(p, false, operation, site);
     model_check_address(p, site);
-    struct store *newest = aged(find(p, size), 0);
-    read_from(newest, RLX);
-    return newest->value;
+    struct act act = {.word = find(p, size), .address = p, .order = RLX, .reads = true};
+    return perform(&act, ADDRESS(p), 0, NULL);
 }
 
 void model_take(const void *lock)
 {
-    clock_join(&current->clock, &find(lock, sizeof(uint32_t))->history[0].released);
+    const struct message *left = &find(lock, sizeof(uint32_t))->history[0].released;
+    clock_join(&current->clock, &left->clock);
+    psc_pass(lock, left, (struct ref){0, 0});
 }
 
 void model_leave(const void *lock)
 {
     struct word *word = find(lock, sizeof(uint32_t));
-    word->history[0].released = current->clock;
+    psc_pass(lock, NULL, (struct ref){0, 0});
+    word->history[0].released = psc_release();
     current->clock.at[current->number]++;
 }
 

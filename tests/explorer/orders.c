@@ -13,7 +13,7 @@
 #include "jobs.h"
 #include "sites.h"
 
-enum { MAX_SCENARIOS = 256, LINE = 512, REASON = 320, SECONDS = 600 };
+enum { MAX_SCENARIOS = 320, LINE = 768, REASON = 400, SECONDS = 600 };
 
 /* A line of the file, or what takes its place. */
 struct answer {
@@ -32,7 +32,7 @@ struct report {
 };
 
 static const struct mutant *mutants;
-static unsigned mutant_count, site_count, scenario_count;
+static unsigned mutant_count, single_count, site_count, scenario_count;
 static struct answer *answers;
 static struct report *told;
 /* How much of a scenario is about a site, by scenario and site; 0: it does not come to it. */
@@ -43,8 +43,8 @@ static void start_up(const struct scenario *const list[])
     while (list[scenario_count] != NULL)
         scenario_count++;
     site_count = sites_collect();
-    mutant_count = mutants_all(&mutants);
-    answers = jobs_memory(mutant_count * sizeof *answers);
+    mutant_count = single_count = mutants_all(&mutants);
+    answers = jobs_memory((mutant_count + MAX_PAIRS) * sizeof *answers);
     shares = calloc((size_t)scenario_count * site_count, sizeof *shares);
     told = jobs_memory(sizeof *told);
     if (shares == NULL)
@@ -86,6 +86,36 @@ static const char *read_answer(const struct scenario *const list[], char *text,
     return NULL;
 }
 
+static unsigned find_mutant(const char *name)
+{
+    unsigned i = 0;
+    while (i < mutant_count && strcmp(mutants[i].name, name) != 0)
+        i++;
+    return i;
+}
+
+static void add_pair(unsigned first, unsigned second)
+{
+    mutants_add_pair(&mutants[first], &mutants[second]);
+    mutant_count = mutants_all(&mutants);
+}
+
+/* The mutant of this name, or mutant_count; a pair that is new is added. */
+static unsigned named_mutant(char *name)
+{
+    unsigned i = find_mutant(name);
+    char *middle = strstr(name, " & ");
+    if (i < mutant_count || middle == NULL)
+        return i;
+    *middle = '\0';
+    unsigned first = find_mutant(name), second = find_mutant(middle + strlen(" & "));
+    *middle = ' ';
+    if (first >= single_count || second >= single_count)
+        return mutant_count;
+    add_pair(first, second);
+    return mutant_count - 1;
+}
+
 /* Reads the answers; returns how many lines are wrong, telling of each if `tell`. */
 static unsigned read_file(const struct scenario *const list[], const char *file, bool tell)
 {
@@ -100,8 +130,7 @@ static unsigned read_file(const struct scenario *const list[], const char *file,
         const char *why = "is no mutant of this program";
         if (colon != NULL) {
             *colon = '\0';
-            while (i < mutant_count && strcmp(mutants[i].name, line) != 0)
-                i++;
+            i = named_mutant(line);
             if (i < mutant_count)
                 why =
                     answers[i].known ? "is there twice" : read_answer(list, colon + 1, &answers[i]);
@@ -196,12 +225,23 @@ static void hunt_again(const void *arg)
     hunt_one(h->answer->killer, 0, h->answer->pass, 4 * (unsigned)h->answer->runs + 20000);
 }
 
-static unsigned sorted_for; /* the site */
+/* How much of a scenario is about a mutant: about that of its sites which it is less about. */
+static double share_of(unsigned scenario, const struct mutant *mutant)
+{
+    double least = shares[scenario * site_count + mutant->sites[0]];
+    for (unsigned part = 1; part < mutant->parts; part++) {
+        double share = shares[scenario * site_count + mutant->sites[part]];
+        least = share < least ? share : least;
+    }
+    return least;
+}
+
+static const struct mutant *sorted_for;
 
 static int compare_shares(const void *left, const void *right)
 {
-    double a = shares[*(const unsigned *)left * site_count + sorted_for];
-    double b = shares[*(const unsigned *)right * site_count + sorted_for];
+    double a = share_of(*(const unsigned *)left, sorted_for);
+    double b = share_of(*(const unsigned *)right, sorted_for);
     return (a < b) - (a > b);
 }
 
@@ -212,12 +252,12 @@ static void hunt_everywhere(const void *arg)
     unsigned order[MAX_SCENARIOS];
     for (unsigned s = 0; s < scenario_count; s++)
         order[s] = s;
-    sorted_for = h->mutant->site;
+    sorted_for = h->mutant;
     qsort(order, scenario_count, sizeof order[0], compare_shares);
     mutant_apply(h->mutant);
     for (unsigned pass = 0; pass < h->effort.passes; pass++)
         for (unsigned i = 0; i < scenario_count && i < h->effort.scenarios; i++) {
-            if (shares[order[i] * site_count + sorted_for] == 0)
+            if (share_of(order[i], h->mutant) == 0)
                 break;
             hunt_one(h->list[order[i]], order[i], pass, 0);
             if (told->killed)
@@ -290,8 +330,9 @@ static bool *find_reached(const struct scenario *const list[], const bool killed
     if (reached == NULL)
         exit(EXIT_FAILURE);
     for (unsigned i = 0; i < mutant_count; i++) {
-        missing -= killed[i] && !reached[mutants[i].site];
-        reached[mutants[i].site] = reached[mutants[i].site] || killed[i];
+        unsigned site = mutants[i].sites[0];
+        missing -= killed[i] && !reached[site];
+        reached[site] = reached[site] || killed[i];
     }
     for (unsigned pass = 0; pass < 4; pass++)
         for (unsigned s = 0; s < scenario_count && missing > 0; s++) {
@@ -311,11 +352,12 @@ int orders_check(const struct scenario *const list[], const char *file)
 {
     start_up(list);
     unsigned wrong = read_file(list, file, true), kills = 0, survivors = 0;
+    unsigned pairs = mutant_count - single_count;
     const bool *killed = kill_all_again(list);
     bool *reached = find_reached(list, killed);
     for (unsigned i = 0; i < mutant_count; i++) {
         const char *why = NULL;
-        if (!reached[mutants[i].site]) {
+        if (!reached[mutants[i].sites[0]]) {
             why = "is where no scenario comes to";
         } else if (!answers[i].known) {
             why = "is not in the file";
@@ -332,9 +374,36 @@ int orders_check(const struct scenario *const list[], const char *file)
             (void)printf("%s %s\n", mutants[i].name, why);
     }
     free(reached);
-    (void)printf("orders: %u sites, %u weaker orders, %u killed, %u said to survive; %u wrong\n",
-                 site_count, mutant_count, kills, survivors, wrong);
+    (void)printf("orders: %u sites, %u weaker orders, %u pairs, %u killed, %u said to survive; "
+                 "%u wrong\n",
+                 site_count, single_count, pairs, kills, survivors, wrong);
     return wrong == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static bool is_weakest_survivor(unsigned i)
+{
+    if (answers[i].killed)
+        return false;
+    for (unsigned j = i; j > 0 && mutants[j - 1].sites[0] == mutants[i].sites[0]; j--)
+        if (!answers[j - 1].killed)
+            return false;
+    return true;
+}
+
+/* Of each site that has one, the weakest order that survives; all pairs of these that are of one
+ * protocol, unless they are there already. */
+static void pair_survivors(void)
+{
+    for (unsigned i = 0; i < single_count; i++)
+        for (unsigned j = 0; j < i; j++) {
+            if (!is_weakest_survivor(i) || !is_weakest_survivor(j) ||
+                !mutants_meet(&mutants[j], &mutants[i]))
+                continue;
+            char name[sizeof mutants[0].name];
+            (void)snprintf(name, sizeof name, "%.118s & %.118s", mutants[j].name, mutants[i].name);
+            if (find_mutant(name) == mutant_count)
+                add_pair(j, i);
+        }
 }
 
 int orders_check_survivors(const struct scenario *const list[], const char *file)
@@ -342,8 +411,9 @@ int orders_check_survivors(const struct scenario *const list[], const char *file
     start_up(list);
     unsigned wrong = read_file(list, file, true), survivors = 0;
     find_shares(list);
+    pair_survivors();
     for (unsigned i = 0; i < mutant_count; i++) {
-        if (!answers[i].known || answers[i].killed)
+        if (answers[i].killed || (i < single_count && !answers[i].known))
             continue;
         survivors++;
         if (!kill_somewhere(list, i, (struct effort){HUNT_PASSES, MAX_SCENARIOS}))
@@ -351,8 +421,10 @@ int orders_check_survivors(const struct scenario *const list[], const char *file
         wrong++;
         (void)printf("%s is killed by \"%s\"\n", mutants[i].name, list[told->scenario]->name);
     }
-    (void)printf("orders: %u survivors, tried in all scenarios that come to them; %u wrong\n",
-                 survivors, wrong);
+    (void)printf(
+        "orders: %u survivors and pairs of them, tried in all scenarios that come to them; "
+        "%u wrong\n",
+        survivors, wrong);
     return wrong == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
@@ -369,27 +441,61 @@ static void answer_anew(const struct scenario *const list[], unsigned i, struct 
     } else {
         answer->killed = false;
     }
+    (void)printf("%s %s\n", mutants[i].name,
+                 answer->killed                    ? answer->killer->name
+                 : is_reached(mutants[i].sites[0]) ? "SURVIVES"
+                                                   : "IS NOT REACHED");
 }
 
 /* A mutant that survives without any order survives with some. */
-static void answer_half(const struct scenario *const list[], unsigned half, struct effort effort)
+static void answer_singles(const struct scenario *const list[], unsigned half, struct effort effort)
 {
     bool weakest_survives = false;
-    for (unsigned i = 0; i < mutant_count; i++) {
-        if (mutants[i].site % 2 != half)
+    for (unsigned i = 0; i < single_count; i++) {
+        if (mutants[i].sites[0] % 2 != half)
             continue;
-        bool weakest = mutants[i].order == RLX;
+        bool weakest = mutants[i].orders[0] == RLX;
         if (weakest || !weakest_survives)
             answer_anew(list, i, effort);
         else
             answers[i].killed = false;
         if (weakest)
             weakest_survives = !answers[i].killed;
-        (void)printf("%s %s\n", mutants[i].name,
-                     answers[i].killed             ? answers[i].killer->name
-                     : is_reached(mutants[i].site) ? "SURVIVES"
-                                                   : "IS NOT REACHED");
     }
+}
+
+static void answer_pairs(const struct scenario *const list[], unsigned half, struct effort effort)
+{
+    for (unsigned i = single_count; i < mutant_count; i++)
+        if (i % 2 == half)
+            answer_anew(list, i, effort);
+}
+
+/* Half of it in a process of its own. */
+static bool answer_in_two(const struct scenario *const list[], struct effort effort,
+                          void (*answer_half)(const struct scenario *const list[], unsigned half,
+                                              struct effort effort))
+{
+    (void)fflush(NULL);
+    pid_t helper = fork();
+    if (helper == 0) {
+        told = jobs_memory(sizeof *told);
+        answer_half(list, 1, effort);
+        (void)fflush(NULL);
+        _exit(EXIT_SUCCESS);
+    }
+    answer_half(list, 0, effort);
+    return helper > 0 && waitpid(helper, NULL, 0) > 0;
+}
+
+static void write_answer(FILE *to, unsigned i)
+{
+    (void)fprintf(to, "%s: ", mutants[i].name);
+    if (answers[i].killed)
+        (void)fprintf(to, "killed by \"%s\" (%s, %lu)\n", answers[i].killer->name,
+                      hunt_name(answers[i].pass), answers[i].runs);
+    else
+        (void)fprintf(to, "survives: %s\n", answers[i].reason);
 }
 
 static void write_file(const char *file)
@@ -402,16 +508,18 @@ static void write_file(const char *file)
     (void)fputs("# Each memory order of the library made weaker, and who notices. Written by\n"
                 "# explorer --orders-write FILE; the reasons are written by hand, and kept.\n",
                 to);
-    for (unsigned i = 0; i < mutant_count; i++) {
-        if (i == 0 || mutants[i].site != mutants[i - 1].site)
+    for (unsigned i = 0; i < single_count; i++) {
+        if (i == 0 || mutants[i].sites[0] != mutants[i - 1].sites[0])
             (void)fputc('\n', to);
-        (void)fprintf(to, "%s: ", mutants[i].name);
-        if (answers[i].killed)
-            (void)fprintf(to, "killed by \"%s\" (%s, %lu)\n", answers[i].killer->name,
-                          hunt_name(answers[i].pass), answers[i].runs);
-        else
-            (void)fprintf(to, "survives: %s\n", answers[i].reason);
+        write_answer(to, i);
     }
+    (void)fputs(
+        "\n# Pairs of those that survive alone, and who notices. Nobody was found for other\n"
+        "# pairs of one protocol.\n\n",
+        to);
+    for (unsigned i = single_count; i < mutant_count; i++)
+        if (answers[i].killed)
+            write_answer(to, i);
     if (fclose(to) != 0) {
         perror(file);
         exit(EXIT_FAILURE);
@@ -423,20 +531,18 @@ int orders_write(const struct scenario *const list[], const char *file, struct e
     start_up(list);
     (void)read_file(list, file, false);
     find_shares(list);
-    pid_t helper = fork(); /* every other site is its */
-    if (helper == 0) {
-        told = jobs_memory(sizeof *told);
-        answer_half(list, 1, effort);
-        _exit(EXIT_SUCCESS);
-    }
-    answer_half(list, 0, effort);
-    if (helper < 0 || waitpid(helper, NULL, 0) < 0)
+    if (!answer_in_two(list, effort, answer_singles))
         return EXIT_FAILURE;
-    unsigned survivors = 0;
-    for (unsigned i = 0; i < mutant_count; i++)
+    pair_survivors();
+    if (!answer_in_two(list, effort, answer_pairs))
+        return EXIT_FAILURE;
+    unsigned survivors = 0, pairs = 0;
+    for (unsigned i = 0; i < single_count; i++)
         survivors += !answers[i].killed;
+    for (unsigned i = single_count; i < mutant_count; i++)
+        pairs += answers[i].killed;
     write_file(file);
-    (void)printf("orders: %u sites, %u weaker orders, %u survive\n", site_count, mutant_count,
-                 survivors);
+    (void)printf("orders: %u sites, %u weaker orders, %u survive, %u of %u pairs of them do not\n",
+                 site_count, single_count, survivors, pairs, mutant_count - single_count);
     return EXIT_SUCCESS;
 }

@@ -10,9 +10,11 @@
 #include <ucontext.h>
 
 #include "choices.h"
+#include "future.h"
 #include "laps.h"
 #include "model.h"
 #include "os/fork.h"
+#include "psc.h"
 #include "weir/clock.h"
 
 enum {
@@ -25,7 +27,7 @@ struct vthread *current;
 static unsigned thread_count;
 static jmp_buf outside; /* where a run ends */
 static char failure[1024];
-static bool failed;
+static bool failed, given_up;
 bool explores, traced;
 static uint32_t step, sleeps;
 static unsigned points;
@@ -59,6 +61,13 @@ void fail(const char *format, ...)
     (void)vsnprintf(failure, sizeof failure, format, args);
     va_end(args);
     failed = true;
+    given_up = future_is_open();
+    _longjmp(outside, 1);
+}
+
+void give_up(void)
+{
+    failed = given_up = true;
     _longjmp(outside, 1);
 }
 
@@ -141,10 +150,12 @@ void conflicts_forget(void)
 {
     memset(shared, 0, sizeof shared);
     learned = false;
+    future_forget();
 }
 
 bool conflicts_use(void)
 {
+    future_use();
     if (!learned)
         return false;
     for (size_t i = 0; i < MAX_SHARED; i++)
@@ -248,7 +259,7 @@ static void wake_sleeper(struct vthread *thread, int result)
 /* Does what was chosen; returns the thread that is to run, or NULL to choose again. */
 static struct vthread *carry_out(struct option option)
 {
-    struct vthread *thread = vthread_get(option.value);
+    struct vthread *thread = vthread_get((unsigned)option.value);
     switch (option.kind) {
     case KIND_CLOCK:
         pass_time(next_time(false));
@@ -396,11 +407,12 @@ struct vthread *vthread_start(void *(*run)(void *), void *arg)
     bool has_base = thread->has_base;
     memset(&thread->self, 0, sizeof thread->self);
     thread->clock = (struct clock){{0}};
+    thread->number = thread_count++;
+    psc_begin_thread(thread);
     if (current != NULL) {
         thread->clock = current->clock;
         current->clock.at[current->number]++;
     }
-    thread->number = thread_count++;
     thread->clock.at[thread->number] = 1;
     thread->status = RUNNABLE;
     thread->at = NULL;
@@ -444,7 +456,7 @@ const char *run_once(void (*body)(void), bool with_trace)
 {
     static void (*function)(void);
     function = body;
-    failed = false;
+    failed = given_up = false;
     traced = with_trace;
     explores = false;
     step = sleeps = 0;
@@ -464,8 +476,11 @@ const char *run_once(void (*body)(void), bool with_trace)
         switch_to(first);
     if (!failed)
         check_end();
+    given_up = given_up || future_is_open();
+    future_begin_run();
     traced = false;
-    if (failed || frozen) { /* the tables of the library may still name threads that are gone */
+    /* The tables of the library may still name threads that are gone. */
+    if (failed || frozen || given_up) {
         thread_count = 0;
         step = 0;
         explores = false;
@@ -474,7 +489,7 @@ const char *run_once(void (*body)(void), bool with_trace)
         for (unsigned i = 0; i < fork_handler_count; i++)
             fork_handlers[i]();
     }
-    return failed ? failure : NULL;
+    return failed && !given_up ? failure : NULL;
 }
 
 int weir__at_fork_child(void (*handler)(void))
@@ -495,6 +510,7 @@ static void know_everything(void)
 {
     for (unsigned i = 0; i < thread_count; i++)
         clock_join(&current->clock, &vthread_get(i)->clock);
+    psc_know_everything();
 }
 
 void explore_end(void)
@@ -583,6 +599,8 @@ unsigned weir__park_wake(struct park *park, unsigned n)
 
 int64_t weir_now(void)
 {
+    if (explores && next_instant != 0)
+        psc_look_at_clock(now);
     return now;
 }
 

@@ -74,6 +74,9 @@ unsigned vthread_count(void);
 /* Ends the run as failed, with a sentence. Does not return. */
 _Noreturn void fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* Ends the run as one that does not count. Does not return. */
+_Noreturn void give_up(void);
+
 /* One run of `body` as thread 0. Returns NULL, or why it failed. */
 const char *run_once(void (*body)(void), bool trace);
 
@@ -116,6 +119,8 @@ static inline bool exploring(void)
 {
     return explores;
 }
+/* In this run relaxed loads may return what is stored only later: see future.h. */
+void loads_may_be_late(void);
 /* Lets the others run until they are all blocked. */
 void settle(void);
 /* Time jumps to `instant` at any moment from now on; at most one is to come. */

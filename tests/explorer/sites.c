@@ -7,7 +7,7 @@
 
 #include "base/atomic.h"
 
-enum { MAX_RECORDS = 4096, MAX_SITES = 512, MAX_MUTANTS = 4 * MAX_SITES };
+enum { MAX_RECORDS = 4096, MAX_SITES = 512, MAX_MUTANTS = 4 * MAX_SITES + MAX_PAIRS };
 
 /* Set by the linker: all records there are. */
 extern struct site __start_weir_sites[], __stop_weir_sites[];
@@ -86,8 +86,9 @@ static void add_mutants(unsigned site)
     unsigned n = weaker_orders(sites[site].example, weaker);
     for (unsigned i = 0; i < n; i++) {
         struct mutant *mutant = &mutants[mutant_count++];
-        mutant->site = site;
-        mutant->order = weaker[i];
+        mutant->parts = 1;
+        mutant->sites[0] = site;
+        mutant->orders[0] = weaker[i];
         (void)snprintf(mutant->name, sizeof mutant->name, "%.95s -> %s", sites[site].name,
                        names[weaker[i]]);
     }
@@ -126,11 +127,57 @@ unsigned mutants_all(const struct mutant **ret_mutants)
     return mutant_count;
 }
 
+/* Files whose orders are parts of one argument. */
+static const char *const protocols[][5] = {
+    {"wait/eventcount.c", "wait/eventcount.h"},
+    {"ring/algorithm.h", "ring/index_ring.h", "pool/queue.h"},
+    {"pool/freelist.c", "pool/freelist.h", "ring/index_stack.h"},
+    {"pool/slot.h"},
+    {"pool/quiet.c", "pool/quiet.h", "pool/tally.h"},
+    {"sync/mutex.c", "sync/mutex.h"},
+    {"wait/wait.c", "wait/waiter.c", "wait/context.c", "wait/context.h"},
+};
+
+static bool is_in(const char *const files[5], const struct mutant *mutant)
+{
+    for (unsigned i = 0; i < 5 && files[i] != NULL; i++)
+        if (strcmp(library_file(sites[mutant->sites[0]].example->file), files[i]) == 0)
+            return true;
+    return false;
+}
+
+bool mutants_meet(const struct mutant *first, const struct mutant *second)
+{
+    if (first->sites[0] == second->sites[0])
+        return false;
+    for (size_t i = 0; i < sizeof protocols / sizeof protocols[0]; i++)
+        if (is_in(protocols[i], first) && is_in(protocols[i], second))
+            return true;
+    return false;
+}
+
+void mutants_add_pair(const struct mutant *first, const struct mutant *second)
+{
+    if (mutant_count == MAX_MUTANTS) {
+        (void)fprintf(stderr, "there are too many pairs\n");
+        exit(EXIT_FAILURE);
+    }
+    struct mutant *pair = &mutants[mutant_count++];
+    *pair = (struct mutant){.parts = 2,
+                            .sites = {first->sites[0], second->sites[0]},
+                            .orders = {first->orders[0], second->orders[0]}};
+    (void)snprintf(pair->name, sizeof pair->name, "%.118s & %.118s", first->name, second->name);
+}
+
 void mutant_apply(const struct mutant *mutant)
 {
-    for (unsigned i = 0; i < record_count; i++)
-        records[i].record->in_force =
-            records[i].site == mutant->site ? mutant->order : records[i].record->order;
+    for (unsigned i = 0; i < record_count; i++) {
+        struct site *record = records[i].record;
+        record->in_force = record->order;
+        for (unsigned part = 0; part < mutant->parts; part++)
+            if (records[i].site == mutant->sites[part])
+                record->in_force = mutant->orders[part];
+    }
 }
 
 void sites_forget(void)

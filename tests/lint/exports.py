@@ -20,7 +20,7 @@ ATTRIBUTES = {"__attribute__"}
 # Names that compilers, sanitizers and probes make, beside those of the source.
 GENERATED = re.compile(
     r"^(DW\.ref\.|__odr_asan|__asan_|__tsan_|__ubsan_|__sanitizer_|"
-    r"weir_\w+_semaphore$|_\.stapsdt\.)"
+    r"weir_(task|worker|breaker|retry)\w*_semaphore$|_\.stapsdt\.)"
 )
 
 

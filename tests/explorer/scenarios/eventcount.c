@@ -71,6 +71,7 @@ static void wait_timed_and_take(void *arg)
 static void two_sleepers_two_changes(void)
 {
     struct bench *bench = new_bench();
+    loads_may_be_late();
     explore_begin();
     struct vthread *a = start(take, bench), *b = start(take, bench);
     give(bench);
@@ -85,6 +86,7 @@ static void two_sleepers_two_changes(void)
 static void a_sleeper_and_a_timed_wait(void)
 {
     struct bench *bench = new_bench();
+    loads_may_be_late();
     explore_begin();
     instant(SOON);
     struct vthread *a = start(wait_timed_and_take, bench), *b = start(take, bench);
@@ -122,6 +124,7 @@ static void give_to_a_timed_wait(struct bench *bench)
 static void a_timed_wait_without_end(void)
 {
     struct bench *bench = new_bench();
+    loads_may_be_late();
     explore_begin();
     struct vthread *other = start(wait_timed_until_there_is_something, bench);
     give_to_a_timed_wait(bench);
@@ -152,6 +155,7 @@ static void take_or_give_up(void *arg)
 static void a_sleeper_and_one_that_gives_up(void)
 {
     struct bench *bench = new_bench();
+    loads_may_be_late();
     explore_begin();
     instant(SOON);
     struct vthread *a = start(take_or_give_up, bench), *b = start(take, bench);
@@ -162,10 +166,63 @@ static void a_sleeper_and_one_that_gives_up(void)
     end_bench(bench);
 }
 
+/* As a worker (pool/worker.c) whose first job never returns: nobody else has to wait for that. */
+static void work(void *arg)
+{
+    struct bench *bench = arg;
+    uint64_t position;
+    uint32_t item;
+    bool woken = false;
+    while (!ring_pop(&bench->ring, &position, &item)) {
+        uint32_t key = eventcount_prepare(&bench->ec);
+        if (ring_peek(&bench->ring, &position, &item))
+            eventcount_cancel(&bench->ec);
+        else
+            woken = weir__eventcount_sleep(&bench->ec, key, WEIR_FOREVER) == 0;
+    }
+    if (woken && ring_peek(&bench->ring, &position, &item))
+        eventcount_notify(&bench->ec);
+}
+
+static void two_workers_two_jobs(void)
+{
+    struct bench *bench = new_bench();
+    loads_may_be_late();
+    explore_begin();
+    struct vthread *a = start(work, bench), *b = start(work, bench);
+    give(bench);
+    give(bench);
+    finish(a);
+    finish(b);
+    explore_end();
+    end_bench(bench);
+}
+
+static void give_one(void *arg)
+{
+    give(arg);
+}
+
+static void two_workers_two_submitters(void)
+{
+    struct bench *bench = new_bench();
+    loads_may_be_late();
+    explore_begin();
+    struct vthread *a = start(work, bench), *b = start(work, bench), *c = start(give_one, bench);
+    give(bench);
+    finish(a);
+    finish(b);
+    finish(c);
+    explore_end();
+    end_bench(bench);
+}
+
 const struct scenario eventcount_scenarios[] = {
     {"event count: two sleepers, two changes", two_sleepers_two_changes, false},
     {"event count: a sleeper and a timed wait", a_sleeper_and_a_timed_wait, false},
     {"event count: a timed wait without end", a_timed_wait_without_end, false},
     {"event count: a sleeper and one that gives up", a_sleeper_and_one_that_gives_up, false},
+    {"event count: two workers, two jobs", two_workers_two_jobs, false},
+    {"event count: two workers, two submitters", two_workers_two_submitters, false},
     {0},
 };

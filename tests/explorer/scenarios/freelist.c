@@ -24,7 +24,7 @@ static void take_and_give(struct pile *pile)
         for (unsigned i = 0; i < 2; i++) {
             taken[i] = stack_pop(&pile->stack, pile->links);
             if (taken[i] != LINK_NONE)
-                check(++pile->owned[taken[i] - 1] == 1);
+                check(taken[i] <= SLOTS && ++pile->owned[taken[i] - 1] == 1);
         }
         for (unsigned i = 0; i < 2; i++) {
             if (taken[i] == LINK_NONE)
@@ -45,6 +45,7 @@ static void one_owner_for_each_slot(void)
     struct pile *pile = make(sizeof *pile);
     for (uint32_t link = SLOTS; link > 0; link--)
         stack_push(&pile->stack, pile->links, link);
+    loads_may_be_late();
     explore_begin();
     struct vthread *second = start(take_and_give_second, pile);
     take_and_give(pile);
@@ -65,7 +66,9 @@ enum { ALL = 1 + MAGAZINE_ROUNDS + SLOT_MARGIN };
 struct depot {
     struct freelist list;
     struct loaded worker;
-    unsigned owned[ALL]; /* by how many; plain, as above */
+    unsigned owned[ALL];    /* by how many; plain, as above */
+    uint32_t held;          /* slot in the hands of a worker */
+    atomic(unsigned) steps; /* a word that both use, so that one may come while the other does */
     char lines[ALL * CACHE_LINE];
 };
 
@@ -73,7 +76,7 @@ static uint32_t take(struct depot *depot, struct loaded *own)
 {
     uint32_t link = freelist_take(&depot->list, own);
     if (link != LINK_NONE)
-        check(++depot->owned[link - 1] == 1);
+        check(link <= ALL && ++depot->owned[link - 1] == 1);
     return link;
 }
 
@@ -125,6 +128,7 @@ static void end_depot(struct depot *depot)
 static void two_outside_and_a_worker(void)
 {
     struct depot *depot = new_depot();
+    loads_may_be_late();
     explore_begin();
     struct vthread *outside = start(take_outside, depot);
     struct vthread *worker = start(take_three_as_a_worker, depot);
@@ -144,6 +148,7 @@ static void from_a_worker_to_a_stripe(void)
         links[i] = take(depot, NULL);
     for (unsigned i = 0; i < MAGAZINE_ROUNDS; i++)
         give(depot, &depot->worker, links[i]);
+    loads_may_be_late();
     explore_begin();
     struct vthread *outside = start(take_outside, depot);
     for (unsigned i = MAGAZINE_ROUNDS; i < ALL; i++)
@@ -154,9 +159,45 @@ static void from_a_worker_to_a_stripe(void)
     end_depot(depot);
 }
 
+/* A thread takes the last slot of a magazine; another finds it empty and hands it on, to a worker
+ * that fills it. The first one has read its number before that. */
+static void hand_on_and_fill(void *arg)
+{
+    struct depot *depot = arg;
+    add_rlx(&depot->steps, 1);
+    uint32_t link = take(depot, NULL);
+    give(depot, &depot->worker, depot->held);
+    depot->held = take(depot, &depot->worker);
+    give(depot, NULL, link);
+}
+
+static void the_last_slot_of_a_magazine(void)
+{
+    struct depot *depot = new_depot();
+    uint32_t links[MAGAZINE_ROUNDS], loose = take(depot, NULL);
+    for (unsigned i = 0; i < MAGAZINE_ROUNDS; i++)
+        links[i] = take(depot, &depot->worker);
+    for (unsigned i = 0; i < MAGAZINE_ROUNDS; i++)
+        give(depot, &depot->worker, links[i]);
+    depot->held = take(depot, NULL);
+    loads_may_be_late();
+    explore_begin();
+    struct vthread *other = start(hand_on_and_fill, depot);
+    uint32_t last = freelist_take(&depot->list, NULL);
+    add_rlx(&depot->steps, 1);
+    check(last <= ALL && ++depot->owned[last - 1] == 1);
+    finish(other);
+    explore_end();
+    give(depot, NULL, last);
+    give(depot, NULL, loose);
+    give(depot, &depot->worker, depot->held);
+    end_depot(depot);
+}
+
 const struct scenario freelist_scenarios[] = {
     {"stack: one owner for each slot", one_owner_for_each_slot, false},
     {"freelist: two outside and a worker", two_outside_and_a_worker, false},
     {"freelist: from a worker to a stripe", from_a_worker_to_a_stripe, false},
+    {"freelist: the last slot of a magazine", the_last_slot_of_a_magazine, false},
     {0},
 };

@@ -11,6 +11,7 @@ struct yard {
     struct ring ring;
     ring_word words[2];
     struct tally worker;
+    atomic(int) closed;
     unsigned done; /* plain: a waiter that comes too early is a race */
 };
 
@@ -131,10 +132,35 @@ static void stop_ends_a_wait(void)
     drop(yard);
 }
 
+/* A thread outside that runs its work inline is in before it looks whether it may; shutdown closes
+ * before it looks who is in. If the work was begun, the look waits for it. */
+static void run_inline(void *arg)
+{
+    struct yard *yard = arg;
+    quiet_in(&yard->quiet, NULL);
+    if (load_seqcst(&yard->closed) == 0)
+        yard->done++;
+    quiet_out(&yard->quiet, NULL);
+}
+
+static void work_inline_against_a_close(void)
+{
+    struct yard *yard = new_yard();
+    explore_begin();
+    struct vthread *outside = start(run_inline, yard);
+    (void)xchg_seqcst(&yard->closed, 1);
+    int err = weir__quiet_wait(TELL_NOTHING, &yard->quiet, NULL, WEIR_FOREVER);
+    check(err == 0 && yard->done <= 1);
+    finish(outside);
+    explore_end();
+    drop(yard);
+}
+
 const struct scenario quiet_scenarios[] = {
     {"quiet: a worker against a wait", a_worker_against_a_wait, false},
     {"quiet: a thread outside against a wait", a_thread_outside_against_a_wait, false},
     {"quiet: work that makes work", work_that_makes_work, false},
     {"quiet: stop ends a wait", stop_ends_a_wait, false},
+    {"quiet: work inline against a close", work_inline_against_a_close, false},
     {0},
 };

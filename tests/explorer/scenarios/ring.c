@@ -78,6 +78,7 @@ static void check_and_drop(struct bench *bench, unsigned items)
 static void two_push_and_pop(uint64_t capacity)
 {
     struct bench *bench = new_bench(capacity);
+    loads_may_be_late();
     explore_begin();
     struct vthread *second = start(push_and_pop_second, bench);
     push_and_pop(bench, 0);
@@ -94,6 +95,7 @@ static void never_falsely_full_or_empty(void)
 static void never_falsely_full_or_empty_with_three(void)
 {
     struct bench *bench = new_bench(3);
+    loads_may_be_late();
     explore_begin();
     struct vthread *second = start(push_and_pop_second, bench);
     struct vthread *third = start(push_and_pop_third, bench);
@@ -128,6 +130,7 @@ static void stream(uint64_t capacity, unsigned length)
     struct bench *bench = new_bench(capacity);
     struct stream *stream = make(sizeof *stream);
     *stream = (struct stream){bench, length};
+    loads_may_be_late();
     explore_begin();
     struct vthread *pusher = start(push_stream, stream);
     for (unsigned i = 0; i < length; i++) {
@@ -184,6 +187,7 @@ static void exactly_full(void)
     bench->popped[0] = 0;
     struct contest *contest = make(sizeof *contest);
     *contest = (struct contest){bench, 0};
+    loads_may_be_late();
     explore_begin();
     struct vthread *other = start(push_if_room, contest);
     uint64_t position;
@@ -195,6 +199,150 @@ static void exactly_full(void)
     explore_end();
     drop(contest);
     check_and_drop(bench, 0);
+}
+
+/* A thread that comes second starts from the hint that the first one left, so it has not looked at
+ * the first one's word; and a third one, which it tells, must still find all as it was left. */
+struct relay {
+    struct bench *bench;
+    uint64_t before;       /* positions that were used before */
+    atomic(unsigned) told; /* the second one was really second */
+};
+
+static struct relay *new_relay(uint64_t capacity, uint64_t before)
+{
+    struct relay *relay = make(sizeof *relay);
+    relay->bench = new_bench(capacity);
+    relay->before = before;
+    for (uint64_t i = 0; i < before; i++) {
+        push(relay->bench, 0);
+        (void)pop(relay->bench);
+    }
+    relay->bench->popped[0] = 0;
+    return relay;
+}
+
+static void end_relay(struct relay *relay)
+{
+    drop(relay->bench);
+    drop(relay);
+}
+
+static void push_one(void *arg)
+{
+    struct relay *relay = arg;
+    push(relay->bench, 1);
+}
+
+static void push_one_and_tell(void *arg)
+{
+    struct relay *relay = arg;
+    uint64_t position;
+    relay->bench->items[2] = 3;
+    check(ring_push(&relay->bench->ring, 2, &position));
+    if (position == relay->before + 1)
+        store_rel(&relay->told, 1);
+}
+
+/* All that is queued, and nothing else, lies between the ends. */
+static void check_between_the_ends(struct relay *relay)
+{
+    const struct ring *ring = &relay->bench->ring;
+    uint64_t end = ring_end(ring, 0);
+    for (uint64_t p = relay->before; p < end; p++)
+        check(ring_holds(ring, p));
+}
+
+static void a_push_after_a_push(void)
+{
+    struct relay *relay = new_relay(4, 8);
+    loads_may_be_late();
+    explore_begin();
+    struct vthread *a = start(push_one, relay), *b = start(push_one_and_tell, relay);
+    if (load_acq(&relay->told) != 0)
+        check(pop(relay->bench) == 1);
+    else
+        check_between_the_ends(relay);
+    finish(a);
+    finish(b);
+    explore_end();
+    end_relay(relay);
+}
+
+static void pop_one(void *arg)
+{
+    struct relay *relay = arg;
+    (void)pop(relay->bench);
+}
+
+static void pop_one_and_tell(void *arg)
+{
+    struct relay *relay = arg;
+    uint64_t position;
+    uint32_t item;
+    check(ring_pop(&relay->bench->ring, &position, &item));
+    if (position == relay->before + 1)
+        store_rel(&relay->told, 1);
+}
+
+/* A worker, whose own hint is right, and which tells it at one position in RING_TELL. */
+static void pop_one_as_a_worker(void *arg)
+{
+    struct relay *relay = arg;
+    uint64_t hint = relay->before, position;
+    uint32_t item;
+    check(ring_pop_from(&relay->bench->ring, &hint, &position, &item));
+}
+
+static void pop_after_pop(void (*pop_first)(void *))
+{
+    struct relay *relay = new_relay(2, RING_TELL - 1);
+    push(relay->bench, 1);
+    push(relay->bench, 2);
+    loads_may_be_late();
+    explore_begin();
+    struct vthread *a = start(pop_first, relay), *b = start(pop_one_and_tell, relay);
+    if (load_acq(&relay->told) != 0) {
+        check(!ring_full(&relay->bench->ring));
+        push(relay->bench, 3);
+    }
+    finish(a);
+    finish(b);
+    explore_end();
+    end_relay(relay);
+}
+
+static void a_pop_after_a_pop(void)
+{
+    pop_after_pop(pop_one);
+}
+
+static void a_pop_after_a_worker_s(void)
+{
+    pop_after_pop(pop_one_as_a_worker);
+}
+
+/* What was pushed and popped again counts for nothing: the end of what was popped is not beyond the
+ * end of what was pushed, to a thread that looks at them in this order. */
+static void push_and_pop_two(void *arg)
+{
+    struct relay *relay = arg;
+    for (unsigned i = 1; i <= 2; i++) {
+        push(relay->bench, i);
+        (void)pop(relay->bench);
+    }
+}
+
+static void a_count_from_aside(void)
+{
+    struct relay *relay = new_relay(4, 8);
+    loads_may_be_late();
+    explore_begin();
+    struct vthread *other = start(push_and_pop_two, relay);
+    check(ring_count(&relay->bench->ring) <= 2);
+    finish(other);
+    explore_end();
+    end_relay(relay);
 }
 
 /* The public ring. */
@@ -228,6 +376,7 @@ static void bursts(void)
     struct bursts *bursts = make(sizeof *bursts);
     int err = weir_ring_new(&bursts->ring, 4);
     check(err == 0);
+    loads_may_be_late();
     explore_begin();
     struct vthread *second = start(burst_second, bursts);
     burst_pair(bursts, 0);
@@ -250,6 +399,10 @@ const struct scenario ring_scenarios[] = {
     {"ring: first in, first out, one place", first_in_first_out_with_one_place, false},
     {"ring: first in, first out, three places of four", first_in_first_out_below_the_slots, false},
     {"ring: exactly full", exactly_full, false},
+    {"ring: a push after a push", a_push_after_a_push, false},
+    {"ring: a pop after a pop", a_pop_after_a_pop, false},
+    {"ring: a pop after a worker's", a_pop_after_a_worker_s, false},
+    {"ring: a count from aside", a_count_from_aside, false},
     {"ring: bursts", bursts, false},
     {0},
 };

@@ -67,6 +67,7 @@ static void signal_against_the_next_context(void)
     open_context(work);
     struct vthread *raiser = start(raise_signal, work);
     weir_context_cancel(work->ctx, 0);
+    check(weir_context_err(work->ctx) != 0); /* a thread that finds it over may take over again */
     int err = weir_context_from_signals(&next->ctx, next->parent, NULL, 0);
     finish(raiser);
     weir_context_cancel(next->ctx, 0);
