@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/* output.c - prints. After the first error nothing more is printed and nothing more is started. */
+#include "output.h"
+
+#include "complain.h"
+#include "render.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+int output_init(struct output *output, const struct settings *settings, const struct template *tag,
+                struct stop *stop, struct bin *bin, size_t ahead)
+{
+    *output = (struct output){.settings = settings,
+                              .tag = tag,
+                              .stop = stop,
+                              .bin = bin,
+                              .lock = PTHREAD_MUTEX_INITIALIZER,
+                              .order_lock = PTHREAD_MUTEX_INITIALIZER,
+                              .n_ring = ahead};
+    if (!settings->keep_order)
+        return 0;
+    output->ring = calloc(ahead, sizeof(*output->ring));
+    return output->ring == NULL ? -ENOMEM : weir_semaphore_init(&output->room, (uint32_t)ahead);
+}
+
+void output_destroy(struct output *output)
+{
+    if (output->ring != NULL)
+        weir_semaphore_destroy(&output->room);
+    free(output->ring);
+}
+
+static void fail_locked(struct output *output, int fd, int err)
+{
+    if (output->failed != 0)
+        return;
+    output->failed = err;
+    complain("%s: %s", fd == STDOUT_FILENO ? "standard output" : "standard error", strerror(-err));
+    stop_to(output->stop, STOP_SOON, STOP_OUTPUT, 0);
+}
+
+/* What --tag and --tagstring put before each line. */
+static void make_tag(struct buffer *tag, const struct output *output, struct job *job,
+                     unsigned slot)
+{
+    if (output->tag == NULL)
+        return;
+    render_text(tag, output->tag, job, slot);
+    buffer_append(tag, "\t", 1);
+}
+
+static void print_locked(struct output *output, struct capture *capture, int fd,
+                         const struct buffer *tag)
+{
+    if (output->failed != 0 || capture_size(capture) == 0)
+        return;
+    if (fd == STDERR_FILENO || output->settings->bar)
+        complain_clear_bar();
+    int err = output->tag == NULL
+                  ? capture_write(capture, fd)
+                  : capture_write_lines(capture, fd, (struct bytes){tag->data, tag->size});
+    if (err != 0)
+        fail_locked(output, fd, err);
+}
+
+static void print_command_locked(struct output *output, const struct buffer *shown)
+{
+    if (output->failed != 0)
+        return;
+    struct buffer line = {0};
+    buffer_append(&line, shown->data, shown->size);
+    buffer_append(&line, "\n", 1);
+    int err = line.failed ? -ENOMEM : write_all(STDOUT_FILENO, line.data, line.size);
+    if (err != 0)
+        fail_locked(output, STDOUT_FILENO, err);
+    buffer_free(&line);
+}
+
+void output_print(struct output *output, struct job *job, const struct buffer *shown,
+                  struct capture *out, struct capture *err, unsigned slot)
+{
+    bool command = output->settings->verbose && shown->size > 0;
+    if (command || capture_size(out) > 0 || capture_size(err) > 0) {
+        struct buffer tag = {0};
+        make_tag(&tag, output, job, slot);
+        pthread_mutex_lock(&output->lock);
+        if (command)
+            print_command_locked(output, shown);
+        print_locked(output, out, STDOUT_FILENO, &tag);
+        print_locked(output, err, STDERR_FILENO, &tag);
+        pthread_mutex_unlock(&output->lock);
+        buffer_free(&tag);
+    }
+    capture_clear(out);
+    capture_clear(err);
+}
+
+/* One thread prints, while the others leave their jobs and go on: a slow reader holds up slots only
+ * by the bound on jobs that are ahead. */
+void output_in_turn(struct output *output, struct job *job)
+{
+    pthread_mutex_lock(&output->order_lock);
+    output->ring[job->turn % output->n_ring] = job;
+    bool mine = !output->printing;
+    while (mine) {
+        struct job **place = &output->ring[output->turn % output->n_ring];
+        struct job *next = *place;
+        if (next == NULL)
+            break;
+        *place = NULL;
+        output->turn++;
+        output->printing = true;
+        pthread_mutex_unlock(&output->order_lock);
+        output_print(output, next, &next->shown, &next->out, &next->err, next->slot);
+        job_release(next, output->bin);
+        weir_semaphore_release(&output->room, 1);
+        pthread_mutex_lock(&output->order_lock);
+    }
+    if (mine)
+        output->printing = false;
+    pthread_mutex_unlock(&output->order_lock);
+}
+
+void output_lines(struct output *output, struct job *job, struct capture *capture, int fd,
+                  struct bytes text, unsigned slot)
+{
+    const char *last = memrchr(text.data, '\n', text.size);
+    size_t size = last == NULL ? 0 : (size_t)(last + 1 - text.data);
+    int err = capture_append(capture, text.data, size);
+    if (err == 0 && size > 0) {
+        struct buffer tag = {0};
+        make_tag(&tag, output, job, slot);
+        pthread_mutex_lock(&output->lock);
+        print_locked(output, capture, fd, &tag);
+        pthread_mutex_unlock(&output->lock);
+        buffer_free(&tag);
+        capture_clear(capture);
+    }
+    if (err == 0)
+        err = capture_append(capture, text.data + size, text.size - size);
+    if (err == 0)
+        return;
+    pthread_mutex_lock(&output->lock);
+    fail_locked(output, fd, err);
+    pthread_mutex_unlock(&output->lock);
+}
+
+int output_error(struct output *output)
+{
+    pthread_mutex_lock(&output->lock);
+    int err = output->failed;
+    pthread_mutex_unlock(&output->lock);
+    return err;
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/* signals.c - one thread waits for signals and does what they ask for; no code runs in a handler.
+ * The ladder: the first of INT, TERM and HUP stops what has not started, the second sends SIGTERM,
+ * the third SIGKILL. With --grace the next step comes by itself.
+ */
+#include "signals.h"
+
+#include "complain.h"
+#include "status.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* After SIGKILL weir waits no longer than that for whoever does not read its output. */
+#define LAST_WAIT WEIR_S(3)
+
+void signals_block(sigset_t *ret_mask, sigset_t *ret_waited_for)
+{
+    static const int all[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGTSTP, SIGCONT};
+    sigemptyset(ret_waited_for);
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        struct sigaction action;
+        if (sigaction(all[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
+            sigaddset(ret_waited_for, all[i]);
+    }
+    /* The thread is woken by it, also if nobody else may. */
+    sigaddset(ret_waited_for, SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, ret_waited_for, ret_mask);
+    /* A closed output is an error that write() returns. */
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static void pause_all(struct signals *signals)
+{
+    slots_signal(&signals->run->slots, SIGTSTP, false, false);
+    kill(getpid(), SIGSTOP);
+}
+
+static void go_to(struct signals *signals, enum stop_level level, int signal)
+{
+    static const char *const said[] = {
+        [STOP_SOON] = "no more jobs are started; those that run may end (once more: SIGTERM)",
+        [STOP_TERM] = "SIGTERM was sent to the jobs (once more: SIGKILL)",
+        [STOP_KILL] = "SIGKILL was sent to the jobs",
+    };
+    stop_to(&signals->run->stop, level, STOP_SIGNAL, signal);
+    if (!signals->run->settings->quiet)
+        complain("%s", said[level]);
+}
+
+/* When the next step comes by itself. */
+static int64_t next_step(const struct signals *signals, enum stop_level level, int64_t since)
+{
+    if (level == STOP_KILL)
+        return since + LAST_WAIT;
+    if (level == STOP_NOT || signals->run->settings->grace == 0)
+        return WEIR_FOREVER;
+    return since + signals->run->settings->grace;
+}
+
+static int wait_for_signal(const struct signals *signals, int64_t until)
+{
+    if (until == WEIR_FOREVER)
+        return sigwaitinfo(&signals->waited_for, NULL);
+    int64_t left = until - weir_now();
+    if (left < 0)
+        left = 0;
+    struct timespec wait = {left / 1000000000, left % 1000000000};
+    return sigtimedwait(&signals->waited_for, NULL, &wait);
+}
+
+static bool is_done(struct signals *signals)
+{
+    pthread_mutex_lock(&signals->lock);
+    bool done = signals->done;
+    pthread_mutex_unlock(&signals->lock);
+    return done;
+}
+
+static void *wait_for_signals(void *arg)
+{
+    struct signals *signals = arg;
+    enum stop_level level = STOP_NOT;
+    int first = 0;
+    int64_t since = 0;
+    for (;;) {
+        int signal = wait_for_signal(signals, next_step(signals, level, since));
+        if (is_done(signals))
+            return NULL;
+        if (signal == SIGUSR1) {
+            status_say(signals->run);
+        } else if (signal == SIGTSTP) {
+            pause_all(signals);
+        } else if (signal == SIGCONT) {
+            slots_signal(&signals->run->slots, SIGCONT, false, false);
+        } else if (signal > 0 || errno == EAGAIN) {
+            if (level == STOP_KILL && signal <= 0)
+                _exit(128 + first); /* what was printed and logged is there; the jobs are dead */
+            first = first == 0 ? signal : first;
+            level = level == STOP_KILL ? level : level + 1;
+            since = weir_now();
+            go_to(signals, level, first);
+        }
+    }
+}
+
+int signals_start(struct signals *signals, struct run *run, const sigset_t *waited_for)
+{
+    *signals =
+        (struct signals){.run = run, .waited_for = *waited_for, .lock = PTHREAD_MUTEX_INITIALIZER};
+    return -pthread_create(&signals->thread, NULL, wait_for_signals, signals);
+}
+
+void signals_stop(struct signals *signals)
+{
+    pthread_mutex_lock(&signals->lock);
+    signals->done = true;
+    pthread_mutex_unlock(&signals->lock);
+    pthread_kill(signals->thread, SIGUSR1);
+    pthread_join(signals->thread, NULL);
+}
