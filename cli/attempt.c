@@ -11,6 +11,7 @@
 #include "complain.h"
 #include "family.h"
 #include "results.h"
+#include "temporary.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -185,8 +186,12 @@ static void reap(struct watch *watch)
 {
     struct result *result = &watch->job->result;
     int status = 0;
+    /* The job is gone: what it has left gets no longer than --kill-after, whatever ended it. */
+    int64_t kill_at = weir_after(watch->run->settings->kill_after);
+    if (watch->kill_at < kill_at)
+        kill_at = watch->kill_at;
     if (watch->timed_out || watch->ordered)
-        family_end(watch->process.pid, watch->job->seq, watch->kill_at);
+        (void)family_end(watch->process.pid, watch->job->seq, kill_at);
     pthread_mutex_lock(&watch->slot->lock);
     watch->slot->pid = 0;
     while (wait4(watch->process.pid, &status, 0, &result->use) < 0 && errno == EINTR)
@@ -248,7 +253,8 @@ void attempt_run(struct run *run, struct slot *slot, struct job *job)
     result->run_time = weir_now() - watch.begun;
     results_close(run, slot, job);
     if (watch.lost != 0) {
-        complain("job %llu: its output cannot be kept: %s", (unsigned long long)job->seq,
+        complain("job %llu: its output cannot be kept in %.200s: %s", (unsigned long long)job->seq,
+                 run->settings->results != NULL ? run->settings->results : temporary_folder(),
                  strerror(-watch.lost));
         stop_to(&run->stop, STOP_SOON, STOP_OUTPUT, 0);
     }

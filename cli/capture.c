@@ -91,12 +91,13 @@ uint64_t capture_size(const struct capture *capture)
     return capture->memory.size + capture->file_size;
 }
 
-/* Through memory, from `offset` on. */
-static int copy_file(int file, off_t offset, int fd)
+/* Through memory, from `offset` up to `end`. */
+static int copy_file(int file, off_t offset, off_t end, int fd)
 {
     char data[COPY_SIZE];
-    for (;;) {
-        ssize_t size = pread(file, data, sizeof(data), offset);
+    while (offset < end) {
+        size_t left = (size_t)(end - offset);
+        ssize_t size = pread(file, data, left < sizeof(data) ? left : sizeof(data), offset);
         if (size <= 0)
             return size < 0 ? -errno : 0;
         int err = write_all(fd, data, (size_t)size);
@@ -104,21 +105,22 @@ static int copy_file(int file, off_t offset, int fd)
             return err;
         offset += size;
     }
+    return 0;
 }
 
 int capture_write(struct capture *capture, int fd)
 {
     if (!capture->has_file)
         return write_all(fd, capture->memory.data, capture->memory.size);
-    off_t offset = 0;
-    while ((uint64_t)offset < capture->file_size) {
-        size_t left = (size_t)(capture->file_size - (uint64_t)offset);
-        ssize_t size = sendfile(fd, capture->file, &offset, left);
+    off_t offset = (off_t)capture->begin;
+    off_t end = offset + (off_t)capture->file_size;
+    while (offset < end) {
+        ssize_t size = sendfile(fd, capture->file, &offset, (size_t)(end - offset));
         if (size < 0 && errno == EINTR)
             continue;
         /* A file that is appended to, or a descriptor that does not wait. */
         if (size < 0 && (errno == EINVAL || errno == ENOSYS || errno == EAGAIN))
-            return copy_file(capture->file, offset, fd);
+            return copy_file(capture->file, offset, end, fd);
         if (size < 0)
             return -errno;
         if (size == 0)
@@ -156,9 +158,12 @@ int capture_write_lines(struct capture *capture, int fd, struct bytes prefix)
     struct bytes text = {capture->memory.data, capture->memory.size};
     int err = put_lines(&out, fd, text, prefix, &in_line);
     char data[MEMORY_SIZE];
-    off_t offset = 0;
-    while (err == 0 && capture->has_file) {
-        ssize_t size = pread(capture->file, data, sizeof(data), offset);
+    off_t offset = (off_t)capture->begin;
+    off_t end = offset + (off_t)capture->file_size;
+    while (err == 0 && offset < end) {
+        size_t left = (size_t)(end - offset);
+        ssize_t size =
+            pread(capture->file, data, left < sizeof(data) ? left : sizeof(data), offset);
         if (size <= 0) {
             err = size < 0 ? -errno : 0;
             break;
@@ -172,13 +177,39 @@ int capture_write_lines(struct capture *capture, int fd, struct bytes prefix)
     return err;
 }
 
+int capture_share(struct capture *capture, int file, uint64_t *end)
+{
+    if (!capture->has_file || capture->shared)
+        return 0;
+    if (lseek(file, (off_t)*end, SEEK_SET) < 0)
+        return -errno;
+    int err = capture_write(capture, file);
+    if (err != 0)
+        return err;
+    close(capture->file);
+    capture->file = file;
+    capture->begin = *end;
+    capture->shared = true;
+    *end += capture->file_size;
+    return 0;
+}
+
+/* Of a shared file the part is given back, as far as the file system can do that. */
+static void leave_file(struct capture *capture)
+{
+    if (!capture->shared)
+        close(capture->file);
+    else if (capture->file_size > 0)
+        (void)fallocate(capture->file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                        (off_t)capture->begin, (off_t)capture->file_size);
+}
+
 void capture_clear(struct capture *capture)
 {
     if (capture->has_file)
-        close(capture->file);
-    capture->has_file = false;
-    capture->wide = false;
-    capture->file_size = 0;
+        leave_file(capture);
+    capture->has_file = capture->shared = capture->wide = false;
+    capture->file_size = capture->begin = 0;
     buffer_clear(&capture->memory);
 }
 

@@ -15,6 +15,8 @@ struct capture {
     bool has_file;
     int file;
     uint64_t file_size;
+    uint64_t begin; /* where in the file it is, if others share the file */
+    bool shared;
     bool wide; /* the pipe that it comes from was made larger */
 };
 
@@ -35,6 +37,10 @@ int capture_write(struct capture *capture, int fd);
 
 /* The same, each line behind `prefix`. */
 int capture_write_lines(struct capture *capture, int fd, struct bytes prefix);
+
+/* Moves what is in a file of its own to the end of `file`, of which `*end` is the size, so that
+ * many that wait need one descriptor. Returns 0 or a negative errno. */
+int capture_share(struct capture *capture, int file, uint64_t *end);
 
 /* Empty again; the memory is kept for the next job. */
 void capture_clear(struct capture *capture);

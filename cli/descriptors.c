@@ -6,7 +6,7 @@
 
 #include "complain.h"
 
-#define OF_WEIR 32
+#define OF_WEIR 14
 #define OF_SLOT 8
 #define OF_RAW_SLOT 3
 #define OF_WAITING 2
@@ -24,13 +24,14 @@ static rlim_t needed(const struct settings *settings, unsigned slots, unsigned a
 }
 
 void descriptors_make_room(struct launcher *launcher, const struct settings *settings,
-                           unsigned *slots, unsigned *ahead)
+                           unsigned *slots, unsigned ahead, bool *ret_share)
 {
     struct rlimit limit;
     unsigned wanted = *slots;
+    *ret_share = false;
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
         return;
-    rlim_t need = needed(settings, *slots, *ahead);
+    rlim_t need = needed(settings, *slots, ahead);
     if (limit.rlim_cur < need && limit.rlim_cur < limit.rlim_max) {
         launcher->descriptors = limit;
         launcher->raised = true;
@@ -38,10 +39,9 @@ void descriptors_make_room(struct launcher *launcher, const struct settings *set
         if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
             limit.rlim_cur = launcher->descriptors.rlim_cur;
     }
-    while (*slots > 1 && needed(settings, *slots, *slots) > limit.rlim_cur)
+    while (*slots > 1 && needed(settings, *slots, 0) > limit.rlim_cur)
         (*slots)--;
-    while (*ahead > *slots && needed(settings, *slots, *ahead) > limit.rlim_cur)
-        (*ahead)--;
+    *ret_share = settings->keep_order && needed(settings, *slots, ahead) > limit.rlim_cur;
     if (*slots < wanted && !settings->quiet)
         complain("only %u jobs at once: no more than %llu files may be open", *slots,
                  (unsigned long long)limit.rlim_cur);

@@ -10,8 +10,9 @@
 unsigned descriptors_ahead(unsigned slots);
 
 /* Raises this process's limit of open files as far as that takes, and says in the launcher what
- * jobs are to get. Where it is not enough, makes `*slots` and `*ahead` fewer, and says so. */
+ * jobs are to get. Where it is not enough, makes `*slots` fewer, and says so; and has the outputs
+ * that wait for their turn share a file. */
 void descriptors_make_room(struct launcher *launcher, const struct settings *settings,
-                           unsigned *slots, unsigned *ahead);
+                           unsigned *slots, unsigned ahead, bool *ret_share);
 
 #endif

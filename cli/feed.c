@@ -5,7 +5,6 @@
 #include "feed.h"
 
 #include "complain.h"
-#include "family.h"
 #include "play.h"
 #include "temporary.h"
 
@@ -168,9 +167,7 @@ static int pass_on(struct feeder *feeder, struct job *job)
         job_free(job);
         return err;
     }
-    err = play_submit(run, job);
-    family_reap_orphans();
-    return err;
+    return play_submit(run, job);
 }
 
 /* Does this record still fit, beside those in the batch? */

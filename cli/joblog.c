@@ -41,6 +41,12 @@ static bool read_row(struct bytes line, struct row *ret)
     return true;
 }
 
+/* Is this the first line of a log, or what a kill has left of it? */
+static bool is_header(const char *line, size_t size)
+{
+    return size <= sizeof(header) - 1 && memcmp(line, header, size) == 0;
+}
+
 /* Gives all whole rows to `take`. Returns where the last of them ends, or a negative errno. */
 static off_t read_rows(FILE *file, int (*take)(void *arg, const struct row *row), void *arg)
 {
@@ -51,7 +57,9 @@ static off_t read_rows(FILE *file, int (*take)(void *arg, const struct row *row)
     int err = 0;
     while (err == 0 && (size = getline(&line, &room, file)) > 0) {
         struct row row;
-        if (line[size - 1] != '\n')
+        if (end == 0 && !is_header(line, (size_t)size))
+            err = -EBADMSG;
+        if (err != 0 || line[size - 1] != '\n')
             break;
         end += size;
         for (ssize_t i = 0; i < size - 1; i++)
@@ -84,8 +92,8 @@ static int open_log(struct joblog *log, const struct settings *settings,
 {
     bool again = settings->resume != RESUME_NO || settings->retry_failed;
     struct stat about;
-    int flags = O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC;
-    log->fd = open(settings->joblog, flags, 0666);
+    int create = settings->retry_failed ? 0 : O_CREAT;
+    log->fd = open(settings->joblog, O_RDWR | O_APPEND | O_CLOEXEC | create, 0666);
     if (log->fd < 0 || fstat(log->fd, &about) < 0)
         return -errno;
     bool regular = S_ISREG(about.st_mode);
@@ -113,6 +121,8 @@ int joblog_open(struct joblog *log, const struct settings *settings,
     int err = open_log(log, settings, take, arg);
     if (err == -EBUSY)
         complain("--joblog: another run is writing %s", settings->joblog);
+    else if (err == -EBADMSG)
+        complain("--joblog: %s is no log of jobs, and is left as it is", settings->joblog);
     else if (err != 0)
         complain("--joblog: %s: %s", settings->joblog, strerror(-err));
     if (err != 0)

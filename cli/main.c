@@ -3,6 +3,7 @@
 #include "complain.h"
 #include "help.h"
 #include "run.h"
+#include "spelling.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -57,5 +58,12 @@ int main(int argc, char *argv[])
     for (size_t i = 0; i < sizeof(subcommands) / sizeof(subcommands[0]); i++)
         if (strcmp(argv[1], subcommands[i].name) == 0)
             return subcommands[i].main(argc - 2, argv + 2);
+    struct spelling spelling;
+    spelling_begin(&spelling, argv[1], strlen(argv[1]));
+    for (size_t i = 0; i < sizeof(subcommands) / sizeof(subcommands[0]); i++)
+        spelling_try(&spelling, subcommands[i].name);
+    if (spelling.nearest != NULL)
+        return complain("there is no subcommand '%s'; did you mean weir %s?", argv[1],
+                        spelling.nearest);
     return complain("there is no subcommand '%s'; did you mean weir run %s?", argv[1], argv[1]);
 }

@@ -3,6 +3,7 @@
 #include "option.h"
 
 #include "option_values.h"
+#include "spelling.h"
 
 #include <string.h>
 
@@ -112,44 +113,11 @@ const struct option *option_find_letter(char letter)
     return NULL;
 }
 
-#define LONGEST 32
-
-static size_t smallest(size_t a, size_t b, size_t c)
-{
-    size_t least = a < b ? a : b;
-    return least < c ? least : c;
-}
-
-/* How many letters must be added, left out or replaced to make one of the other. */
-static size_t distance(const char *a, size_t size, const char *b)
-{
-    size_t row[LONGEST + 1];
-    size_t width = strlen(b);
-    for (size_t j = 0; j <= width; j++)
-        row[j] = j;
-    for (size_t i = 1; i <= size; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= width; j++) {
-            size_t replaced = diagonal + (a[i - 1] != b[j - 1]);
-            diagonal = row[j];
-            row[j] = smallest(row[j] + 1, row[j - 1] + 1, replaced);
-        }
-    }
-    return row[width];
-}
-
 const char *option_nearest(const char *name, size_t size)
 {
-    const char *nearest = NULL;
-    size_t least = 1 + (size + 1) / 3;
-    for (size_t i = 0; i < n_options && size <= LONGEST; i++) {
-        bool begins = size >= 3 && strncmp(options[i].name, name, size) == 0;
-        size_t far = begins ? 1 : distance(name, size, options[i].name);
-        if (far < least) {
-            least = far;
-            nearest = options[i].name;
-        }
-    }
-    return nearest;
+    struct spelling spelling;
+    spelling_begin(&spelling, name, size);
+    for (size_t i = 0; i < n_options; i++)
+        spelling_try(&spelling, options[i].name);
+    return spelling.nearest;
 }

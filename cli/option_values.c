@@ -52,6 +52,7 @@ bool set_shell(struct settings *settings, const char *value)
 {
     (void)value;
     settings->shell = SHELL_ALWAYS;
+    settings->shell_given = true;
     return true;
 }
 
@@ -59,6 +60,7 @@ bool set_no_shell(struct settings *settings, const char *value)
 {
     (void)value;
     settings->shell = SHELL_NEVER;
+    settings->no_shell_given = true;
     return true;
 }
 
@@ -77,6 +79,7 @@ bool set_group(struct settings *settings, const char *value)
 {
     (void)value;
     settings->output = OUTPUT_GROUP;
+    settings->group_given = true;
     return true;
 }
 
@@ -84,6 +87,7 @@ bool set_line_buffer(struct settings *settings, const char *value)
 {
     (void)value;
     settings->output = OUTPUT_LINES;
+    settings->lines_given = true;
     return true;
 }
 
@@ -91,6 +95,7 @@ bool set_ungroup(struct settings *settings, const char *value)
 {
     (void)value;
     settings->output = OUTPUT_RAW;
+    settings->raw_given = true;
     return true;
 }
 
@@ -190,6 +195,7 @@ bool set_resume(struct settings *settings, const char *value)
 {
     (void)value;
     settings->resume = RESUME_ENDED;
+    settings->resume_given = true;
     return true;
 }
 
@@ -197,6 +203,7 @@ bool set_resume_failed(struct settings *settings, const char *value)
 {
     (void)value;
     settings->resume = RESUME_SUCCEEDED;
+    settings->resume_failed_given = true;
     return true;
 }
 

@@ -4,6 +4,7 @@
 
 #include "complain.h"
 #include "render.h"
+#include "temporary.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -11,7 +12,7 @@
 #include <unistd.h>
 
 int output_init(struct output *output, const struct settings *settings, const struct template *tag,
-                struct stop *stop, struct bin *bin, size_t ahead)
+                struct stop *stop, struct bin *bin, size_t ahead, bool share)
 {
     *output = (struct output){.settings = settings,
                               .tag = tag,
@@ -19,9 +20,14 @@ int output_init(struct output *output, const struct settings *settings, const st
                               .bin = bin,
                               .lock = PTHREAD_MUTEX_INITIALIZER,
                               .order_lock = PTHREAD_MUTEX_INITIALIZER,
+                              .shared = -1,
                               .n_ring = ahead};
     if (!settings->keep_order)
         return 0;
+    if (share)
+        output->shared = temporary_file();
+    if (share && output->shared < 0)
+        return output->shared;
     output->ring = calloc(ahead, sizeof(*output->ring));
     return output->ring == NULL ? -ENOMEM : weir_semaphore_init(&output->room, (uint32_t)ahead);
 }
@@ -31,6 +37,8 @@ void output_destroy(struct output *output)
     if (output->ring != NULL)
         weir_semaphore_destroy(&output->room);
     free(output->ring);
+    if (output->shared > 0)
+        close(output->shared);
 }
 
 static void fail_locked(struct output *output, int fd, int err)
@@ -98,11 +106,27 @@ void output_print(struct output *output, struct job *job, const struct buffer *s
     capture_clear(err);
 }
 
+/* The job is not the next one: its output is to wait with that of others. */
+static void share_locked(struct output *output, struct job *job)
+{
+    if (output->shared < 0 || job->turn == output->turn)
+        return;
+    int err = capture_share(&job->out, output->shared, &output->shared_size);
+    if (err == 0)
+        err = capture_share(&job->err, output->shared, &output->shared_size);
+    if (err == 0)
+        return;
+    complain("job %llu: its output cannot be kept in %.200s: %s", (unsigned long long)job->seq,
+             temporary_folder(), strerror(-err));
+    stop_to(output->stop, STOP_SOON, STOP_OUTPUT, 0);
+}
+
 /* One thread prints, while the others leave their jobs and go on: a slow reader holds up slots only
  * by the bound on jobs that are ahead. */
 void output_in_turn(struct output *output, struct job *job)
 {
     pthread_mutex_lock(&output->order_lock);
+    share_locked(output, job);
     output->ring[job->turn % output->n_ring] = job;
     bool mine = !output->printing;
     while (mine) {

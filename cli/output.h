@@ -23,16 +23,19 @@ struct output {
 
     /* -k: the jobs that have ended and wait for those before them. */
     pthread_mutex_t order_lock; /* guards the ring; before `lock` */
-    struct job **ring;          /* at turn % n_ring; NULL: has not ended */
+    int shared;                 /* the file of all that wait, if descriptors are few; -1: none */
+    uint64_t shared_size;
+    struct job **ring; /* at turn % n_ring; NULL: has not ended */
     size_t n_ring;
     uint64_t turn;       /* whose it is */
     bool printing;       /* a thread goes through those that can be printed */
     weir_semaphore room; /* a permit for each job between its submit and its printing */
 };
 
-/* `ahead`: how many jobs -k lets go ahead. Returns 0 or a negative errno. */
+/* `ahead`: how many jobs -k lets go ahead. `share`: descriptors are few. Returns 0 or a negative
+ * errno. */
 int output_init(struct output *output, const struct settings *settings, const struct template *tag,
-                struct stop *stop, struct bin *bin, size_t ahead);
+                struct stop *stop, struct bin *bin, size_t ahead, bool share);
 void output_destroy(struct output *output);
 
 /* Prints a job's command (-v), output and errors, and empties `out` and `err`. */

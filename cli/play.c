@@ -151,6 +151,11 @@ static void run_attempt(struct run *run, struct slot *slot, struct job *job)
     pthread_mutex_lock(&slot->lock);
     slot->seq = job->seq;
     slot->since = weir_now();
+    if (run->seeing.bar || slot->shown.size > 0)
+        snprintf(slot->label, sizeof(slot->label), "%.*s", (int)slot->shown.size,
+                 slot->shown.size == 0 ? "" : slot->shown.data);
+    else
+        snprintf(slot->label, sizeof(slot->label), "job %llu", (unsigned long long)job->seq);
     pthread_mutex_unlock(&slot->lock);
     attempt_run(run, slot, job);
     pthread_mutex_lock(&slot->lock);
@@ -159,6 +164,9 @@ static void run_attempt(struct run *run, struct slot *slot, struct job *job)
     int err =
         log_add(&run->log, job, slot->number, (struct bytes){slot->shown.data, slot->shown.size});
     log_failed(run, "--log", run->settings->log, err);
+    err = trace_add(&run->seeing.trace, job, slot->number,
+                    (struct bytes){slot->shown.data, slot->shown.size});
+    log_failed(run, "--trace", run->settings->trace, err);
 }
 
 /* The file of -j is read whenever a job ends. A smaller number takes the permits of jobs that end;

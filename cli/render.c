@@ -30,8 +30,7 @@ static void fail(struct filling *filling, const char *why, struct bytes name)
 static void put(struct filling *filling, const struct part *part, struct bytes value)
 {
     if (value.size > 0 && memchr(value.data, '\0', value.size) != NULL)
-        fail(filling, "its record has a byte of zero, which a word cannot hold",
-             (struct bytes){"", 0});
+        fail(filling, "its record has a NUL byte, which a word cannot hold", (struct bytes){"", 0});
     quote(filling->buffer, value, part->place, part->quote_always);
 }
 
@@ -118,6 +117,12 @@ static void put_part(struct filling *filling, const struct part *part)
                 put_member(filling, part, i);
         }
         break;
+    case WHAT_COLUMNS:
+        for (size_t i = 0; i < filling->job->n_columns; i++) {
+            buffer_append(filling->buffer, " ", i > 0);
+            put(filling, part, filling->job->columns[i]);
+        }
+        break;
     case WHAT_COLUMN:
         put_column(filling, part);
         break;
@@ -128,9 +133,9 @@ static void put_part(struct filling *filling, const struct part *part)
     }
 }
 
-static void put_word(struct filling *filling, const struct word *word)
+/* Makes room for one more word. */
+static bool begin_word(struct argv *argv)
 {
-    struct argv *argv = filling->argv;
     if (argv->n + 1 >= argv->room) {
         size_t room = argv->room == 0 ? 16 : 2 * argv->room;
         size_t *begins = realloc(argv->begins, room * sizeof(*begins));
@@ -141,14 +146,33 @@ static void put_word(struct filling *filling, const struct word *word)
             argv->words = words;
         if (begins == NULL || words == NULL) {
             argv->text.failed = true;
-            return;
+            return false;
         }
         argv->room = room;
     }
     argv->begins[argv->n++] = argv->text.size;
+    return true;
+}
+
+static void put_word(struct filling *filling, const struct word *word)
+{
+    struct argv *argv = filling->argv;
+    if (!begin_word(argv))
+        return;
     for (size_t i = 0; i < word->n; i++)
         put_part(filling, &word->parts[i]);
     buffer_append(&argv->text, "", 1);
+}
+
+/* The record that is appended: a word for each of its columns. */
+static void put_columns(struct filling *filling, const struct part *part)
+{
+    for (size_t i = 0; i < filling->job->n_columns; i++) {
+        if (!begin_word(filling->argv))
+            return;
+        put(filling, part, filling->job->columns[i]);
+        buffer_append(&filling->argv->text, "", 1);
+    }
 }
 
 /* Is this a word that several records make several of? */
@@ -194,6 +218,10 @@ int render_command(struct argv *argv, const struct template *template, struct jo
         const struct word *word = &template->words[i];
         filling.first = 0;
         filling.end = job->n_records;
+        if (word->n == 1 && word->parts[0].what == WHAT_COLUMNS) {
+            put_columns(&filling, &word->parts[0]);
+            continue;
+        }
         if (job->n_records < 2 || !is_repeated(word, fill)) {
             put_word(&filling, word);
             continue;
@@ -253,11 +281,13 @@ size_t render_cost(const struct template *template, const struct bytes columns[]
         size_t uses = 0;
         size_t text = 0;
         for (size_t j = 0; j < word->n; j++) {
-            uses += word->parts[j].what == WHAT_RECORD || word->parts[j].what == WHAT_MEMBER;
+            enum what what = word->parts[j].what;
+            uses += what == WHAT_RECORD || what == WHAT_COLUMNS || what == WHAT_MEMBER;
             text += word->parts[j].what == WHAT_TEXT ? word->parts[j].text.size : 0;
         }
         if (uses > 0)
-            cost += uses * size + (template->shell ? 0 : text + sizeof(char *) + 1);
+            cost += uses * (size + (n - 1) * sizeof(char *)) +
+                    (template->shell ? 0 : text + sizeof(char *) + 1);
     }
     return cost;
 }

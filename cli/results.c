@@ -14,14 +14,32 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* The folder, and those that it is in. */
+static int make_folders(const char *path)
+{
+    char part[4096];
+    if (strlen(path) >= sizeof(part))
+        return -ENAMETOOLONG;
+    for (size_t i = 1; i <= strlen(path); i++) {
+        if (path[i] != '/' && path[i] != '\0')
+            continue;
+        memcpy(part, path, i);
+        part[i] = '\0';
+        if (mkdir(part, 0777) < 0 && errno != EEXIST)
+            return -errno;
+    }
+    return 0;
+}
+
 int results_prepare(const struct settings *settings)
 {
     struct stat about;
     if (settings->results == NULL)
         return 0;
-    if (mkdir(settings->results, 0777) < 0 && errno != EEXIST) {
-        complain("--results: %s: %s", settings->results, strerror(errno));
-        return -errno;
+    int err = make_folders(settings->results);
+    if (err != 0) {
+        complain("--results: %s: %s", settings->results, strerror(-err));
+        return err;
     }
     if (stat(settings->results, &about) < 0 || !S_ISDIR(about.st_mode)) {
         complain("--results: %s is not a folder", settings->results);

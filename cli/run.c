@@ -4,8 +4,8 @@
  */
 #include "run.h"
 
+#include "bar.h"
 #include "complain.h"
-#include "family.h"
 #include "feed.h"
 #include "help.h"
 #include "jobs_value.h"
@@ -42,12 +42,12 @@ static int check_line(const struct settings *settings, const struct line *line)
         return complain("there is no command; see weir run --help");
     if (settings->json && !members_are_supported())
         return complain("--json: this build has no JSON (it was built without jansson)");
+    if (settings->pipe && line->n_command < line->n_words)
+        return complain("--pipe and %s do not go together: it cuts standard input into blocks",
+                        line->words[line->n_command]);
     if (settings->n_files > 0 && line->n_command < line->n_words)
         return complain("-a and %s do not go together: say %s FILE for each",
                         line->words[line->n_command], "::::");
-    if (settings->retry_failed && (settings->n_files > 0 || settings->pipe))
-        return complain("--retry-failed and %s do not go together",
-                        settings->pipe ? "--pipe" : "-a");
     return 0;
 }
 
@@ -71,8 +71,9 @@ static int open_input(struct run *run, const struct line *line)
                                                   : NULL;
     if (tag != NULL && template_read_text(&run->tag, settings, names, tag) != 0)
         return EXIT_WEIR;
-    if (settings->halt_percent > 0 && run->input != NULL && settings->per_job <= 1 &&
-        !settings->fill)
+    bool wanted = settings->halt_percent > 0 || settings->progress != NULL ||
+                  settings->metrics != NULL || bar_is_wanted(settings);
+    if (wanted && run->input != NULL && settings->per_job <= 1 && !settings->fill)
         tally_set_total(&run->tally, input_count(run->input));
     return 0;
 }
@@ -85,6 +86,9 @@ static int open_logs(struct run *run)
         return EXIT_WEIR;
     if (log_open(&run->log, settings->log) != 0)
         return EXIT_WEIR;
+    if (seeing_open(run) != 0)
+        return EXIT_WEIR;
+    run->needs_shown |= run->seeing.bar;
     return results_prepare(settings) != 0 ? EXIT_WEIR : 0;
 }
 
@@ -143,10 +147,12 @@ static int make_workers(struct run *run)
     unsigned slots = jobs_slots(&now, run->cpus);
     run->n_slots = settings->jobs_kind == JOBS_FILE ? MAX_SLOTS : slots;
     unsigned ahead = descriptors_ahead(run->n_slots);
-    descriptors_make_room(&run->launcher, settings, &run->n_slots, &ahead);
+    bool share;
+    descriptors_make_room(&run->launcher, settings, &run->n_slots, ahead, &share);
     int err = slots_init(&run->slots, run->n_slots);
     const struct template *tag = run->tag.n > 0 ? &run->tag : NULL;
-    err = err != 0 ? err : output_init(&run->output, settings, tag, &run->stop, &run->bin, ahead);
+    err = err != 0 ? err
+                   : output_init(&run->output, settings, tag, &run->stop, &run->bin, ahead, share);
     err = err != 0 ? err : restraint_init(&run->restraint, settings, run->stop.ctx);
     err = err != 0 ? err : make_permits(run, slots);
     play_prepare(run);
@@ -181,7 +187,8 @@ static int exit_status(struct run *run, const struct counts *counts, bool all, i
     if (reason == STOP_SIGNAL && left)
         return 128 + signal;
     if (failed > 0) {
-        bool met = reason == STOP_HALT && run->settings->halt_what == HALT_SUCCESS;
+        bool met = reason == STOP_HALT && run->settings->halt_when == HALT_NOW &&
+                   run->settings->halt_what == HALT_SUCCESS;
         return met ? 0 : failed > 100 ? 101 : (int)failed;
     }
     return left && reason != STOP_HALT ? EXIT_WEIR : 0;
@@ -193,8 +200,12 @@ static int sum_up(struct run *run, int input_err)
     count_rest(run, &all);
     struct counts counts = tally_read(&run->tally);
     int status = exit_status(run, &counts, all, input_err);
-    uint64_t bad = counts.failed + counts.timed_out + counts.not_run;
-    if (run->settings->quiet || (bad == 0 && all && status == 0 && !run->settings->verbose))
+    /* What a halt by success or done has left was asked for. */
+    int signal;
+    bool asked_for =
+        stop_reason(&run->stop, &signal) == STOP_HALT && run->settings->halt_what != HALT_FAIL;
+    bool bad = counts.failed + counts.timed_out > 0 || (!asked_for && (counts.not_run > 0 || !all));
+    if (run->settings->quiet || (!bad && !run->settings->verbose))
         return status;
     complain("%llu ok, %llu failed, %llu timed out, %s%llu not run", (unsigned long long)counts.ok,
              (unsigned long long)counts.failed, (unsigned long long)counts.timed_out,
@@ -202,30 +213,56 @@ static int sum_up(struct run *run, int input_err)
     return status;
 }
 
-static int run_jobs(struct run *run, const sigset_t *waited_for)
+/* What the other thread does: it reads, and sees to the end of all jobs. */
+struct feeding {
+    struct run *run;
+    struct signals *signals;
+    int err;
+};
+
+static void *feed_and_drain(void *arg)
 {
-    struct signals signals;
-    int err = make_workers(run);
-    if (err == 0)
-        err = signals_start(&signals, run, waited_for);
-    if (err != 0)
-        return EXIT_WEIR;
-    int input_err = feed(run);
+    struct feeding *feeding = arg;
+    struct run *run = feeding->run;
+    feeding->err = feed(run);
     tally_set_total(&run->tally, (int64_t)tally_read(&run->tally).read);
-    /* Which also lets jobs run whose next attempt is due later. */
+    /* Jobs that wait for their next attempt are waited for, too. */
     while (weir_pool_drain(run->pool) != 0)
         continue;
+    signals_end(feeding->signals);
+    return NULL;
+}
+
+static int run_jobs(struct run *run, const sigset_t *waited_for)
+{
+    struct signals signals = {.run = run,
+                              .waited_for = *waited_for,
+                              .thread = pthread_self(),
+                              .lock = PTHREAD_MUTEX_INITIALIZER};
+    struct feeding feeding = {run, &signals, 0};
+    pthread_t thread;
+    if (make_workers(run) != 0)
+        return EXIT_WEIR;
+    int err = seeing_start(run);
+    if (err == 0)
+        err = -pthread_create(&thread, NULL, feed_and_drain, &feeding);
+    if (err != 0) {
+        weir_pool_free(run->pool);
+        return complain("the run cannot begin: %s", strerror(-err));
+    }
+    signals_wait(&signals);
+    pthread_join(thread, NULL);
     weir_pool_free(run->pool);
     bin_empty(&run->bin);
-    signals_stop(&signals);
-    family_reap_orphans();
-    return sum_up(run, input_err);
+    seeing_stop(run);
+    return sum_up(run, feeding.err);
 }
 
 static void take_apart(struct run *run)
 {
     joblog_close(&run->joblog);
     log_close(&run->log);
+    seeing_close(run);
     resume_free(&run->resume);
     template_free(&run->command);
     template_free(&run->tag);
@@ -242,8 +279,9 @@ static int run_line(const struct settings *settings, const struct line *line)
     sigset_t waited_for;
     run.joblog.fd = run.log.fd = -1;
     run.begun = weir_now();
-    run.needs_shown = settings->joblog != NULL || settings->log != NULL || settings->verbose ||
-                      settings->results != NULL;
+    run.seeing.trace.fd = run.seeing.progress = -1;
+    run.needs_shown = settings->joblog != NULL || settings->trace != NULL ||
+                      settings->log != NULL || settings->verbose || settings->results != NULL;
     tally_init(&run.tally);
     signals_block(&mask, &waited_for);
     int err = launcher_init(&run.launcher, &mask);

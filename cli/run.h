@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* run.h - everything that a run of `weir run` consists of.
  *
- * The thread of main() reads the input and submits a job for each record; the pool's workers run
- * them, an attempt at a time, in a slot; one thread waits for signals. A job goes
- *   feed.c -> the pool's queue -> play.c -> attempt.c -> output.c, log.c, tally.c.
- * Locks: each part has its own, held for that part alone; order_lock before lock in struct output.
+ * One thread reads the input and submits a job for each record; the pool's workers run them, an
+ * attempt at a time, in a slot; the thread of main() waits for signals and reaps orphans. A job
+ * goes feed.c -> the pool's queue -> play.c -> attempt.c -> output.c, log.c, tally.c. Locks: each
+ * part has its own, held for that part alone; order_lock before lock in struct output.
  */
 #ifndef CLI_RUN_H
 #define CLI_RUN_H
@@ -16,6 +16,7 @@
 #include "process.h"
 #include "restraint.h"
 #include "resume.h"
+#include "seeing.h"
 #include "settings.h"
 #include "slots.h"
 #include "stop.h"
@@ -41,6 +42,7 @@ struct run {
     struct resume resume;
     struct log log;
     struct restraint restraint;
+    struct seeing seeing;
     bool needs_shown; /* the command as text is needed for a log, or by -v */
     weir_pool *pool;
     uint64_t n_submitted;

@@ -111,6 +111,10 @@ static int read_letters(struct settings *settings, const char *word, const char 
     for (const char *letter = word + 1; *letter != '\0'; letter++) {
         const struct option *option = option_find_letter(*letter);
         char spelled[3] = {'-', *letter, '\0'};
+        if (option == NULL && (unsigned char)*letter >= 0x80) {
+            complain("there is no option -%s; see weir run --help", letter);
+            return -1;
+        }
         if (option == NULL) {
             const char *nearest = option_nearest(word + 1, strlen(word + 1));
             if (nearest != NULL && word[2] != '\0')
@@ -127,43 +131,69 @@ static int read_letters(struct settings *settings, const char *word, const char 
     return 1;
 }
 
-static int refuse(const char *one, const char *other, const char *why)
+/* Two options that have no meaning together. */
+struct pair {
+    bool one, other;
+    const char *name, *other_name, *why;
+};
+
+static int check_pairs(const struct settings *s)
 {
-    complain("%s and %s do not go together: %s", one, other, why);
-    return -1;
+    static const char records[] = "a block is a job's input, not its words";
+    static const char touched[] = "-u does not touch output";
+    const struct pair pairs[] = {
+        {s->shell_given, s->no_shell_given, "--shell", "--no-shell", "choose one"},
+        {s->group_given, s->lines_given, "--group", "--line-buffer", "choose one"},
+        {s->group_given, s->raw_given, "--group", "-u", "choose one"},
+        {s->lines_given, s->raw_given, "--line-buffer", "-u", "choose one"},
+        {s->bar, s->no_bar, "--bar", "--no-bar", "choose one"},
+        {s->verbose, s->quiet, "-v", "-q", "choose one"},
+        {s->resume_given, s->resume_failed_given, "--resume", "--resume-failed", "choose one"},
+        {s->per_job > 0, s->fill, "-n", "-X", "-X is as many as fit"},
+        {s->pipe, s->per_job > 0, "--pipe", "-n", records},
+        {s->pipe, s->fill, "--pipe", "-X", records},
+        {s->pipe, s->json, "--pipe", "--json", records},
+        {s->pipe, s->colsep != NULL, "--pipe", "--colsep", records},
+        {s->pipe, s->header, "--pipe", "--header", records},
+        {s->pipe, s->link, "--pipe", "--link", records},
+        {s->pipe, s->tag, "--pipe", "--tag", "a block has no name; see --tagstring"},
+        {s->pipe, s->resume != RESUME_NO, "--pipe", "--resume", "a block has no name"},
+        {s->json, s->colsep != NULL, "--json", "--colsep", "an object names its members"},
+        {s->json, s->header, "--json", "--header", "an object names its members"},
+        {s->raw_given, s->keep_order, "-u", "-k", touched},
+        {s->raw_given, s->tag, "-u", "--tag", touched},
+        {s->raw_given, s->tagstring != NULL, "-u", "--tagstring", touched},
+        {s->raw_given, s->results != NULL, "-u", "--results", touched},
+        {s->retry_failed, s->resume != RESUME_NO, "--retry-failed", "--resume", "choose one"},
+        {s->retry_failed, s->n_files > 0, "--retry-failed", "-a", "its jobs are in the log"},
+        {s->retry_failed, s->pipe, "--retry-failed", "--pipe", "its jobs are in the log"},
+    };
+    for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+        if (pairs[i].one && pairs[i].other) {
+            complain("%s and %s do not go together: %s", pairs[i].name, pairs[i].other_name,
+                     pairs[i].why);
+            return -1;
+        }
+    }
+    return 0;
 }
 
-/* Options that have no meaning together, or none alone. */
-static int check(const struct settings *settings)
+/* Options that mean nothing without another one. */
+static int check_needs(const struct settings *s)
 {
-    const struct settings *s = settings;
-    if (s->pipe && (s->per_job > 0 || s->fill || s->json || s->colsep != NULL || s->link))
-        return refuse("--pipe", "options about records", "a block is a job's input, not its words");
-    if (s->pipe && (s->header || s->tag))
-        return refuse("--pipe", s->header ? "--header" : "--tag", "a block has no name");
-    if (s->json && (s->colsep != NULL || s->header))
-        return refuse("--json", s->header ? "--header" : "--colsep", "an object names its members");
-    if (s->keep_order && s->output == OUTPUT_RAW)
-        return refuse("-k", "-u", "output that is not touched cannot be put in order");
-    if (s->output == OUTPUT_RAW && (s->tag || s->tagstring != NULL || s->results != NULL))
-        return refuse("-u", s->results != NULL ? "--results" : "--tag", "-u does not touch output");
-    if (s->bar && s->no_bar)
-        return refuse("--bar", "--no-bar", "choose one");
-    if (s->resume != RESUME_NO && s->pipe)
-        return refuse("--resume", "--pipe", "a block has no name by which it could be known");
-    if (s->retry_failed && s->resume != RESUME_NO)
-        return refuse("--retry-failed", "--resume", "the one takes its jobs from the log");
-    if ((s->resume != RESUME_NO || s->retry_failed) && s->joblog == NULL) {
-        complain("%s needs --joblog FILE", s->retry_failed ? "--retry-failed" : "--resume");
-        return -1;
-    }
-    if (s->block > 0 && !s->pipe) {
-        complain("--block means something with --pipe only");
-        return -1;
-    }
-    if ((s->backoff_first > 0 || s->retry_on != NULL) && s->retries == 1) {
-        complain("%s needs --retries N", s->retry_on != NULL ? "--retry-on" : "--backoff");
-        return -1;
+    const struct pair needs[] = {
+        {s->block > 0, s->pipe, "--block", "--pipe", NULL},
+        {s->resume_given, s->joblog != NULL, "--resume", "--joblog FILE", NULL},
+        {s->resume_failed_given, s->joblog != NULL, "--resume-failed", "--joblog FILE", NULL},
+        {s->retry_failed, s->joblog != NULL, "--retry-failed", "--joblog FILE", NULL},
+        {s->backoff_first > 0, s->retries > 1, "--backoff", "--retries N, N above 1", NULL},
+        {s->retry_on != NULL, s->retries > 1, "--retry-on", "--retries N, N above 1", NULL},
+    };
+    for (size_t i = 0; i < sizeof(needs) / sizeof(needs[0]); i++) {
+        if (needs[i].one && !needs[i].other) {
+            complain("%s needs %s", needs[i].name, needs[i].other_name);
+            return -1;
+        }
     }
     return 0;
 }
@@ -185,5 +215,5 @@ int settings_read(struct settings *settings, int n_words, char *const words[])
     }
     if (settings->help)
         return i;
-    return check(settings) < 0 ? -1 : i;
+    return check_pairs(settings) < 0 || check_needs(settings) < 0 ? -1 : i;
 }

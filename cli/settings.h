@@ -32,6 +32,7 @@ struct settings {
     /* command */
     const char *placeholder; /* "{}" */
     enum shell_use shell;
+    bool shell_given, no_shell_given;
 
     /* slots */
     enum jobs_kind jobs_kind;
@@ -41,6 +42,7 @@ struct settings {
 
     /* output */
     enum output_mode output;
+    bool group_given, lines_given, raw_given;
     bool keep_order, tag;
     const char *tagstring, *results;
 
@@ -61,6 +63,7 @@ struct settings {
     /* logs */
     const char *joblog, *log;
     enum resume_what resume;
+    bool resume_given, resume_failed_given;
     bool retry_failed;
 
     /* restraint */

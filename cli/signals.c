@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* signals.c - one thread waits for signals and does what they ask for; no code runs in a handler.
+/* signals.c - the first thread waits for signals and does what they ask for; no code runs in a
+ * handler.
  * The ladder: the first of INT, TERM and HUP stops what has not started, the second sends SIGTERM,
  * the third SIGKILL. With --grace the next step comes by itself.
  */
 #include "signals.h"
 
 #include "complain.h"
+#include "family.h"
 #include "status.h"
 
 #include <errno.h>
@@ -25,8 +27,11 @@ void signals_block(sigset_t *ret_mask, sigset_t *ret_waited_for)
         if (sigaction(all[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
             sigaddset(ret_waited_for, all[i]);
     }
-    /* The thread is woken by it, also if nobody else may. */
+    /* signals_end sends it, also if nobody else may. */
     sigaddset(ret_waited_for, SIGUSR1);
+    /* Were it ignored, the system would reap jobs before weir could ask how they ended. */
+    signal(SIGCHLD, SIG_DFL);
+    sigaddset(ret_waited_for, SIGCHLD);
     pthread_sigmask(SIG_BLOCK, ret_waited_for, ret_mask);
     /* A closed output is an error that write() returns. */
     signal(SIGPIPE, SIG_IGN);
@@ -50,14 +55,21 @@ static void go_to(struct signals *signals, enum stop_level level, int signal)
         complain("%s", said[level]);
 }
 
+struct ladder {
+    enum stop_level level;
+    int first; /* the first signal */
+    int64_t since;
+};
+
 /* When the next step comes by itself. */
-static int64_t next_step(const struct signals *signals, enum stop_level level, int64_t since)
+static int64_t next_step(const struct signals *signals, const struct ladder *ladder)
 {
-    if (level == STOP_KILL)
-        return since + LAST_WAIT;
-    if (level == STOP_NOT || signals->run->settings->grace == 0)
+    int64_t grace = signals->run->settings->grace;
+    if (ladder->level == STOP_KILL)
+        return ladder->since + LAST_WAIT;
+    if (ladder->level == STOP_NOT || grace == 0 || grace > WEIR_FOREVER - ladder->since)
         return WEIR_FOREVER;
-    return since + signals->run->settings->grace;
+    return ladder->since + grace;
 }
 
 static int wait_for_signal(const struct signals *signals, int64_t until)
@@ -79,45 +91,40 @@ static bool is_done(struct signals *signals)
     return done;
 }
 
-static void *wait_for_signals(void *arg)
+static void climb(struct signals *signals, struct ladder *ladder, int signal)
 {
-    struct signals *signals = arg;
-    enum stop_level level = STOP_NOT;
-    int first = 0;
-    int64_t since = 0;
+    if (ladder->level == STOP_KILL && signal <= 0)
+        _exit(128 + ladder->first); /* what was printed and logged is there; the jobs are dead */
+    ladder->first = ladder->first == 0 ? signal : ladder->first;
+    ladder->level = ladder->level == STOP_KILL ? STOP_KILL : ladder->level + 1;
+    ladder->since = weir_now();
+    go_to(signals, ladder->level, ladder->first);
+}
+
+void signals_wait(struct signals *signals)
+{
+    struct ladder ladder = {STOP_NOT, 0, 0};
     for (;;) {
-        int signal = wait_for_signal(signals, next_step(signals, level, since));
+        int signal = wait_for_signal(signals, next_step(signals, &ladder));
         if (is_done(signals))
-            return NULL;
-        if (signal == SIGUSR1) {
+            return;
+        if (signal == SIGCHLD)
+            family_reap_orphans();
+        else if (signal == SIGUSR1)
             status_say(signals->run);
-        } else if (signal == SIGTSTP) {
+        else if (signal == SIGTSTP)
             pause_all(signals);
-        } else if (signal == SIGCONT) {
+        else if (signal == SIGCONT)
             slots_signal(&signals->run->slots, SIGCONT, false, false);
-        } else if (signal > 0 || errno == EAGAIN) {
-            if (level == STOP_KILL && signal <= 0)
-                _exit(128 + first); /* what was printed and logged is there; the jobs are dead */
-            first = first == 0 ? signal : first;
-            level = level == STOP_KILL ? level : level + 1;
-            since = weir_now();
-            go_to(signals, level, first);
-        }
+        else if (signal > 0 || errno == EAGAIN)
+            climb(signals, &ladder, signal);
     }
 }
 
-int signals_start(struct signals *signals, struct run *run, const sigset_t *waited_for)
-{
-    *signals =
-        (struct signals){.run = run, .waited_for = *waited_for, .lock = PTHREAD_MUTEX_INITIALIZER};
-    return -pthread_create(&signals->thread, NULL, wait_for_signals, signals);
-}
-
-void signals_stop(struct signals *signals)
+void signals_end(struct signals *signals)
 {
     pthread_mutex_lock(&signals->lock);
     signals->done = true;
     pthread_mutex_unlock(&signals->lock);
     pthread_kill(signals->thread, SIGUSR1);
-    pthread_join(signals->thread, NULL);
 }

@@ -20,8 +20,11 @@ struct signals {
  * stay ignored. `ret_mask` is what was blocked before. */
 void signals_block(sigset_t *ret_mask, sigset_t *ret_waited_for);
 
-/* Starts the thread that waits for them. Returns 0 or a negative errno. */
-int signals_start(struct signals *signals, struct run *run, const sigset_t *waited_for);
-void signals_stop(struct signals *signals);
+/* Waits for signals, and does what they ask for, until signals_end is called. Only the first thread
+ * of the process may call it: orphans become its children, and it reaps them. */
+void signals_wait(struct signals *signals);
+
+/* Ends the wait. */
+void signals_end(struct signals *signals);
 
 #endif

@@ -11,6 +11,8 @@
 #include <pthread.h>
 #include <sys/types.h>
 
+#define LABEL_SIZE 96
+
 struct slot {
     unsigned number;
 
@@ -22,6 +24,7 @@ struct slot {
     bool no_kill; /* the order was SIGTERM, and SIGKILL will come as an order too */
     uint64_t seq; /* of the job that runs; 0: none */
     int64_t since;
+    char label[LABEL_SIZE]; /* its command, cut; for the bar */
 
     int nudge; /* can be read once there is an order, or the time-out has changed */
 

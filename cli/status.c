@@ -5,19 +5,22 @@
 #include "complain.h"
 
 #include <stdio.h>
+#include <string.h>
 
-unsigned status_running(struct run *run, uint64_t *ret_seq, int64_t *ret_since)
+unsigned status_running(struct run *run, char *label, int64_t *ret_since)
 {
     unsigned running = 0;
-    *ret_seq = 0;
+    if (label != NULL)
+        *label = '\0';
     *ret_since = WEIR_FOREVER;
     for (unsigned i = 0; i < run->slots.n; i++) {
         struct slot *slot = &run->slots.all[i];
         pthread_mutex_lock(&slot->lock);
         running += slot->seq != 0;
         if (slot->seq != 0 && slot->since < *ret_since) {
-            *ret_seq = slot->seq;
             *ret_since = slot->since;
+            if (label != NULL)
+                memcpy(label, slot->label, LABEL_SIZE);
         }
         pthread_mutex_unlock(&slot->lock);
     }
@@ -27,9 +30,9 @@ unsigned status_running(struct run *run, uint64_t *ret_seq, int64_t *ret_since)
 void status_say(struct run *run)
 {
     struct counts counts = tally_read(&run->tally);
-    uint64_t longest;
+    char label[LABEL_SIZE];
     int64_t since;
-    unsigned running = status_running(run, &longest, &since);
+    unsigned running = status_running(run, label, &since);
     char total[32] = "";
     if (counts.total >= 0)
         snprintf(total, sizeof(total), " of %lld", (long long)counts.total);
@@ -37,7 +40,6 @@ void status_say(struct run *run)
              (unsigned long long)(counts.ok + counts.failed + counts.timed_out + counts.skipped),
              total, (unsigned long long)counts.failed, (unsigned long long)counts.timed_out,
              running);
-    if (longest != 0)
-        complain("job %llu runs longest: %.1f s", (unsigned long long)longest,
-                 (double)(weir_now() - since) / 1e9);
+    if (running > 0)
+        complain("since %.1f s: %s", (double)(weir_now() - since) / 1e9, label);
 }

@@ -5,9 +5,9 @@
 
 #include "run.h"
 
-/* The longest that runs: its number and since when; `ret_seq` is 0 if none does. Returns how many
- * run. */
-unsigned status_running(struct run *run, uint64_t *ret_seq, int64_t *ret_since);
+/* What runs longest, "" if nothing does, and since when. `label` has room for LABEL_SIZE bytes, or
+ * is NULL. Returns how many run. */
+unsigned status_running(struct run *run, char *label, int64_t *ret_since);
 
 /* Says it on standard error (SIGUSR1). */
 void status_say(struct run *run);

@@ -74,5 +74,8 @@ enum stop_reason stop_reason(struct stop *stop, int *ret_signal)
     enum stop_reason reason = stop->reason;
     *ret_signal = stop->signal;
     pthread_mutex_unlock(&stop->lock);
+    /* The context knows of the deadline before its hook has been called. */
+    if (reason == STOP_NO_REASON && weir_context_err(stop->ctx) == -ETIMEDOUT)
+        reason = STOP_DEADLINE;
     return reason;
 }

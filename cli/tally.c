@@ -65,6 +65,19 @@ int64_t tally_median(struct tally *tally)
     return median;
 }
 
+uint64_t tally_below(struct tally *tally, int64_t ns, double *ret_sum)
+{
+    uint64_t n = 0;
+    unsigned last = ns == INT64_MAX ? TALLY_STEPS - 1 : step_of(ns);
+    pthread_mutex_lock(&tally->lock);
+    for (unsigned i = 0; i <= last; i++)
+        n += tally->run_times[i];
+    if (ret_sum != NULL)
+        *ret_sum = tally->run_time_sum;
+    pthread_mutex_unlock(&tally->lock);
+    return n;
+}
+
 static bool is_halt_locked(const struct tally *tally, const struct settings *settings)
 {
     const struct counts *counts = &tally->counts;
@@ -94,6 +107,7 @@ bool tally_add(struct tally *tally, const struct settings *settings, const struc
     if (result->state == JOB_OK) {
         tally->run_times[step_of(result->run_time)]++;
         tally->n_run_times++;
+        tally->run_time_sum += (double)result->run_time / 1e9;
     }
     bool is_halt = !was_halt && is_halt_locked(tally, settings);
     pthread_mutex_unlock(&tally->lock);

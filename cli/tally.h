@@ -24,6 +24,7 @@ struct tally {
     struct counts counts;
     uint64_t run_times[TALLY_STEPS];
     uint64_t n_run_times;
+    double run_time_sum; /* seconds */
 };
 
 void tally_init(struct tally *tally);
@@ -36,6 +37,10 @@ void tally_add_not_run(struct tally *tally, uint64_t n);
 bool tally_add(struct tally *tally, const struct settings *settings, const struct job *job);
 
 struct counts tally_read(struct tally *tally);
+
+/* How many of the jobs that succeeded took no longer than `ns`, to 2 %; and what all took, in
+ * seconds, unless `ret_sum` is NULL. */
+uint64_t tally_below(struct tally *tally, int64_t ns, double *ret_sum);
 
 /* The median run time of the jobs that succeeded, in ns; 0 before the third. */
 int64_t tally_median(struct tally *tally);

@@ -126,7 +126,7 @@ static int read_command(struct template *template, struct word *word,
         begin = text;
     }
     if (err == 0 && !shell_scan_is_complete(&scan, &why)) {
-        complain("the command has an unterminated %s", why);
+        complain("the command has an unterminated quote or substitution: %s", why);
         err = -EINVAL;
     }
     return err != 0 ? err : add_text(word, begin, (size_t)(text - begin));
@@ -149,7 +149,7 @@ static int check_end(const char *text)
 
 static int append_record(struct template *template, bool shell)
 {
-    struct part part = {.what = WHAT_RECORD, .text = {"{}", 2}};
+    struct part part = {.what = WHAT_COLUMNS, .text = {"{}", 2}};
     struct word *word;
     template->has_record = true;
     if (!shell) {
@@ -203,7 +203,8 @@ int template_read(struct template *ret, const struct settings *settings, const s
         err = read_for_shell(ret, settings, names, words, n);
     for (size_t i = 0; i < n && err == 0 && !ret->shell; i++)
         err = read_word(ret, settings, names, words[i]);
-    if (err == 0 && !ret->has_record && !settings->pipe) {
+    bool replaced = ret->has_record || ret->has_seq || ret->has_slot;
+    if (err == 0 && !replaced && !settings->pipe) {
         if (ret->shell)
             err = check_end(ret->joined);
         err = err != 0 ? err : append_record(ret, ret->shell);
@@ -256,6 +257,8 @@ static struct bytes without_extension(struct bytes value)
 
 static struct bytes folder(struct bytes value)
 {
+    while (value.size > 1 && value.data[value.size - 1] == '/')
+        value.size--;
     struct bytes name = base(value);
     size_t size = value.size - name.size;
     if (size == 0)

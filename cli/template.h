@@ -8,12 +8,13 @@
 #include "settings.h"
 
 enum what {
-    WHAT_TEXT,   /* stands in the command as it is */
-    WHAT_RECORD, /* {} */
-    WHAT_COLUMN, /* {1}, or {name} with a header */
-    WHAT_MEMBER, /* {name} of a JSON object */
-    WHAT_SEQ,    /* {#} */
-    WHAT_SLOT    /* {%} */
+    WHAT_TEXT,    /* stands in the command as it is */
+    WHAT_RECORD,  /* {} */
+    WHAT_COLUMNS, /* the record that is appended: each column is a word */
+    WHAT_COLUMN,  /* {1}, or {name} with a header */
+    WHAT_MEMBER,  /* {name} of a JSON object */
+    WHAT_SEQ,     /* {#} */
+    WHAT_SLOT     /* {%} */
 };
 
 enum trim {

@@ -9,11 +9,15 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-int temporary_file(void)
+const char *temporary_folder(void)
 {
     const char *folder = getenv("TMPDIR");
-    if (folder == NULL || *folder == '\0')
-        folder = "/tmp";
+    return folder == NULL || *folder == '\0' ? "/tmp" : folder;
+}
+
+int temporary_file(void)
+{
+    const char *folder = temporary_folder();
     int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     if (fd >= 0)
         return fd;

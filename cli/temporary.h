@@ -7,6 +7,9 @@
  * negative errno. */
 int temporary_file(void);
 
+/* The folder that they are in. */
+const char *temporary_folder(void);
+
 /* The same in memory, for what does not outgrow it. */
 int temporary_memory(void);
 
