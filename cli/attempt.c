@@ -21,6 +21,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define GIVE_UP_AFTER WEIR_S(10)
+
 enum { ON_END, ON_OUT, ON_ERR, ON_NUDGE, N_WATCHED };
 
 struct watch {
@@ -182,16 +184,40 @@ static void announce(struct watch *watch)
     obey(watch);
 }
 
+/* The job is gone, by weir's doing: what it has left gets no longer than --kill-after. */
+static void end_family(struct watch *watch)
+{
+    pid_t pid = watch->process.pid;
+    uint64_t seq = watch->job->seq;
+    int64_t kill_at = weir_after(watch->run->settings->kill_after);
+    int64_t give_up = WEIR_FOREVER;
+    size_t left;
+    for (;;) {
+        if (watch->kill_at < kill_at)
+            kill_at = watch->kill_at;
+        int64_t until = give_up == WEIR_FOREVER ? kill_at : weir_after(WEIR_MS(20));
+        left = family_wait(pid, seq, until, watch->slot->nudge);
+        if (left == 0)
+            return;
+        obey(watch);
+        if (weir_now() < kill_at && watch->kill_at != 0)
+            continue;
+        family_kill(pid, seq);
+        if (give_up == WEIR_FOREVER)
+            give_up = weir_after(GIVE_UP_AFTER);
+        if (weir_now() < give_up)
+            continue;
+        complain("job %llu: %zu of its processes cannot be killed", (unsigned long long)seq, left);
+        return;
+    }
+}
+
 static void reap(struct watch *watch)
 {
     struct result *result = &watch->job->result;
     int status = 0;
-    /* The job is gone: what it has left gets no longer than --kill-after, whatever ended it. */
-    int64_t kill_at = weir_after(watch->run->settings->kill_after);
-    if (watch->kill_at < kill_at)
-        kill_at = watch->kill_at;
     if (watch->timed_out || watch->ordered)
-        (void)family_end(watch->process.pid, watch->job->seq, kill_at);
+        end_family(watch);
     pthread_mutex_lock(&watch->slot->lock);
     watch->slot->pid = 0;
     while (wait4(watch->process.pid, &status, 0, &result->use) < 0 && errno == EINTR)
@@ -241,6 +267,7 @@ void attempt_run(struct run *run, struct slot *slot, struct job *job)
     if (err == 0)
         err = process_start(&watch.process, &run->launcher, slot->argv.words, environment,
                             job->input, run->settings->output != OUTPUT_RAW);
+    restraint_started(&run->restraint);
     if (err == 0) {
         result->started = true;
         announce(&watch);

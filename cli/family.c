@@ -12,7 +12,6 @@
  */
 #include "family.h"
 
-#include "complain.h"
 #include "weir/clock.h"
 
 #include <dirent.h>
@@ -21,14 +20,13 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#define GIVE_UP_AFTER WEIR_S(10)
 
 struct entry {
     pid_t pid, parent, group;
@@ -198,44 +196,31 @@ void family_kill(pid_t leader, uint64_t seq)
     free(list.all);
 }
 
-/* Sleeps until one of them has ended, or until `deadline`. */
-static void wait_for_one(const struct list *list, int64_t deadline)
+/* Sleeps until one of them has ended, until `deadline`, or until there is a nudge. */
+static void wait_for_one(const struct list *list, int64_t deadline, int nudge)
 {
-    for (size_t i = 0; i < list->n; i++) {
-        struct pollfd ended = {.fd = open_entry(&list->all[i]), .events = POLLIN};
-        if (ended.fd < 0)
-            return;
-        int64_t left = deadline - weir_now();
-        int64_t ms = left <= 0 ? 0 : left / WEIR_MS(1) + 1;
-        (void)poll(&ended, 1, ms > 1000 ? 1000 : (int)ms);
-        close(ended.fd);
+    struct pollfd on[2] = {{.fd = open_entry(&list->all[0]), .events = POLLIN},
+                           {.fd = nudge, .events = POLLIN}};
+    if (on[0].fd < 0)
         return;
-    }
+    int64_t left = deadline - weir_now();
+    int64_t ms = left <= 0 ? 0 : left / WEIR_MS(1) + 1;
+    /* One that has not ended may have left the list: look again now and then. */
+    (void)poll(on, 2, ms > 1000 ? 1000 : (int)ms);
+    close(on[0].fd);
 }
 
-bool family_end(pid_t leader, uint64_t seq, int64_t kill_at)
+size_t family_wait(pid_t leader, uint64_t seq, int64_t deadline, int nudge)
 {
-    bool killed = false;
-    int64_t give_up = WEIR_FOREVER;
     for (;;) {
         struct list list = find_members(leader, seq, weir_now());
         size_t left = list.n;
-        int64_t now = weir_now();
-        if (left > 0 && now >= kill_at) {
-            kill_all(&list);
-            give_up = killed ? give_up : now + GIVE_UP_AFTER;
-            killed = true;
-        }
         if (left > 0)
-            wait_for_one(&list, killed ? now + WEIR_MS(20) : kill_at);
+            wait_for_one(&list, deadline, nudge);
         free(list.all);
-        if (left == 0)
-            return killed;
-        if (now > give_up) {
-            complain("job %llu: %zu of its processes cannot be killed", (unsigned long long)seq,
-                     left);
-            return killed;
-        }
+        struct pollfd nudged = {.fd = nudge, .events = POLLIN};
+        if (left == 0 || weir_now() >= deadline || poll(&nudged, 1, 0) > 0)
+            return left;
     }
 }
 

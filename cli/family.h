@@ -3,7 +3,7 @@
 #ifndef CLI_FAMILY_H
 #define CLI_FAMILY_H
 
-#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -11,9 +11,9 @@
  * must not have been reaped. */
 void family_kill(pid_t leader, uint64_t seq);
 
-/* Blocks until none of them is left but the leader, which has ended: those that are left at
- * `kill_at` are killed. Returns whether it came to that; after some seconds it gives up. */
-bool family_end(pid_t leader, uint64_t seq, int64_t kill_at);
+/* Blocks until none of them is left but the leader, which has ended; but not beyond `deadline`, nor
+ * once `nudge` can be read. Returns how many are left. */
+size_t family_wait(pid_t leader, uint64_t seq, int64_t deadline, int nudge);
 
 /* Reaps what has come to weir as an orphan and has ended. Only the first thread of the process may
  * call it: the children that workers wait for are not among those of this thread. */

@@ -48,6 +48,7 @@ struct job {
     struct job *next; /* in the bin */
     unsigned holders; /* the worker or whoever prints it; and its task, if it can be retried */
     bool can_be_retried;
+    bool has_permit;  /* -j FILE: got in the order of the input */
     uint64_t seq;     /* from 1, in the input */
     uint64_t turn;    /* from 0, among those submitted */
     uint64_t log_seq; /* what the log calls it */

@@ -114,9 +114,8 @@ static void leave_out(struct run *run, struct job *job)
         job_release(job, &run->bin);
 }
 
-static void no_command(struct run *run, struct slot *slot, struct job *job)
+static void no_command(struct slot *slot, struct job *job)
 {
-    (void)run;
     job->result = (struct result){
         .state = JOB_FAILED, .hopeless = true, .exit_code = 126, .queued = job->queued};
     complain("job %llu: %s", (unsigned long long)job->seq, slot->argv.why);
@@ -141,7 +140,8 @@ static bool make_command(struct run *run, struct slot *slot, struct job *job)
 static void run_attempt(struct run *run, struct slot *slot, struct job *job)
 {
     if (!make_command(run, slot, job)) {
-        no_command(run, slot, job);
+        restraint_started(&run->restraint);
+        no_command(slot, job);
         return;
     }
     if (run->settings->verbose && run->settings->output != OUTPUT_GROUP)
@@ -188,15 +188,16 @@ static void reread_slots(struct run *run)
 }
 
 /* Blocks until an attempt may start. */
-static int wait_for_start(struct run *run, uint64_t *ret_ticket)
+static int wait_for_start(struct run *run, struct job *job, uint64_t *ret_ticket)
 {
     if (weir_context_err(run->stop.ctx) != 0)
         return -ECANCELED;
     int err = 0;
-    if (run->settings->jobs_kind == JOBS_FILE)
+    if (run->settings->jobs_kind == JOBS_FILE && !job->has_permit)
         err = weir_semaphore_acquire_until(&run->allowed, 1, run->stop.ctx, WEIR_FOREVER);
     if (err != 0)
         return err;
+    job->has_permit = false;
     err = restraint_wait(&run->restraint, run->stop.ctx, ret_ticket);
     if (err != 0 && run->settings->jobs_kind == JOBS_FILE)
         reread_slots(run);
@@ -210,7 +211,7 @@ static int play(weir_context *ctx, void *arg)
     const struct settings *settings = run->settings;
     uint64_t ticket;
     (void)ctx; /* over when the run stops; but what has begun goes on */
-    if (wait_for_start(run, &ticket) != 0) {
+    if (wait_for_start(run, job, &ticket) != 0) {
         /* If it can be retried, its task's end accounts for it. */
         if (!job->can_be_retried)
             leave_out(run, job);
@@ -283,9 +284,12 @@ int play_submit(struct run *run, struct job *job)
         return err;
     }
     job->turn = run->n_submitted++;
-    if (run->settings->retries > 1)
+    if (run->settings->jobs_kind == JOBS_FILE)
+        err = weir_semaphore_acquire_until(&run->allowed, 1, run->stop.ctx, WEIR_FOREVER);
+    job->has_permit = err == 0;
+    if (err == 0 && run->settings->retries > 1)
         err = submit_with_retries(run, job);
-    else
+    else if (err == 0)
         err = weir_pool_submit(run->pool, play, job);
     if (err != 0)
         leave_out(run, job);

@@ -65,8 +65,6 @@ int restraint_init(struct restraint *restraint, const struct settings *settings,
     restraint->any = settings->delay > 0 || settings->rate > 0 || settings->load > 0 ||
                      settings->memfree > 0 || settings->breaker_ratio > 0;
     int err = weir_semaphore_init(&restraint->gate, 1);
-    if (err == 0 && settings->delay > 0)
-        err = weir_limiter_init(&restraint->delay, 1e9 / (double)settings->delay, 1);
     if (err == 0 && settings->rate > 0)
         err = weir_limiter_init(&restraint->rate, settings->rate, 1);
     return err != 0 ? err : init_breaker(restraint, ctx);
@@ -146,15 +144,34 @@ static bool has_room(struct restraint *restraint)
     return true;
 }
 
-static int pass_gate(struct restraint *restraint, weir_context *ctx)
+static bool has_gate(const struct restraint *restraint)
+{
+    const struct settings *settings = restraint->settings;
+    return settings->delay > 0 || settings->load > 0 || settings->memfree > 0;
+}
+
+/* Keeps the gate if it returns 0. A limiter would space permits to start; but a delay is one
+ * between starts, of which the earlier may come late. */
+static int enter_gate(struct restraint *restraint, weir_context *ctx)
 {
     int err = weir_semaphore_acquire_until(&restraint->gate, 1, ctx, WEIR_FOREVER);
     if (err != 0)
         return err;
+    if (restraint->started > 0 && restraint->settings->delay > 0)
+        err = weir_sleep_until(ctx, restraint->started + restraint->settings->delay);
     while (err == 0 && !has_room(restraint))
         err = weir_sleep_until(ctx, weir_after(LOOK_EVERY));
-    weir_semaphore_release(&restraint->gate, 1);
+    if (err != 0)
+        weir_semaphore_release(&restraint->gate, 1);
     return err;
+}
+
+void restraint_started(struct restraint *restraint)
+{
+    if (!restraint->any || !has_gate(restraint))
+        return;
+    restraint->started = weir_now();
+    weir_semaphore_release(&restraint->gate, 1);
 }
 
 int restraint_wait(struct restraint *restraint, weir_context *ctx, uint64_t *ret_ticket)
@@ -164,14 +181,14 @@ int restraint_wait(struct restraint *restraint, weir_context *ctx, uint64_t *ret
     *ret_ticket = 0;
     if (!restraint->any)
         return 0;
-    if (settings->load > 0 || settings->memfree > 0)
-        err = pass_gate(restraint, ctx);
-    if (err == 0 && settings->breaker_ratio > 0)
+    if (settings->breaker_ratio > 0)
         err = pass_breaker(restraint, ctx, ret_ticket);
     if (err == 0 && settings->rate > 0)
         err = weir_limiter_wait_until(&restraint->rate, 1, ctx, WEIR_FOREVER);
-    if (err == 0 && settings->delay > 0)
-        err = weir_limiter_wait_until(&restraint->delay, 1, ctx, WEIR_FOREVER);
+    if (err == 0 && has_gate(restraint))
+        err = enter_gate(restraint, ctx);
+    if (err != 0 && settings->breaker_ratio > 0)
+        weir_breaker_record(&restraint->breaker, *ret_ticket, -ECANCELED);
     return err;
 }
 

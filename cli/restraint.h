@@ -13,9 +13,10 @@
 struct restraint {
     const struct settings *settings;
     bool any;
-    weir_limiter delay, rate;
-    weir_semaphore gate; /* one worker at a time looks at load and memory */
-    int64_t looked;      /* when the holder of the gate last let one start */
+    weir_limiter rate;
+    weir_semaphore gate; /* --delay, --load, --memfree: one start at a time; guards the next four */
+    int64_t started;     /* the last one; 0: none */
+    int64_t looked;      /* when the load was read */
     unsigned since;      /* how many it let start since the load was read */
     double load;
 
@@ -31,9 +32,12 @@ struct restraint {
 int restraint_init(struct restraint *restraint, const struct settings *settings, weir_context *ctx);
 void restraint_destroy(struct restraint *restraint);
 
-/* Blocks until a job may start. Returns 0, or -ECANCELED or -ETIMEDOUT once `ctx` is over.
- * `*ret_ticket` is for restraint_record. */
+/* Blocks until a job may start. Returns 0, and restraint_started must be called; or -ECANCELED or
+ * -ETIMEDOUT once `ctx` is over, or if it will be before. `*ret_ticket` is for restraint_record. */
 int restraint_wait(struct restraint *restraint, weir_context *ctx, uint64_t *ret_ticket);
+
+/* The job has started, or cannot be. */
+void restraint_started(struct restraint *restraint);
 
 /* How the job went: 0, -ECANCELED if that is not known, any other code for a failure. */
 void restraint_record(struct restraint *restraint, uint64_t ticket, int code);

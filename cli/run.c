@@ -182,7 +182,9 @@ static int exit_status(struct run *run, const struct counts *counts, bool all, i
     bool left = counts->not_run > 0 || !all;
     if (reason == STOP_OUTPUT || input_err != 0 || output_error(&run->output) != 0)
         return EXIT_WEIR;
-    if (reason == STOP_DEADLINE)
+    /* What provably cannot start before the deadline is left out before it has passed. */
+    if (reason == STOP_DEADLINE ||
+        (reason == STOP_NO_REASON && left && run->settings->deadline > 0))
         return 124;
     if (reason == STOP_SIGNAL && left)
         return 128 + signal;

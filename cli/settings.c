@@ -16,7 +16,6 @@ void settings_init(struct settings *settings)
     *settings = (struct settings){
         .delimiter = '\n',
         .placeholder = "{}",
-        .retries = 1,
         .kill_after = INT64_C(5000000000),
     };
 }
@@ -186,8 +185,8 @@ static int check_needs(const struct settings *s)
         {s->resume_given, s->joblog != NULL, "--resume", "--joblog FILE", NULL},
         {s->resume_failed_given, s->joblog != NULL, "--resume-failed", "--joblog FILE", NULL},
         {s->retry_failed, s->joblog != NULL, "--retry-failed", "--joblog FILE", NULL},
-        {s->backoff_first > 0, s->retries > 1, "--backoff", "--retries N, N above 1", NULL},
-        {s->retry_on != NULL, s->retries > 1, "--retry-on", "--retries N, N above 1", NULL},
+        {s->backoff_first > 0, s->retries > 0, "--backoff", "--retries N", NULL},
+        {s->retry_on != NULL, s->retries > 0, "--retry-on", "--retries N", NULL},
     };
     for (size_t i = 0; i < sizeof(needs) / sizeof(needs[0]); i++) {
         if (needs[i].one && !needs[i].other) {

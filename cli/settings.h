@@ -47,7 +47,7 @@ struct settings {
     const char *tagstring, *results;
 
     /* failure */
-    int64_t retries; /* attempts in all, at least 1 */
+    int64_t retries; /* attempts in all */
     int64_t backoff_first, backoff_max;
     const char *retry_on; /* checked, see retry.h */
     enum halt_when halt_when;
