@@ -208,9 +208,9 @@ class Tags(Case):
 
     def test_a_last_line_without_an_end_stays_without(self):
         for option in ("--group", "-k", "--line-buffer"):
-            self.prints("x\ta\nx\tb", option, "--tag", "printf", r"a\nb", ":::", "x")
+            self.prints("x\ta\nx\tb", option, "--tag", r": {}; printf 'a\nb'", ":::", "x")
             self.prints("", option, "--tag", "true", ":::", "x")
-            self.prints("x\t\nx\t\n", option, "--tag", r"printf", r"\n\n", ":::", "x")
+            self.prints("x\t\nx\t\n", option, "--tag", ": {}; echo; echo", ":::", "x")
 
     def test_of_several_sources(self):
         self.script("job", "echo ok\n")

@@ -131,13 +131,16 @@ class Breaker(Case):
         self.assertEqual(len(starts), 8)
 
     def test_the_probe_is_alone(self):
+        """The fourth job makes three more slots, and opens the breaker."""
+        self.write("slots.conf", "1\n")
         self.script(
             "job",
-            "[ $1 -gt 4 ] || exit 1\n"
+            "[ $1 != 4 ] || echo 4 >slots.conf\n[ $1 -gt 4 ] || exit 1\n"
             "if [ $1 = 5 ]; then : >probing; sleep 0.2; rm probing; exit 0; fi\n"
             "[ ! -e probing ] || : >together\n",
         )
-        self.weir("-j4", "--breaker", "50/4,100ms", "./job", ":::", *"123456789", status=4)
+        options = ("-j", "slots.conf", "--breaker", "50/4,100ms")
+        self.weir(*options, "./job", ":::", *"123456789", status=4)
         self.assertFalse((self.cwd / "together").exists())
 
     def test_nothing_fails_nothing_waits(self):

@@ -125,14 +125,15 @@ class Processes(Case):
             self.assertEqual(pid, group)
 
     def test_a_job_has_no_signal_blocked_or_ignored(self):
+        """Not counting 32 and 33, the C library's own, which its posix_spawn ignores."""
+        internal = 3 << 31
         self.script("job", "grep -E '^Sig(Blk|Ign)' /proc/self/status\n")
-        bare = self.peer("./job", "x").out
-        self.prints(bare, "./job", ":::", "x")
+        for line in self.weir("./job", ":::", "x").out.splitlines():
+            self.assertEqual(int(line.split()[1], 16) & ~internal, 0, line)
 
     def test_a_job_has_only_the_three_descriptors(self):
-        self.script("job", "ls -l /proc/$$/fd | grep -c -v '^total'\n")
-        bare = self.peer("./job", "x").out
-        self.prints(bare * 8, "-j4", "./job", ":::", *"abcdefgh")
+        """And the one by which ls reads the folder."""
+        self.prints("0\n1\n2\n3\n" * 20, "-j4", "ls", ":::", *["/proc/self/fd"] * 20)
 
     def test_a_daemon_that_a_job_leaves_behind_is_not_waited_for(self):
         self.script("job", "sleep 3600 & echo $! >daemon; echo done\n")

@@ -46,7 +46,7 @@ class Run:
             command, bufsize=0, stdin=stdin, stdout=stdout, stderr=stderr, cwd=cwd, env=env
         )
         self.pid = self.process.pid
-        self.text = {"out": b"", "err": b""}
+        self.text = {"out": bytearray(), "err": bytearray()}
         self.open = {}
         for name, stream in (("out", self.process.stdout), ("err", self.process.stderr)):
             if stream is not None:
@@ -93,7 +93,7 @@ class Run:
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
             if stream is not None:
                 stream.close()
-        return Result(self.process.returncode, self.text["out"], self.text["err"])
+        return Result(self.process.returncode, bytes(self.text["out"]), bytes(self.text["err"]))
 
 
 class Gate:

@@ -18,7 +18,7 @@ class Replacements(Case):
         "d.d/file": ("d.d/file", "d.d/file", "file", "d.d", "file"),
         "./x.c": ("./x.c", "./x", "x.c", ".", "x"),
         "a b.c d": ("a b.c d", "a b", "a b.c d", ".", "a b"),
-        "x.": ("x.", "x.", "x.", ".", "x."),
+        "x.": ("x.", "x", "x.", ".", "x"),
         "": ("", "", "", ".", ""),
     }
 
@@ -44,7 +44,8 @@ class Replacements(Case):
 
     def test_the_record_is_appended_where_nothing_is_replaced(self):
         self.prints("[a][b c]", *SHOW, "a", ":::", "b c")
-        self.prints("[a][b][c]", *SHOW, "a", ":::", "b", ":::", "c")
+        self.prints("[a][b][c d]", *SHOW, "a", ":::", "b", ":::", "c d")
+        self.prints("[a][b][c d]", "printf '[%s]' a", ":::", "b", ":::", "c d")
 
     def test_it_is_not_appended_where_something_is_replaced(self):
         self.prints("[1]", *SHOW, "{#}", ":::", "a")

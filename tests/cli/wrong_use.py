@@ -8,6 +8,11 @@ JOB = ("touch", "started", ":::", "a")
 
 # A misspelt option, and the one that was meant.
 MISSPELT = {
+    "--jbos": "--jobs",
+    "--jos": "--jobs",
+    "--joobs": "--jobs",
+    "--jobz": "--jobs",
+    "--ruselts": "--results",
     "--retrys": "--retries",
     "--retires": "--retries",
     "--job": "--jobs",
@@ -117,7 +122,8 @@ class Options(Case):
             "--breaker": "50/10,1s", "--nice": "1",
         }.items():  # fmt: skip
             with self.subTest(option=option):
-                self.weir(option, value, "true", ":::", "a")
+                needed = ("--retries", "2") if option in ("--backoff", "--retry-on") else ()
+                self.weir(option, value, *needed, "true", ":::", "a")
 
     def test_durations(self):
         for value in ("300ms", "1.5", "30s", "5m", "2h", "1d", "0.5s", "1.5h", "86400"):
