@@ -54,6 +54,17 @@ class ExitStatus(Case):
     def test_an_empty_word_is_no_command(self):
         self.weir("--joblog", "log", "{}", ":::", "", "true", status=1)
 
+    def test_the_last_status_counts_where_several_commands_are_in_a_line(self):
+        self.weir("false; true {}", ":::", "a")
+        self.weir("true {}; false", ":::", "a", status=1)
+
+    def test_a_command_line_that_is_too_long_in_all(self):
+        columns = "".join("x" * 100000 + "," for _ in range(30))
+        words = [f"{{{n}}}" for n in range(1, 31)]
+        result = self.weir("--colsep", ",", "echo", *words, input=columns + "\n", status=1)
+        self.assertIn(b"too long", result.err)
+        self.summary(result, failed=1)
+
     def test_a_script_without_a_first_line(self):
         """As a shell would: what is no binary and names no interpreter is not run by guess, or is
         run by sh; it is not reported as a success without having run."""

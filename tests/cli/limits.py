@@ -87,6 +87,18 @@ class Memory(Case):
             run.read_some(0.005)
         return peak
 
+    def test_one_endless_line(self):
+        """It is no line until it ends, and must not be kept for that."""
+        for option in ("--line-buffer", "--tag", "-k"):
+            with open(os.devnull, "wb") as file:
+                run = self.start(
+                    option, "head -c 300000000 /dev/zero; : {}", ":::", "a", stdout=file
+                )
+            peak = self.watch(run)
+            self.assertEqual(run.end().status, 0)
+            if not is_sanitized():
+                self.assertLess(peak, MEGABYTES << 10, option)
+
     def test_output_of_a_slow_reader(self):
         """Jobs write faster than somebody reads: weir keeps little of it in memory."""
         reader, writer = os.pipe()

@@ -162,6 +162,20 @@ class KeepOrder(Case):
         gate.open()
         self.assertEqual(run.end().out, b"1\n2\n3\n4\n")
 
+    def test_with_lines_as_they_come(self):
+        """Those of the first unfinished job at once, those of the others when it is their turn."""
+        gate = self.gate()
+        self.script(
+            "job",
+            "if [ $1 = 1 ]; then echo 1 one; : >in; read _ <gate; echo 1 two; exit; fi\n"
+            "until [ -e in ]; do sleep 0.01; done; echo $1 one; : >done.$1\n",
+        )
+        run = self.start("-j3", "-k", "--line-buffer", "./job", ":::", *"123")
+        run.read_until(b"1 one\n")
+        self.wait_for("done.2", "done.3")
+        gate.open()
+        self.assertEqual(run.end().out, b"1 one\n1 two\n2 one\n3 one\n")
+
     def ahead(self, slots, limit):
         gate = self.gate()
         self.script(

@@ -131,15 +131,16 @@ class Breaker(Case):
         self.assertEqual(len(starts), 8)
 
     def test_the_probe_is_alone(self):
-        """The fourth job makes three more slots, and opens the breaker."""
+        """The fourth job makes three more slots, and opens the breaker. Whichever comes next is
+        the probe."""
         self.write("slots.conf", "1\n")
         self.script(
             "job",
             "[ $1 != 4 ] || echo 4 >slots.conf\n[ $1 -gt 4 ] || exit 1\n"
-            "if [ $1 = 5 ]; then : >probing; sleep 0.2; rm probing; exit 0; fi\n"
+            "if mkdir first; then : >probing; sleep 0.1; rm probing; exit 0; fi 2>/dev/null\n"
             "[ ! -e probing ] || : >together\n",
         )
-        options = ("-j", "slots.conf", "--breaker", "50/4,100ms")
+        options = ("-j", "slots.conf", "--breaker", "50/4,2s")
         self.weir(*options, "./job", ":::", *"123456789", status=4)
         self.assertFalse((self.cwd / "together").exists())
 
