@@ -57,12 +57,9 @@ static int64_t timeout_at(const struct watch *watch)
                                                                  : watch->begun + timeout;
 }
 
-/* Takes up an order to end the job. Whoever gave it has sent the signal. */
+/* Takes up an order to end the job. Whoever gave it has set it first, and then sent the signal. */
 static void obey(struct watch *watch)
 {
-    uint64_t count;
-    if (read(watch->slot->nudge, &count, sizeof(count)) < 0 && errno != EAGAIN)
-        return;
     pthread_mutex_lock(&watch->slot->lock);
     int order = watch->slot->order;
     bool no_kill = watch->slot->no_kill;
@@ -72,6 +69,13 @@ static void obey(struct watch *watch)
         watch->kill_at = weir_after(watch->run->settings->kill_after);
     if (order == SIGKILL)
         watch->kill_at = 0;
+}
+
+static void take_nudge(struct watch *watch)
+{
+    uint64_t count;
+    if (read(watch->slot->nudge, &count, sizeof(count)) == sizeof(count))
+        obey(watch);
 }
 
 /* Does what is due: a time-out, SIGKILL after SIGTERM. */
@@ -102,7 +106,7 @@ static void read_output(struct watch *watch, int which, size_t most)
         if (got > 0) {
             results_tee(slot, is_out, data, (size_t)got);
             output_lines(&watch->run->output, watch->job, capture, is_out ? 1 : 2,
-                         (struct bytes){data, (size_t)got}, slot->number);
+                         (struct bytes){data, (size_t)got});
         }
     } else {
         got = capture_from_pipe(capture, *pipe, most);
@@ -164,7 +168,7 @@ static void watch_process(struct watch *watch)
             }
         }
         if (on[ON_NUDGE].revents != 0)
-            obey(watch);
+            take_nudge(watch);
         if (!ended)
             see_to_end(watch);
     } while (on[ON_END].revents == 0);
@@ -199,7 +203,7 @@ static void end_family(struct watch *watch)
         left = family_wait(pid, seq, until, watch->slot->nudge);
         if (left == 0)
             return;
-        obey(watch);
+        take_nudge(watch);
         if (weir_now() < kill_at && watch->kill_at != 0)
             continue;
         family_kill(pid, seq);
@@ -216,6 +220,9 @@ static void reap(struct watch *watch)
 {
     struct result *result = &watch->job->result;
     int status = 0;
+    /* The process may have ended by an order of which this thread has not heard yet. */
+    bool heard = watch->ordered;
+    obey(watch);
     if (watch->timed_out || watch->ordered)
         end_family(watch);
     pthread_mutex_lock(&watch->slot->lock);
@@ -234,7 +241,7 @@ static void reap(struct watch *watch)
         result->state = JOB_TIMED_OUT;
         result->exit_code = 0;
         result->signal = result->signal == 0 ? SIGTERM : result->signal;
-    } else if (watch->ordered) {
+    } else if (heard || (watch->ordered && status != 0)) {
         result->state = JOB_NOT_RUN;
     } else if (result->signal != 0) {
         result->state = JOB_SIGNALLED;

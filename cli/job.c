@@ -11,18 +11,23 @@
 struct job *job_new(const struct bytes columns[], size_t n_columns, const size_t ends[],
                     size_t n_records)
 {
-    size_t text = 0;
+    size_t size = n_columns * sizeof(struct bytes) + n_records * sizeof(size_t) + 1;
     for (size_t i = 0; i < n_columns; i++)
-        text += columns[i].size;
-    struct job *job = calloc(1, sizeof(*job) + n_columns * sizeof(struct bytes) +
-                                    n_records * sizeof(size_t) + text + 1);
-    if (job == NULL)
+        size += columns[i].size;
+    struct job *job = calloc(1, sizeof(*job));
+    void *records = malloc(size);
+    if (job == NULL || records == NULL) {
+        free(job);
+        free(records);
         return NULL;
+    }
     job->input = -1;
     job->holders = 1;
+    job->weight = size / JOB_UNIT >= UINT32_MAX ? UINT32_MAX : (uint32_t)(size / JOB_UNIT) + 1;
+    job->records = records;
     job->n_columns = n_columns;
     job->n_records = n_records;
-    job->columns = (struct bytes *)(job + 1);
+    job->columns = records;
     job->ends = (size_t *)(job->columns + n_columns);
     char *data = (char *)(job->ends + n_records);
     for (size_t i = 0; i < n_columns; i++) {
@@ -31,6 +36,7 @@ struct job *job_new(const struct bytes columns[], size_t n_columns, const size_t
         job->columns[i] = (struct bytes){data, columns[i].size};
         data += columns[i].size;
     }
+    *data = '\0';
     if (n_records > 0)
         memcpy(job->ends, ends, n_records * sizeof(size_t));
     return job;
@@ -51,11 +57,23 @@ void job_free(struct job *job)
         return;
     if (job->input >= 0)
         close(job->input);
-    members_free(job->object);
     capture_free(&job->out);
     capture_free(&job->err);
     buffer_free(&job->shown);
+    buffer_free(&job->tag);
+    job_forget_records(job);
     free(job);
+}
+
+void job_forget_records(struct job *job)
+{
+    members_free(job->object);
+    free(job->records);
+    job->object = NULL;
+    job->records = NULL;
+    job->columns = NULL;
+    job->ends = NULL;
+    job->n_columns = job->n_records = 0;
 }
 
 /* The task of a job that can be retried is in its memory, and ends after the last of its holders

@@ -21,6 +21,9 @@ enum job_state {
     JOB_TIMED_OUT
 };
 
+/* What is counted as one in the weight of a job: bytes. */
+#define JOB_UNIT 1024
+
 /* How one attempt went. */
 struct result {
     enum job_state state;
@@ -59,9 +62,11 @@ struct job {
     struct result result;
     struct capture out, err; /* while it waits for its turn to be printed, with: */
     struct buffer shown;     /* its command */
-    unsigned slot;
-    void *object; /* --json: the record, once it was needed */
+    struct buffer tag;       /* what is put before its lines */
+    void *object;            /* --json: the record, once it was needed */
 
+    uint32_t weight;       /* permits that it holds while it waits to start */
+    void *records;         /* the memory of what follows */
     const char *command;   /* --retry-failed: to be given to the shell as it is; else NULL */
     struct bytes *columns; /* of all records, one after the other */
     size_t n_columns;
@@ -75,6 +80,9 @@ struct job *job_new(const struct bytes columns[], size_t n_columns, const size_t
 /* A job that runs `command`. */
 struct job *job_new_command(struct bytes command);
 void job_free(struct job *job);
+
+/* Frees its records, which it needs no more. */
+void job_forget_records(struct job *job);
 
 /* One of its holders is done with it. */
 void job_release(struct job *job, struct bin *bin);

@@ -50,14 +50,13 @@ static void fail_locked(struct output *output, int fd, int err)
     stop_to(output->stop, STOP_SOON, STOP_OUTPUT, 0);
 }
 
-/* What --tag and --tagstring put before each line. */
-static void make_tag(struct buffer *tag, const struct output *output, struct job *job,
-                     unsigned slot)
+void output_make_tag(const struct output *output, struct job *job, unsigned slot)
 {
+    buffer_clear(&job->tag);
     if (output->tag == NULL)
         return;
-    render_text(tag, output->tag, job, slot);
-    buffer_append(tag, "\t", 1);
+    render_text(&job->tag, output->tag, job, slot);
+    buffer_append(&job->tag, "\t", 1);
 }
 
 static void print_locked(struct output *output, struct capture *capture, int fd,
@@ -88,19 +87,16 @@ static void print_command_locked(struct output *output, const struct buffer *sho
 }
 
 void output_print(struct output *output, struct job *job, const struct buffer *shown,
-                  struct capture *out, struct capture *err, unsigned slot)
+                  struct capture *out, struct capture *err)
 {
     bool command = output->settings->verbose && shown->size > 0;
     if (command || capture_size(out) > 0 || capture_size(err) > 0) {
-        struct buffer tag = {0};
-        make_tag(&tag, output, job, slot);
         pthread_mutex_lock(&output->lock);
         if (command)
             print_command_locked(output, shown);
-        print_locked(output, out, STDOUT_FILENO, &tag);
-        print_locked(output, err, STDERR_FILENO, &tag);
+        print_locked(output, out, STDOUT_FILENO, &job->tag);
+        print_locked(output, err, STDERR_FILENO, &job->tag);
         pthread_mutex_unlock(&output->lock);
-        buffer_free(&tag);
     }
     capture_clear(out);
     capture_clear(err);
@@ -138,7 +134,7 @@ void output_in_turn(struct output *output, struct job *job)
         output->turn++;
         output->printing = true;
         pthread_mutex_unlock(&output->order_lock);
-        output_print(output, next, &next->shown, &next->out, &next->err, next->slot);
+        output_print(output, next, &next->shown, &next->out, &next->err);
         job_release(next, output->bin);
         weir_semaphore_release(&output->room, 1);
         pthread_mutex_lock(&output->order_lock);
@@ -149,18 +145,15 @@ void output_in_turn(struct output *output, struct job *job)
 }
 
 void output_lines(struct output *output, struct job *job, struct capture *capture, int fd,
-                  struct bytes text, unsigned slot)
+                  struct bytes text)
 {
     const char *last = memrchr(text.data, '\n', text.size);
     size_t size = last == NULL ? 0 : (size_t)(last + 1 - text.data);
     int err = capture_append(capture, text.data, size);
     if (err == 0 && size > 0) {
-        struct buffer tag = {0};
-        make_tag(&tag, output, job, slot);
         pthread_mutex_lock(&output->lock);
-        print_locked(output, capture, fd, &tag);
+        print_locked(output, capture, fd, &job->tag);
         pthread_mutex_unlock(&output->lock);
-        buffer_free(&tag);
         capture_clear(capture);
     }
     if (err == 0)

@@ -38,9 +38,12 @@ int output_init(struct output *output, const struct settings *settings, const st
                 struct stop *stop, struct bin *bin, size_t ahead, bool share);
 void output_destroy(struct output *output);
 
+/* Makes what --tag and --tagstring put before each line of the job's output. */
+void output_make_tag(const struct output *output, struct job *job, unsigned slot);
+
 /* Prints a job's command (-v), output and errors, and empties `out` and `err`. */
 void output_print(struct output *output, struct job *job, const struct buffer *shown,
-                  struct capture *out, struct capture *err, unsigned slot);
+                  struct capture *out, struct capture *err);
 
 /* -k: the job has ended; prints it and those behind it, if it is their turn. The caller
  * gives up its hold on the job. */
@@ -49,7 +52,7 @@ void output_in_turn(struct output *output, struct job *job);
 /* --line-buffer: prints the whole lines at the beginning of `text`, which came to descriptor `fd`
  * (1 or 2). What does not end a line stays in `capture`. */
 void output_lines(struct output *output, struct job *job, struct capture *capture, int fd,
-                  struct bytes text, unsigned slot);
+                  struct bytes text);
 
 /* The error that ended printing, or 0. */
 int output_error(struct output *output);

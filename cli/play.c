@@ -86,8 +86,7 @@ static void finish(struct run *run, struct slot *slot, struct job *job)
     struct buffer none = {0};
     bool said = run->settings->output != OUTPUT_GROUP;
     if (!run->settings->keep_order)
-        output_print(&run->output, job, said ? &none : &slot->shown, &slot->out, &slot->err,
-                     slot->number);
+        output_print(&run->output, job, said ? &none : &slot->shown, &slot->out, &slot->err);
     add_to_joblog(run, slot, job);
     account(run, job);
     if (!run->settings->keep_order) {
@@ -97,16 +96,25 @@ static void finish(struct run *run, struct slot *slot, struct job *job)
     job->out = slot->out;
     job->err = slot->err;
     job->shown = slot->shown;
-    job->slot = slot->number;
     slot->out = slot->err = (struct capture){0};
     slot->shown = none;
+    job_forget_records(job);
     output_in_turn(&run->output, job);
+}
+
+/* The job waits no longer: others may be made. */
+static void give_weight_back(struct run *run, struct job *job)
+{
+    uint32_t weight = job->weight;
+    job->weight = 0;
+    weir_semaphore_release(&run->weight, weight);
 }
 
 /* The job will not be run, or not again. Gives up one hold on it. */
 static void leave_out(struct run *run, struct job *job)
 {
     job->result.state = JOB_NOT_RUN;
+    give_weight_back(run, job);
     account(run, job);
     if (run->settings->keep_order)
         output_in_turn(&run->output, job);
@@ -131,6 +139,7 @@ static bool make_command(struct run *run, struct slot *slot, struct job *job)
     if (run->joblog.fd >= 0 && (command->has_seq || command->has_slot) && job->command == NULL &&
         render_command(&slot->argv, command, job, RENDER_KEY, run->settings->fill) == 0)
         render_shown(&slot->name, &slot->argv, shell);
+    output_make_tag(&run->output, job, slot->number);
     bool made = render_command(&slot->argv, command, job, slot->number, run->settings->fill) == 0;
     if (run->needs_shown && slot->argv.n > 0 && !slot->argv.text.failed)
         render_shown(&slot->shown, &slot->argv, shell);
@@ -145,7 +154,7 @@ static void run_attempt(struct run *run, struct slot *slot, struct job *job)
         return;
     }
     if (run->settings->verbose && run->settings->output != OUTPUT_GROUP)
-        output_print(&run->output, job, &slot->shown, &slot->out, &slot->err, slot->number);
+        output_print(&run->output, job, &slot->shown, &slot->out, &slot->err);
     if (job->input >= 0)
         lseek(job->input, 0, SEEK_SET);
     pthread_mutex_lock(&slot->lock);
@@ -217,6 +226,7 @@ static int play(weir_context *ctx, void *arg)
             leave_out(run, job);
         return CODE_STOPPED;
     }
+    give_weight_back(run, job);
     struct slot *slot = slots_take(&run->slots);
     job->attempt++;
     run_attempt(run, slot, job);
@@ -276,8 +286,12 @@ static int submit_with_retries(struct run *run, struct job *job)
 int play_submit(struct run *run, struct job *job)
 {
     int err = 0;
+    if (job->weight > QUEUE_WEIGHT)
+        job->weight = QUEUE_WEIGHT;
     if (run->settings->keep_order)
         err = weir_semaphore_acquire_until(&run->output.room, 1, run->stop.ctx, WEIR_FOREVER);
+    if (err == 0)
+        err = weir_semaphore_acquire_until(&run->weight, job->weight, run->stop.ctx, WEIR_FOREVER);
     if (err != 0) {
         tally_add_not_run(&run->tally, 1);
         job_free(job);

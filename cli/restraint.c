@@ -46,6 +46,7 @@ static int init_breaker(struct restraint *restraint, weir_context *ctx)
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_mutex_init(&restraint->lock, NULL);
+    pthread_mutex_init(&restraint->probe_lock, NULL);
     pthread_cond_init(&restraint->changed, &attributes);
     pthread_condattr_destroy(&attributes);
     if (settings->breaker_ratio <= 0)
@@ -75,6 +76,7 @@ void restraint_destroy(struct restraint *restraint)
     (void)weir_context_hook_stop(&restraint->hook);
     weir_semaphore_destroy(&restraint->gate);
     pthread_mutex_destroy(&restraint->lock);
+    pthread_mutex_destroy(&restraint->probe_lock);
     pthread_cond_destroy(&restraint->changed);
 }
 
@@ -91,9 +93,25 @@ static void wait_for_breaker(struct restraint *restraint)
     pthread_mutex_unlock(&restraint->lock);
 }
 
+/* The breaker lends a probe for a time; a job may take longer, and is still the only one. */
+static int try_breaker(struct restraint *restraint, uint64_t *ret_ticket)
+{
+    int err = -EAGAIN;
+    pthread_mutex_lock(&restraint->probe_lock);
+    bool is_probe = weir_breaker_read_state(&restraint->breaker) != WEIR_BREAKER_CLOSED;
+    if (!restraint->probe_is_out)
+        err = weir_breaker_allow(&restraint->breaker, ret_ticket);
+    if (err == 0 && is_probe) {
+        restraint->probe_is_out = true;
+        restraint->probe = *ret_ticket;
+    }
+    pthread_mutex_unlock(&restraint->probe_lock);
+    return err;
+}
+
 static int pass_breaker(struct restraint *restraint, weir_context *ctx, uint64_t *ret_ticket)
 {
-    while (weir_breaker_allow(&restraint->breaker, ret_ticket) != 0) {
+    while (try_breaker(restraint, ret_ticket) != 0) {
         wait_for_breaker(restraint);
         if (weir_context_err(ctx) != 0)
             return weir_context_err(ctx);
@@ -188,12 +206,26 @@ int restraint_wait(struct restraint *restraint, weir_context *ctx, uint64_t *ret
     if (err == 0 && has_gate(restraint))
         err = enter_gate(restraint, ctx);
     if (err != 0 && settings->breaker_ratio > 0)
-        weir_breaker_record(&restraint->breaker, *ret_ticket, -ECANCELED);
+        restraint_record(restraint, *ret_ticket, -ECANCELED);
     return err;
 }
 
 void restraint_record(struct restraint *restraint, uint64_t ticket, int code)
 {
-    if (restraint->settings->breaker_ratio > 0)
-        weir_breaker_record(&restraint->breaker, ticket, code);
+    uint64_t again;
+    if (restraint->settings->breaker_ratio <= 0)
+        return;
+    pthread_mutex_lock(&restraint->probe_lock);
+    bool is_probe = restraint->probe_is_out && restraint->probe == ticket;
+    weir_breaker_record(&restraint->breaker, ticket, code);
+    /* If it took longer than it was lent for, that said nothing: say it with a new ticket. */
+    if (is_probe && code != -ECANCELED &&
+        weir_breaker_read_state(&restraint->breaker) == WEIR_BREAKER_HALF_OPEN &&
+        weir_breaker_allow(&restraint->breaker, &again) == 0)
+        weir_breaker_record(&restraint->breaker, again, code);
+    restraint->probe_is_out &= !is_probe;
+    pthread_mutex_unlock(&restraint->probe_lock);
+    pthread_mutex_lock(&restraint->lock);
+    pthread_cond_broadcast(&restraint->changed);
+    pthread_mutex_unlock(&restraint->lock);
 }

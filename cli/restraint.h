@@ -25,6 +25,9 @@ struct restraint {
     pthread_cond_t changed;
     int64_t open_until;
     bool is_over;
+    pthread_mutex_t probe_lock; /* guards the next two; before `lock` */
+    bool probe_is_out;
+    uint64_t probe;
     weir_context_hook hook;
 };
 

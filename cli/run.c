@@ -128,6 +128,8 @@ static int make_pool(struct run *run, unsigned slots)
 static int make_permits(struct run *run, unsigned slots)
 {
     int err = weir_semaphore_init(&run->live, LIVE_SIZE);
+    if (err == 0)
+        err = weir_semaphore_init(&run->weight, QUEUE_WEIGHT);
     if (err != 0 || run->settings->jobs_kind != JOBS_FILE)
         return err;
     pthread_mutex_init(&run->allowed_lock, NULL);

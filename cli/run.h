@@ -24,6 +24,9 @@
 #include "template.h"
 #include "weir.h"
 
+/* What may wait to start, in units of job.h: 4 MB. */
+#define QUEUE_WEIGHT 4096
+
 struct run {
     const struct settings *settings;
     struct template command;
@@ -48,7 +51,8 @@ struct run {
     uint64_t n_submitted;
 
     weir_retry_options retry;
-    weir_semaphore live; /* --retries: jobs that have not ended */
+    weir_semaphore weight; /* of jobs that wait to start: memory does not grow with the input */
+    weir_semaphore live;   /* --retries: jobs that have not ended */
 
     weir_semaphore allowed;       /* -j FILE: a permit for each slot that the file allows */
     pthread_mutex_t allowed_lock; /* guards the next two */

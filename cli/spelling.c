@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* spelling.c - counts the letters that must change. */
+/* spelling.c - counts the letters that must change to make one word of the other. */
 #include "spelling.h"
 
 #include <stdbool.h>
@@ -7,37 +7,37 @@
 
 #define LONGEST 32
 
-static size_t smallest(size_t a, size_t b, size_t c)
+static size_t least_of(size_t a, size_t b)
 {
-    size_t least = a < b ? a : b;
-    return least < c ? least : c;
+    return a < b ? a : b;
 }
 
-/* How many letters must be added, left out or replaced to make one of the other. */
+/* How many letters must be added, left out, replaced, or change places with the next one. Each row
+ * of the table is for one letter more of `a`, each column for one more of `b`. */
 static size_t distance(const char *a, size_t size, const char *b)
 {
-    size_t row[LONGEST + 1];
+    size_t rows[3][LONGEST + 1];
     size_t width = strlen(b);
     for (size_t j = 0; j <= width; j++)
-        row[j] = j;
+        rows[0][j] = j;
     for (size_t i = 1; i <= size; i++) {
-        size_t diagonal = row[0];
+        size_t *row = rows[i % 3];
+        const size_t *last = rows[(i + 2) % 3];
+        const size_t *last_but_one = rows[(i + 1) % 3];
         row[0] = i;
         for (size_t j = 1; j <= width; j++) {
-            size_t replaced = diagonal + (a[i - 1] != b[j - 1]);
-            diagonal = row[j];
-            row[j] = smallest(row[j] + 1, row[j - 1] + 1, replaced);
+            size_t replaced = last[j - 1] + (a[i - 1] != b[j - 1]);
+            row[j] = least_of(least_of(last[j], row[j - 1]) + 1, replaced);
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                row[j] = least_of(row[j], last_but_one[j - 2] + 1);
         }
     }
-    return row[width];
+    return rows[size % 3][width];
 }
 
 void spelling_begin(struct spelling *spelling, const char *word, size_t size)
 {
     *spelling = (struct spelling){.word = word, .size = size, .least = 1 + (size + 1) / 3};
-    /* Two letters that have changed places count as two. */
-    if (size >= 3 && spelling->least < 3)
-        spelling->least = 3;
 }
 
 void spelling_try(struct spelling *spelling, const char *name)
