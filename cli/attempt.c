@@ -74,8 +74,14 @@ static void obey(struct watch *watch)
 static void take_nudge(struct watch *watch)
 {
     uint64_t count;
-    if (read(watch->slot->nudge, &count, sizeof(count)) == sizeof(count))
-        obey(watch);
+    struct output *output = &watch->run->output;
+    if (read(watch->slot->nudge, &count, sizeof(count)) != sizeof(count))
+        return;
+    obey(watch);
+    if (watch->run->settings->output != OUTPUT_LINES)
+        return;
+    output_lines_again(output, watch->job, &watch->slot->out, STDOUT_FILENO);
+    output_lines_again(output, watch->job, &watch->slot->err, STDERR_FILENO);
 }
 
 /* Does what is due: a time-out, SIGKILL after SIGTERM. */

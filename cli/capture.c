@@ -208,7 +208,7 @@ void capture_clear(struct capture *capture)
 {
     if (capture->has_file)
         leave_file(capture);
-    capture->has_file = capture->shared = capture->wide = false;
+    capture->has_file = capture->shared = capture->wide = capture->in_line = false;
     capture->file_size = capture->begin = 0;
     buffer_clear(&capture->memory);
 }

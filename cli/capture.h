@@ -17,7 +17,8 @@ struct capture {
     uint64_t file_size;
     uint64_t begin; /* where in the file it is, if others share the file */
     bool shared;
-    bool wide; /* the pipe that it comes from was made larger */
+    bool in_line; /* --line-buffer: what it ends with is no whole line */
+    bool wide;    /* the pipe that it comes from was made larger */
 };
 
 /* Begins with a file that was opened elsewhere, which it owns from then on. */

@@ -142,6 +142,29 @@ void output_in_turn(struct output *output, struct job *job)
     if (mine)
         output->printing = false;
     pthread_mutex_unlock(&output->order_lock);
+    /* The lines of the next one may be waiting, although it runs. */
+    if (mine && output->settings->output == OUTPUT_LINES)
+        slots_nudge(output->stop->slots);
+}
+
+/* Whether lines may be printed as they come: with -k only those of the first job that has not
+ * ended, once those before it have been printed. */
+static bool is_on_turn(struct output *output, const struct job *job)
+{
+    if (!output->settings->keep_order)
+        return true;
+    pthread_mutex_lock(&output->order_lock);
+    bool is = !output->printing && job->turn == output->turn;
+    pthread_mutex_unlock(&output->order_lock);
+    return is;
+}
+
+static void print_lines(struct output *output, struct job *job, struct capture *capture, int fd)
+{
+    pthread_mutex_lock(&output->lock);
+    print_locked(output, capture, fd, &job->tag);
+    pthread_mutex_unlock(&output->lock);
+    capture_clear(capture);
 }
 
 void output_lines(struct output *output, struct job *job, struct capture *capture, int fd,
@@ -150,19 +173,23 @@ void output_lines(struct output *output, struct job *job, struct capture *captur
     const char *last = memrchr(text.data, '\n', text.size);
     size_t size = last == NULL ? 0 : (size_t)(last + 1 - text.data);
     int err = capture_append(capture, text.data, size);
-    if (err == 0 && size > 0) {
-        pthread_mutex_lock(&output->lock);
-        print_locked(output, capture, fd, &job->tag);
-        pthread_mutex_unlock(&output->lock);
-        capture_clear(capture);
-    }
+    if (err == 0 && size > 0 && is_on_turn(output, job))
+        print_lines(output, job, capture, fd);
     if (err == 0)
         err = capture_append(capture, text.data + size, text.size - size);
+    if (text.size > 0)
+        capture->in_line = size < text.size;
     if (err == 0)
         return;
     pthread_mutex_lock(&output->lock);
     fail_locked(output, fd, err);
     pthread_mutex_unlock(&output->lock);
+}
+
+void output_lines_again(struct output *output, struct job *job, struct capture *capture, int fd)
+{
+    if (capture_size(capture) > 0 && !capture->in_line && is_on_turn(output, job))
+        print_lines(output, job, capture, fd);
 }
 
 int output_error(struct output *output)

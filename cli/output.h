@@ -54,6 +54,9 @@ void output_in_turn(struct output *output, struct job *job);
 void output_lines(struct output *output, struct job *job, struct capture *capture, int fd,
                   struct bytes text);
 
+/* Prints those that had to wait for the job's turn, if it has come. */
+void output_lines_again(struct output *output, struct job *job, struct capture *capture, int fd);
+
 /* The error that ended printing, or 0. */
 int output_error(struct output *output);
 

@@ -95,9 +95,11 @@ static void finish(struct run *run, struct slot *slot, struct job *job)
     }
     job->out = slot->out;
     job->err = slot->err;
-    job->shown = slot->shown;
+    if (!said) {
+        job->shown = slot->shown;
+        slot->shown = none;
+    }
     slot->out = slot->err = (struct capture){0};
-    slot->shown = none;
     job_forget_records(job);
     output_in_turn(&run->output, job);
 }
@@ -146,6 +148,17 @@ static bool make_command(struct run *run, struct slot *slot, struct job *job)
     return made;
 }
 
+/* -v, where output comes as it is written: the command comes before. */
+static void say_command(struct run *run, struct slot *slot, struct job *job)
+{
+    if (!run->settings->keep_order) {
+        output_print(&run->output, job, &slot->shown, &slot->out, &slot->err);
+        return;
+    }
+    (void)capture_append(&slot->out, slot->shown.data, slot->shown.size);
+    output_lines(&run->output, job, &slot->out, STDOUT_FILENO, (struct bytes){"\n", 1});
+}
+
 static void run_attempt(struct run *run, struct slot *slot, struct job *job)
 {
     if (!make_command(run, slot, job)) {
@@ -154,7 +167,7 @@ static void run_attempt(struct run *run, struct slot *slot, struct job *job)
         return;
     }
     if (run->settings->verbose && run->settings->output != OUTPUT_GROUP)
-        output_print(&run->output, job, &slot->shown, &slot->out, &slot->err);
+        say_command(run, slot, job);
     if (job->input >= 0)
         lseek(job->input, 0, SEEK_SET);
     pthread_mutex_lock(&slot->lock);
