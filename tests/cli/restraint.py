@@ -132,15 +132,15 @@ class Breaker(Case):
 
     def test_the_probe_is_alone(self):
         """The fourth job makes three more slots, and opens the breaker. Whichever comes next is
-        the probe."""
+        the probe, which takes longer than the breaker stays open."""
         self.write("slots.conf", "1\n")
         self.script(
             "job",
             "[ $1 != 4 ] || echo 4 >slots.conf\n[ $1 -gt 4 ] || exit 1\n"
-            "if mkdir first; then : >probing; sleep 0.1; rm probing; exit 0; fi 2>/dev/null\n"
+            "if mkdir first; then : >probing; sleep 0.4; rm probing; exit 0; fi 2>/dev/null\n"
             "[ ! -e probing ] || : >together\n",
         )
-        options = ("-j", "slots.conf", "--breaker", "50/4,2s")
+        options = ("-j", "slots.conf", "--breaker", "50/4,100ms")
         self.weir(*options, "./job", ":::", *"123456789", status=4)
         self.assertFalse((self.cwd / "together").exists())
 
