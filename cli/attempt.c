@@ -265,7 +265,7 @@ static void not_started(struct watch *watch, int err)
     if (err == -E2BIG)
         complain("job %llu: its command is too long", (unsigned long long)watch->job->seq);
     else
-        complain("job %llu: %.200s cannot be started: %s", (unsigned long long)watch->job->seq,
+        complain("job %llu: '%.200s' cannot be started: %s", (unsigned long long)watch->job->seq,
                  program, strerror(-err));
 }
 

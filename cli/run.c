@@ -40,6 +40,8 @@ static int check_line(const struct settings *settings, const struct line *line)
         return complain("--retry-failed takes its commands from the log: none can be given");
     if (!settings->retry_failed && line->n_command == 0)
         return complain("there is no command; see weir run --help");
+    if (line->n_command > 0 && line->words[0][0] == '\0')
+        return complain("the command is empty: its first word is ''");
     if (settings->json && !members_are_supported())
         return complain("--json: this build has no JSON (it was built without jansson)");
     if (settings->pipe && line->n_command < line->n_words)
@@ -114,7 +116,7 @@ static int make_pool(struct run *run, unsigned slots)
     options.on_worker_start = settings->nice > 0 ? lower_priority : NULL;
     options.user = run;
     options.timers = LIVE_SIZE;
-    options.stack_size = (size_t)512 * 1024;
+    options.stack_size = (size_t)1024 * 1024;
     int err = weir_pool_new(&run->pool, &options);
     if (err == -EAGAIN && slots > 1) {
         /* No more threads may be had. */
@@ -152,6 +154,7 @@ static int make_workers(struct run *run)
     bool share;
     descriptors_make_room(&run->launcher, settings, &run->n_slots, ahead, &share);
     int err = slots_init(&run->slots, run->n_slots);
+    err = err != 0 ? err : stop_at_deadline(&run->stop);
     const struct template *tag = run->tag.n > 0 ? &run->tag : NULL;
     err = err != 0 ? err
                    : output_init(&run->output, settings, tag, &run->stop, &run->bin, ahead, share);
@@ -264,6 +267,9 @@ static int run_jobs(struct run *run, const sigset_t *waited_for)
 
 static void take_apart(struct run *run)
 {
+    /* First what the clock of the deadline could still call. */
+    restraint_destroy(&run->restraint);
+    stop_destroy(&run->stop);
     joblog_close(&run->joblog);
     log_close(&run->log);
     seeing_close(run);
@@ -308,8 +314,6 @@ static int run_line(const struct settings *settings, const struct line *line)
             status = run_jobs(&run, &waited_for);
     }
     take_apart(&run);
-    restraint_destroy(&run.restraint);
-    stop_destroy(&run.stop);
     return status;
 }
 

@@ -21,11 +21,16 @@ int stop_init(struct stop *stop, struct slots *slots, int64_t deadline)
     if (stop->wake < 0)
         return -errno;
     int err = weir_context_new(&stop->ctx, NULL, deadline);
-    if (err == 0 && deadline != WEIR_FOREVER)
-        err = weir_context_on_done(stop->ctx, &stop->deadline_hook, deadline_passed, stop);
     if (err != 0)
-        stop_destroy(stop);
+        close(stop->wake);
     return err;
+}
+
+int stop_at_deadline(struct stop *stop)
+{
+    if (weir_context_deadline(stop->ctx) == WEIR_FOREVER)
+        return 0;
+    return weir_context_on_done(stop->ctx, &stop->deadline_hook, deadline_passed, stop);
 }
 
 void stop_destroy(struct stop *stop)

@@ -26,6 +26,9 @@ struct stop {
 int stop_init(struct stop *stop, struct slots *slots, int64_t deadline);
 void stop_destroy(struct stop *stop);
 
+/* Has the deadline end the jobs. The slots must be there. Returns 0 or a negative errno. */
+int stop_at_deadline(struct stop *stop);
+
 /* Goes on to `level`, unless the run is there already. */
 void stop_to(struct stop *stop, enum stop_level level, enum stop_reason reason, int signal);
 
