@@ -21,8 +21,9 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
-#define QUEUE_SIZE 64
-#define LIVE_SIZE 4096 /* jobs that wait for their next attempt, and those that run */
+#define QUEUE_SIZE 256    /* jobs that wait to start: so many that their thread seldom sleeps */
+#define QUEUE_OF_BLOCKS 2 /* --pipe: each holds a megabyte */
+#define LIVE_SIZE 4096    /* jobs that wait for their next attempt, and those that run */
 
 /* The words behind the options: the command, and where the values begin. */
 struct line {
@@ -110,7 +111,8 @@ static int make_pool(struct run *run, unsigned slots)
     weir_pool_options options;
     weir_pool_options_init(&options);
     options.workers = slots;
-    options.capacity = settings->pipe ? slots : slots > QUEUE_SIZE ? slots : QUEUE_SIZE;
+    unsigned least = settings->pipe ? QUEUE_OF_BLOCKS : QUEUE_SIZE;
+    options.capacity = slots > least ? slots : least;
     options.context = run->stop.ctx;
     options.on_drop = play_dropped;
     options.on_worker_start = settings->nice > 0 ? lower_priority : NULL;
@@ -141,10 +143,24 @@ static int make_permits(struct run *run, unsigned slots)
     return err != 0 ? err : weir_semaphore_acquire(&run->allowed, run->withheld);
 }
 
+/* A slot for each CPU is what the library has by default: then the first pool is the right one. */
+static int count_cpus(struct run *run)
+{
+    int err = 0;
+    run->cpus = 1;
+    if (run->settings->jobs_kind == JOBS_DEFAULT) {
+        err = make_pool(run, 0);
+        run->cpus = weir_pool_workers(run->pool);
+    } else if (run->settings->jobs_kind != JOBS_COUNT) {
+        run->cpus = jobs_cpus();
+    }
+    return err;
+}
+
 static int make_workers(struct run *run)
 {
     const struct settings *settings = run->settings;
-    run->cpus = settings->jobs_kind == JOBS_COUNT ? 1 : jobs_cpus();
+    int err = count_cpus(run);
     struct settings now = *settings;
     if (settings->jobs_kind == JOBS_FILE)
         (void)jobs_file_read(&now);
@@ -153,7 +169,7 @@ static int make_workers(struct run *run)
     unsigned ahead = descriptors_ahead(run->n_slots);
     bool share;
     descriptors_make_room(&run->launcher, settings, &run->n_slots, ahead, &share);
-    int err = slots_init(&run->slots, run->n_slots);
+    err = err != 0 ? err : slots_init(&run->slots, run->n_slots);
     err = err != 0 ? err : stop_at_deadline(&run->stop);
     const struct template *tag = run->tag.n > 0 ? &run->tag : NULL;
     err = err != 0 ? err
@@ -161,7 +177,12 @@ static int make_workers(struct run *run)
     err = err != 0 ? err : restraint_init(&run->restraint, settings, run->stop.ctx);
     err = err != 0 ? err : make_permits(run, slots);
     play_prepare(run);
-    err = err != 0 ? err : make_pool(run, run->n_slots);
+    if (run->n_slots < weir_pool_workers(run->pool)) {
+        weir_pool_free(run->pool);
+        run->pool = NULL;
+    }
+    if (err == 0 && run->pool == NULL)
+        err = make_pool(run, run->n_slots);
     if (err != 0)
         complain("the workers cannot be started: %s", strerror(-err));
     return err;
@@ -248,8 +269,10 @@ static int run_jobs(struct run *run, const sigset_t *waited_for)
                               .lock = PTHREAD_MUTEX_INITIALIZER};
     struct feeding feeding = {run, &signals, 0};
     pthread_t thread;
-    if (make_workers(run) != 0)
+    if (make_workers(run) != 0) {
+        weir_pool_free(run->pool);
         return EXIT_WEIR;
+    }
     int err = seeing_start(run);
     if (err == 0)
         err = -pthread_create(&thread, NULL, feed_and_drain, &feeding);

@@ -71,7 +71,7 @@ static int apply(struct settings *settings, const struct option *option, const c
         complain("%s takes no value, but was given '%s'", spelled, value);
         return -1;
     }
-    if (!set(settings, option, value)) {
+    if (!set(settings, option, value) && value != NULL) {
         complain("%s: '%s' is not %s", spelled, value, option->wanted);
         return -1;
     }

@@ -18,6 +18,9 @@
 /* After SIGKILL weir waits no longer than that for whoever does not read its output. */
 #define LAST_WAIT WEIR_S(3)
 
+/* Each job that ends sends SIGCHLD, also if it leaves no orphan: one look for many of them. */
+#define REAP_EVERY WEIR_MS(10)
+
 void signals_block(sigset_t *ret_mask, sigset_t *ret_waited_for)
 {
     static const int all[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGTSTP, SIGCONT};
@@ -72,15 +75,18 @@ static int64_t next_step(const struct signals *signals, const struct ladder *lad
     return ladder->since + grace;
 }
 
-static int wait_for_signal(const struct signals *signals, int64_t until)
+static int wait_for_signal(const struct signals *signals, bool for_children, int64_t until)
 {
+    sigset_t set = signals->waited_for;
+    if (!for_children)
+        sigdelset(&set, SIGCHLD);
     if (until == WEIR_FOREVER)
-        return sigwaitinfo(&signals->waited_for, NULL);
+        return sigwaitinfo(&set, NULL);
     int64_t left = until - weir_now();
     if (left < 0)
         left = 0;
     struct timespec wait = {left / 1000000000, left % 1000000000};
-    return sigtimedwait(&signals->waited_for, NULL, &wait);
+    return sigtimedwait(&set, NULL, &wait);
 }
 
 static bool is_done(struct signals *signals)
@@ -104,11 +110,16 @@ static void climb(struct signals *signals, struct ladder *ladder, int signal)
 void signals_wait(struct signals *signals)
 {
     struct ladder ladder = {STOP_NOT, 0, 0};
+    bool is_reaping = true;
     for (;;) {
-        int signal = wait_for_signal(signals, next_step(signals, &ladder));
+        int64_t until = next_step(signals, &ladder);
+        int64_t soon = weir_after(REAP_EVERY);
+        bool pauses = !is_reaping && soon < until;
+        int signal = wait_for_signal(signals, is_reaping, pauses ? soon : until);
         if (is_done(signals))
             return;
-        if (signal == SIGCHLD)
+        is_reaping = signal != SIGCHLD;
+        if (signal == SIGCHLD || (pauses && signal < 0))
             family_reap_orphans();
         else if (signal == SIGUSR1)
             status_say(signals->run);
