@@ -190,7 +190,7 @@ def once(command, folder):
     return seconds
 
 
-def measure(found, folder, rounds, quick):
+def measure(found, folder, rounds, quick, finish_round):
     for number in range(rounds):
         say(f"Round {number + 1} of {rounds}")
         for batch in found:
@@ -203,6 +203,7 @@ def measure(found, folder, rounds, quick):
                 batch.values[peer].append(batch.figure(peer, seconds))
                 if batch.key == "output":
                     check_output(folder, batch)
+        finish_round(number + 1)
 
 
 def check_output(folder, batch):
@@ -359,15 +360,20 @@ def main():
             for peer in ("xargs", "make", "parallel"):
                 if not shutil.which(peer) and batch.commands.pop(peer, None):
                     say(f"{peer} is not installed: left out of {batch.title}")
-        measure(found, folder, arguments.rounds, arguments.quick)
         memory, idle = memory_of_many(weir, arguments.quick), idle_time(weir)
-    rows = goals(found, memory, idle, arguments.quick)
-    text = render(found, rows, arguments.rounds, load)
-    output = Path(arguments.output or (BUILD if arguments.quick else ROOT / "docs/figures"))
-    output.mkdir(parents=True, exist_ok=True)
-    (output / "batch").with_suffix(".md").write_text(text, encoding="utf-8")
-    (output / "batch.svg").write_text("\n".join(draw(found)) + "\n", encoding="utf-8")
-    print(text)
+        output = Path(arguments.output or (BUILD if arguments.quick else ROOT / "docs/figures"))
+        output.mkdir(parents=True, exist_ok=True)
+
+        def finish_round(rounds):
+            """What was measured so far is worth having if the next round is interrupted."""
+            rows = goals(found, memory, idle, arguments.quick)
+            text = render(found, rows, rounds, load)
+            (output / "batch").with_suffix(".md").write_text(text, encoding="utf-8")
+            (output / "batch.svg").write_text("\n".join(draw(found)) + "\n", encoding="utf-8")
+            return text
+
+        measure(found, folder, arguments.rounds, arguments.quick, finish_round)
+        print(finish_round(arguments.rounds))
     return 0
 
 
