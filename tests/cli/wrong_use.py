@@ -197,6 +197,9 @@ class Commands(Case):
         self.refuses("-j2", "--", ":::", "a", words=["command"])
         self.refuses("-k", "::::", "list", words=["command"])
 
+    def test_an_empty_command(self):
+        self.refuses("", ":::", "a", words=["empty"])
+
     def test_four_colons_without_a_file(self):
         self.refuses("touch", "started", "::::", words=["::::"])
 
