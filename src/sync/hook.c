@@ -92,8 +92,9 @@ static void count(weir_context *ctx, bool in)
     for (; ctx != NULL; ctx = ctx->parent) {
         if (in)
             add_seqcst(&ctx->hooks, 1); /* pairs with weir_context_cancel */
-        else
-            sub_rlx(&ctx->hooks, 1); /* a cancel that sees it late looks at the list for nothing */
+        else /* Pairs with weir_context_cancel: one that sees no hook any more sees what was done
+              * before it was stopped; one that sees it late looks at the list for nothing. */
+            sub_acqrel(&ctx->hooks, 1);
         if (ctx->also != NULL)
             count(ctx->also, in);
     }
