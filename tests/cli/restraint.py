@@ -47,7 +47,7 @@ class Delay(Case):
             "--rate", "1/h", "--deadline", "500ms", "echo {} >>ran", ":::", *"abcd"
         )
         self.assertEqual(result.status, 124)
-        self.assertEqual(self.read("ran"), b"a\n")
+        self.assertEqual(len(self.read("ran").splitlines()), 1)  # whichever slot was first
 
     def test_retries_are_starts_too(self):
         self.weir(

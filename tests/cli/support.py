@@ -26,6 +26,11 @@ WEIR = os.environ.get("WEIR", "weir")
 DEADLINE = 60 * float(os.environ.get("WEIR_TESTS_PATIENCE", "1"))
 MARK = "WEIR_TESTS_MARK"
 
+# Jobs in the background, and what nohup runs, begin with signals ignored, and hand that on.
+for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM, signal.SIGTSTP, signal.SIGUSR1):
+    signal.signal(number, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 class Result:
     """What a program that has ended left."""
