@@ -72,7 +72,8 @@ static void log_failed(struct run *run, const char *option, const char *path, in
 
 static void add_to_joblog(struct run *run, struct slot *slot, struct job *job)
 {
-    if (job->result.state == JOB_NOT_RUN)
+    bool unprinted = job->result.bytes > 0 && output_error(&run->output) != 0;
+    if (job->result.state == JOB_NOT_RUN || job->result.lost || unprinted)
         return;
     const struct buffer *name = slot->name.size > 0 ? &slot->name : &slot->shown;
     int err = joblog_add(&run->joblog, job, (struct bytes){name->data, name->size});

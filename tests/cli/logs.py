@@ -9,7 +9,7 @@ import subprocess
 import unittest
 from collections import Counter
 
-from support import Case, alive, have, main, processes
+from support import WEIR, Case, alive, have, main, processes
 
 COLUMNS = "Seq Host Starttime JobRuntime Send Receive Exitval Signal Command".split()
 
@@ -365,6 +365,37 @@ class Trouble(Case):
             count = ran.read_bytes().count(b"\n") if ran.exists() else 0
             self.assertLess(count, 10, option)
             ran.unlink(missing_ok=True)
+
+    def test_a_job_whose_output_is_lost_has_not_ended(self):
+        """What could not be printed is run again by a resume, and so is what could not be kept."""
+        command = ("-j1", "--joblog", "log", "--resume", "echo", ":::", "1", "2", "3")
+        with open("/dev/full", "wb") as file:
+            self.assertEqual(self.run_it(*command, stdout=file).status, 125)
+        self.assertEqual(self.rows(), [])
+        self.assertEqual(self.weir(*command).out, b"1\n2\n3\n")
+        command = ("-j1", "--joblog", "log2", "--resume", "head -c 65537 {}", ":::", "/dev/zero")
+        self.assertEqual(self.run_it(*command, env={"TMPDIR": "no/folder"}).status, 125)
+        self.assertEqual(self.rows("log2"), [])
+        self.assertEqual(len(self.weir(*command).out), 65537)
+
+    def test_nothing_follows_a_torn_row(self):
+        """A row behind one that is cut off would be lost with it."""
+        jobs = [f"echo {n:03} {'x' * 80}" for n in range(60)]
+        limited = "ulimit -f 4; exec \"$0\" run -j4 --joblog log --no-bar sh -c >/dev/null"
+        text = "\n".join(jobs).encode()
+        ran = subprocess.run(
+            ["sh", "-c", limited, WEIR], input=text, capture_output=True, cwd=self.cwd, check=False
+        )
+        self.assertEqual(ran.returncode, 125, ran)
+        rows, _, torn = self.read("log").rpartition(b"\n")
+        self.assertGreater(rows.count(b"\n"), 5)
+        self.assertNotEqual(torn, b"")
+        whole = [row.split(b"\t")[8] for row in rows.split(b"\n")[1:]]
+        self.weir("-j4", "--joblog", "log", "--resume", "sh", "-c", input=text)
+        commands = [row["Command"] for row in self.rows()]
+        self.assertEqual(len(commands), 60)
+        self.assertEqual(len(set(commands)), 60)
+        self.assertEqual([command.encode() for command in commands[: len(whole)]], whole)
 
     def test_a_log_on_a_pipe(self):
         """Somebody may want to read it as it comes."""
