@@ -139,7 +139,8 @@ static bool make_command(struct run *run, struct slot *slot, struct job *job)
     bool shell = command->shell || job->command != NULL;
     buffer_clear(&slot->name);
     buffer_clear(&slot->shown);
-    if (run->joblog.fd >= 0 && (command->has_seq || command->has_slot) && job->command == NULL &&
+    bool numbered = command->has_seq || command->has_slot || job->command != NULL;
+    if (run->joblog.fd >= 0 && numbered &&
         render_command(&slot->argv, command, job, RENDER_KEY, run->settings->fill) == 0)
         render_shown(&slot->name, &slot->argv, shell);
     output_make_tag(&run->output, job, slot->number);

@@ -226,6 +226,16 @@ class Resume(Case):
         self.weir("-j1", "--retry-failed", "--joblog", "log")
         self.assertEqual(self.read("ran"), b"x y\n$(touch pwned)\n" * 2)
 
+    def test_the_failed_commands_have_their_numbers_again(self):
+        command = "echo {#} {%} {} >>ran; test -e fixed"
+        self.weir("-j1", "--joblog", "log", command, ":::", "a", "b", status=2)
+        self.weir("-j1", "--joblog", "log", "--retry-failed", status=2)
+        self.write("fixed", "")
+        self.weir("-j1", "--joblog", "log", "--retry-failed")
+        self.assertEqual(self.read("ran"), b"1 1 a\n2 1 b\n" * 3)
+        self.weir("-j1", "--joblog", "log", "--resume", command, ":::", "b", "a")
+        self.assertEqual(self.read("ran"), b"1 1 a\n2 1 b\n" * 3)
+
     def test_a_log_of_another_kind_is_left_alone(self):
         self.write("log", "this is\nmy diary\n")
         self.refuses("--joblog", "log", "--resume", "touch", "started", ":::", "a", words=["log"])
