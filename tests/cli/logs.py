@@ -226,6 +226,20 @@ class Resume(Case):
         self.weir("-j1", "--retry-failed", "--joblog", "log")
         self.assertEqual(self.read("ran"), b"x y\n$(touch pwned)\n" * 2)
 
+    def test_jobs_that_differ_by_their_numbers_alone(self):
+        """The second has ended, the first has not: it is the first that a resume runs."""
+        self.gate()
+        command = "echo {#} >>ran; [ {#} != 1 ] || test -e fixed || read _ <gate; [ {#} != 3 ]"
+        options = ("-j2", "--joblog", "log", "--halt", "now,fail=1", command)
+        self.weir(*options, ":::", "a", "b", "c", status=1)
+        self.assertEqual(sorted(row["Seq"] for row in self.rows()), ["2", "3"])
+        (self.cwd / "ran").unlink()
+        self.write("fixed", "")
+        self.weir("--resume", *options, ":::", "a", "b", "c")
+        self.assertEqual(self.read("ran"), b"1\n")
+        self.weir("--resume", *options, ":::", "a", "b", "c", "d")
+        self.assertEqual(self.read("ran"), b"1\n4\n")
+
     def test_the_failed_commands_have_their_numbers_again(self):
         command = "echo {#} {%} {} >>ran; test -e fixed"
         self.weir("-j1", "--joblog", "log", command, ":::", "a", "b", status=2)
