@@ -123,7 +123,8 @@ static int make_pool(struct run *run, unsigned slots)
     int err = weir_pool_new(&run->pool, &options);
     if (err == -EAGAIN && slots > 1) {
         /* No more threads may be had. */
-        complain("only %u jobs at once: there are no threads for %u", slots / 2, slots);
+        complain("only %u job%s at once: there are no threads for %u", slots / 2,
+                 slots / 2 == 1 ? "" : "s", slots);
         return make_pool(run, slots / 2);
     }
     return err;
