@@ -95,9 +95,11 @@ static int set_place(struct part *part, const struct shell_scan *scan, const cha
     part->place = level == SHELL_DOUBLE   ? PLACE_DOUBLE
                   : level == SHELL_SINGLE ? PLACE_SINGLE
                                           : PLACE_BARE;
+    /* Before <, > or a digit it could be a descriptor, before = + [ an assignment, before ( a
+     * function; behind $x it could go on with the name. */
     bool bare = part->place == PLACE_BARE;
-    part->quote_always =
-        scan->dollar == SHELL_NAME || (bare && *next != '\0' && strchr("<>=+[(", *next) != NULL);
+    part->quote_always = scan->dollar == SHELL_NAME ||
+                         (bare && *next != '\0' && strchr("<>=+[(0123456789", *next) != NULL);
     return 0;
 }
 

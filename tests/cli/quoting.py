@@ -100,6 +100,7 @@ SAFE = [
     (r"""sh -c 'printf "%s\0" "$1"' sh {}""", b"", b""),
     (r"""printf '%s\0' "$(printf '%sx' 1)"{}""", b"1x", b""),
     (r"""v=a; printf '%s\0' $v{}""", b"a", b""),
+    (r"""printf '%s\0' {}2>&1""", b"", b"2"),
     (r"""v=a; printf '%s\0' "$v{}b" """, b"a", b"b"),
     (r"""v=a; printf '%s\0' "$v"'$v{}'""", b"a$v", b""),
 ]
