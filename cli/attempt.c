@@ -264,12 +264,17 @@ static void reap(struct watch *watch)
     }
 }
 
-static void not_started(struct watch *watch, int err)
+/* `prepared`: the start itself has failed; else it has been said already what did. */
+static void not_started(struct watch *watch, int err, bool prepared)
 {
     struct result *result = &watch->job->result;
     const char *program = watch->slot->argv.words[0];
     result->state = JOB_FAILED;
     result->exit_code = err == -ENOENT ? 127 : 126;
+    result->lost =
+        !prepared || err == -EAGAIN || err == -ENOMEM || err == -EMFILE || err == -ENFILE;
+    if (!prepared)
+        return;
     if (err == -E2BIG)
         complain("job %llu: its command is too long", (unsigned long long)watch->job->seq);
     else
@@ -284,7 +289,10 @@ void attempt_run(struct run *run, struct slot *slot, struct job *job)
     char **environment = slot_environment(slot, job->seq, job->attempt);
     *result = (struct result){.queued = job->queued, .start = now_ms()};
     watch.begun = weir_now();
-    int err = environment == NULL ? -ENOMEM : results_open(run, slot, job);
+    int err = results_open(run, slot, job);
+    bool prepared = err == 0;
+    if (prepared && environment == NULL)
+        err = -ENOMEM;
     if (err == 0)
         err = process_start(&watch.process, &run->launcher, slot->argv.words, environment,
                             job->input, run->settings->output != OUTPUT_RAW);
@@ -295,10 +303,11 @@ void attempt_run(struct run *run, struct slot *slot, struct job *job)
         watch_process(&watch);
         reap(&watch);
     } else {
-        not_started(&watch, err);
+        not_started(&watch, err, prepared);
     }
     result->end = now_ms();
     result->run_time = weir_now() - watch.begun;
+    result->lost |= watch.lost != 0;
     results_close(run, slot, job);
     if (watch.lost != 0) {
         complain("job %llu: its output cannot be kept in %.200s: %s", (unsigned long long)job->seq,

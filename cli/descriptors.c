@@ -43,6 +43,6 @@ void descriptors_make_room(struct launcher *launcher, const struct settings *set
         (*slots)--;
     *ret_share = settings->keep_order && needed(settings, *slots, ahead) > limit.rlim_cur;
     if (*slots < wanted && !settings->quiet)
-        complain("only %u jobs at once: no more than %llu files may be open", *slots,
-                 (unsigned long long)limit.rlim_cur);
+        complain("only %u job%s at once: no more than %llu files may be open", *slots,
+                 *slots == 1 ? "" : "s", (unsigned long long)limit.rlim_cur);
 }

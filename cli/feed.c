@@ -126,7 +126,7 @@ static bool is_done(struct feeder *feeder, struct job *job)
     if (render(feeder, job, RENDER_KEY) != 0)
         return false;
     struct bytes name = {feeder->shown.data, feeder->shown.size};
-    if (resume_is_done(&run->resume, name, &seq))
+    if (resume_is_done(&run->resume, name, job->seq, &seq))
         return true;
     job->log_seq = seq != 0 ? seq : job->log_seq;
     return false;

@@ -28,6 +28,7 @@ enum job_state {
 struct result {
     enum job_state state;
     bool started;   /* there was a process */
+    bool lost;      /* for want of something that is weir's to have: the job has not ended */
     bool hopeless;  /* no attempt can go better: no command can be made of the record */
     int exit_code;  /* 0 to 255; 0 if a signal ended it */
     int signal;     /* that ended it, or 0 */

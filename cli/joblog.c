@@ -116,6 +116,8 @@ int joblog_open(struct joblog *log, const struct settings *settings,
                 int (*take)(void *arg, const struct row *row), void *arg)
 {
     log->fd = -1;
+    log->torn = false;
+    pthread_mutex_init(&log->lock, NULL);
     if (settings->joblog == NULL)
         return 0;
     int err = open_log(log, settings, take, arg);
@@ -159,8 +161,11 @@ int joblog_add(struct joblog *log, const struct job *job, struct bytes command)
     int err = -ENOMEM;
     if (!row.failed) {
         /* One write: it is all there, or cut off at the end of the file, whatever happens. */
-        ssize_t size = write(log->fd, row.data, row.size);
+        pthread_mutex_lock(&log->lock);
+        ssize_t size = log->torn ? 0 : write(log->fd, row.data, row.size);
         err = size < 0 ? -errno : (size_t)size < row.size ? -ENOSPC : 0;
+        log->torn |= size > 0 && err != 0;
+        pthread_mutex_unlock(&log->lock);
     }
     buffer_free(&row);
     return err;

@@ -6,8 +6,12 @@
 #include "job.h"
 #include "settings.h"
 
+#include <pthread.h>
+
 struct joblog {
-    int fd; /* -1: no log */
+    int fd;               /* -1: no log */
+    pthread_mutex_t lock; /* guards `torn`, and that nothing follows a torn row */
+    bool torn;            /* a row could be written in part only */
 };
 
 /* A row that was read. */

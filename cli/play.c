@@ -72,7 +72,8 @@ static void log_failed(struct run *run, const char *option, const char *path, in
 
 static void add_to_joblog(struct run *run, struct slot *slot, struct job *job)
 {
-    if (job->result.state == JOB_NOT_RUN)
+    bool unprinted = job->result.bytes > 0 && output_error(&run->output) != 0;
+    if (job->result.state == JOB_NOT_RUN || job->result.lost || unprinted)
         return;
     const struct buffer *name = slot->name.size > 0 ? &slot->name : &slot->shown;
     int err = joblog_add(&run->joblog, job, (struct bytes){name->data, name->size});
@@ -138,7 +139,8 @@ static bool make_command(struct run *run, struct slot *slot, struct job *job)
     bool shell = command->shell || job->command != NULL;
     buffer_clear(&slot->name);
     buffer_clear(&slot->shown);
-    if (run->joblog.fd >= 0 && (command->has_seq || command->has_slot) && job->command == NULL &&
+    bool numbered = command->has_seq || command->has_slot || job->command != NULL;
+    if (run->joblog.fd >= 0 && numbered &&
         render_command(&slot->argv, command, job, RENDER_KEY, run->settings->fill) == 0)
         render_shown(&slot->name, &slot->argv, shell);
     output_make_tag(&run->output, job, slot->number);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* quote.c - quotes so that any sh reads back the very bytes.
  * Outside quotes: '...', in which only ' is special; it becomes '\'' (end, a quoted ', begin).
- * Within '...': the same without the outer pair. Within "...": a backslash before $ ` " and \.
+ * Within '...': the same without the outer pair. Within "...": a backslash before $ ` " and \, and
+ * behind $x a new pair, as the text could go on with the name.
  */
 #include "quote.h"
 
@@ -68,6 +69,8 @@ void quote(struct buffer *buffer, struct bytes text, enum place place, bool alwa
         in_single_quotes(buffer, text);
         break;
     case PLACE_DOUBLE:
+        if (always)
+            buffer_append_text(buffer, "\"\""); /* ends the quotes, and begins new ones */
         in_double_quotes(buffer, text);
         break;
     }

@@ -13,7 +13,8 @@ enum place {
     PLACE_DOUBLE  /* within "..." */
 };
 
-/* Appends `text`, quoted for `place`. `always`: also if it has nothing special in it. */
+/* Appends `text`, quoted for `place`. `always`: also if it has nothing special in it, and apart
+ * from what stands before it. */
 void quote(struct buffer *buffer, struct bytes text, enum place place, bool always);
 
 #endif

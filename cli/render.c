@@ -186,14 +186,36 @@ static bool is_repeated(const struct word *word, bool fill)
     return false;
 }
 
-/* A command that is taken as it is. */
-static int shell_command(struct argv *argv, const char *command)
+/* The log has {#} and {%} for numbers, as they are no part of a job's name there. */
+static void put_numbers(struct buffer *buffer, const char *command, uint64_t seq, unsigned slot)
+{
+    const char *begin = command;
+    while ((command = strchr(command, '{')) != NULL) {
+        bool is_seq = strncmp(command, "{#}", 3) == 0;
+        if (!is_seq && strncmp(command, "{%}", 3) != 0) {
+            command++;
+            continue;
+        }
+        buffer_append(buffer, begin, (size_t)(command - begin));
+        buffer_append_number(buffer, is_seq ? seq : slot);
+        command += 3;
+        begin = command;
+    }
+    buffer_append_text(buffer, begin);
+}
+
+/* A command from the log. */
+static int shell_command(struct argv *argv, const struct job *job, unsigned slot)
 {
     static const char prefix[] = "/bin/sh\0-c"; /* and the zero behind it */
     argv->n = 0;
     buffer_append(&argv->text, prefix, sizeof(prefix));
     size_t begin = argv->text.size;
-    buffer_append(&argv->text, command, strlen(command) + 1);
+    if (slot == RENDER_KEY)
+        buffer_append_text(&argv->text, job->command);
+    else
+        put_numbers(&argv->text, job->command, job->seq, slot);
+    buffer_append(&argv->text, "", 1);
     char **list = realloc(argv->words, 4 * sizeof(*list));
     if (list == NULL || argv->text.failed)
         return -ENOMEM;
@@ -213,7 +235,7 @@ int render_command(struct argv *argv, const struct template *template, struct jo
     buffer_clear(&argv->text);
     argv->n = 0;
     if (job->command != NULL)
-        return shell_command(argv, job->command);
+        return shell_command(argv, job, slot);
     for (size_t i = 0; i < template->n; i++) {
         const struct word *word = &template->words[i];
         filling.first = 0;

@@ -73,6 +73,17 @@ static int write_result(const struct run *run, const struct job *job, const char
     return close(fd) < 0 ? -errno : err;
 }
 
+/* Of an earlier run, or attempt: it would say that what is now begun has ended. */
+static int remove_status(const struct run *run, const struct job *job)
+{
+    char path[4096];
+    int size = snprintf(path, sizeof(path), "%s/%llu/status", run->settings->results,
+                        (unsigned long long)job->seq);
+    if (size < 0 || (size_t)size >= sizeof(path))
+        return -ENAMETOOLONG;
+    return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
+}
+
 int results_open(struct run *run, struct slot *slot, struct job *job)
 {
     static const char *const names[] = {"stdout", "stderr"};
@@ -80,6 +91,8 @@ int results_open(struct run *run, struct slot *slot, struct job *job)
     if (run->settings->results == NULL)
         return 0;
     int err = open_result(run, job, "");
+    if (err == 0)
+        err = remove_status(run, job);
     if (err == 0)
         err = write_result(run, job, "command", (struct bytes){slot->shown.data, slot->shown.size});
     for (int i = 0; i < 2 && err == 0; i++) {
@@ -121,7 +134,7 @@ void results_close(struct run *run, struct slot *slot, struct job *job)
     for (int i = 0; i < 2; i++)
         if (slot->results[i] >= 0)
             close(slot->results[i]);
-    if (result->state == JOB_NOT_RUN)
+    if (result->state == JOB_NOT_RUN || result->lost)
         return;
     if (result->state == JOB_TIMED_OUT)
         snprintf(status, sizeof(status), "timeout");

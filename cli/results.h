@@ -8,8 +8,8 @@
 /* Makes the folder. Returns 0; a negative errno after it has complained. */
 int results_prepare(const struct settings *settings);
 
-/* Makes the files of an attempt: what comes from the pipes goes there. Returns 0 or a negative
- * errno. */
+/* Makes the files of an attempt: what comes from the pipes goes there. Returns 0; a negative
+ * errno after it has complained. */
 int results_open(struct run *run, struct slot *slot, struct job *job);
 
 /* --line-buffer: output is printed as it comes, and written here besides. */

@@ -3,6 +3,7 @@
  *
  * A job that failed and is run again (--resume-failed, --retry-failed) gets the same number in its
  * new row, so that the rows of one job can be told from those of several with one command.
+ * Commands that have nothing of their records are told apart by their numbers, too.
  * For each command: how many of its jobs succeeded, and a list of the numbers of those that failed.
  */
 #include "resume.h"
@@ -32,9 +33,9 @@ struct failure {
     bool over;     /* it has succeeded since, or has come */
 };
 
-void resume_init(struct resume *resume, const struct settings *settings)
+void resume_init(struct resume *resume, const struct settings *settings, bool by_number)
 {
-    *resume = (struct resume){.what = settings->resume};
+    *resume = (struct resume){.what = settings->resume, .by_number = by_number};
     resume->keep_commands = settings->retry_failed;
 }
 
@@ -45,6 +46,14 @@ void resume_free(struct resume *resume)
     free(resume->failures);
     free(resume->table);
     *resume = (struct resume){0};
+}
+
+static struct hash key_of(const struct resume *resume, struct bytes command, uint64_t seq)
+{
+    struct hash hash = hash_of(command);
+    if (resume->by_number)
+        hash.a ^= seq * UINT64_C(0x9e3779b97f4a7c15);
+    return hash;
 }
 
 static struct known *place_of(struct known *table, size_t n_table, struct hash hash)
@@ -102,7 +111,7 @@ int resume_take(void *arg, const struct row *row)
     struct resume *resume = arg;
     if (2 * resume->n >= resume->n_table && grow(resume) != 0)
         return -ENOMEM;
-    struct hash hash = hash_of(row->command);
+    struct hash hash = key_of(resume, row->command, row->seq);
     struct known *known = place_of(resume->table, resume->n_table, hash);
     if (!known->used) {
         *known = (struct known){.hash = hash, .first = NOTHING, .last = NOTHING, .used = true};
@@ -124,12 +133,12 @@ int resume_take(void *arg, const struct row *row)
     return 0;
 }
 
-bool resume_is_done(struct resume *resume, struct bytes command, uint64_t *ret_seq)
+bool resume_is_done(struct resume *resume, struct bytes command, uint64_t seq, uint64_t *ret_seq)
 {
     *ret_seq = 0;
     if (resume->what == RESUME_NO || resume->n_table == 0)
         return false;
-    struct known *known = place_of(resume->table, resume->n_table, hash_of(command));
+    struct known *known = place_of(resume->table, resume->n_table, key_of(resume, command, seq));
     if (!known->used)
         return false;
     if (known->ok > 0) {

@@ -84,7 +84,8 @@ static int open_input(struct run *run, const struct line *line)
 static int open_logs(struct run *run)
 {
     const struct settings *settings = run->settings;
-    resume_init(&run->resume, settings);
+    /* Jobs whose commands have nothing of their records differ by their numbers alone. */
+    resume_init(&run->resume, settings, !settings->retry_failed && !run->command.has_record);
     if (joblog_open(&run->joblog, settings, resume_take, &run->resume) != 0)
         return EXIT_WEIR;
     if (log_open(&run->log, settings->log) != 0)
@@ -122,7 +123,8 @@ static int make_pool(struct run *run, unsigned slots)
     int err = weir_pool_new(&run->pool, &options);
     if (err == -EAGAIN && slots > 1) {
         /* No more threads may be had. */
-        complain("only %u jobs at once: there are no threads for %u", slots / 2, slots);
+        complain("only %u job%s at once: there are no threads for %u", slots / 2,
+                 slots / 2 == 1 ? "" : "s", slots);
         return make_pool(run, slots / 2);
     }
     return err;

@@ -79,6 +79,7 @@ static size_t dollar(struct shell_scan *scan, const char *text)
     add_to_word(scan, '$');
     if (text[1] != '\0' && strchr("#$?!*@-", text[1]) != NULL)
         return 2; /* a parameter whose name would otherwise mean something here */
+    scan->dollar = SHELL_DOLLAR;
     return 1;
 }
 
@@ -220,9 +221,17 @@ static size_t step_other(struct shell_scan *scan, const char *text)
     }
 }
 
+static bool is_of_name(char byte)
+{
+    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+           (byte >= '0' && byte <= '9') || byte == '_';
+}
+
 size_t shell_scan_step(struct shell_scan *scan, const char *text)
 {
     enum shell_level level = inside(scan);
+    bool goes_on = scan->dollar != SHELL_NO_DOLLAR && is_of_name(text[0]);
+    scan->dollar = goes_on ? SHELL_NAME : SHELL_NO_DOLLAR;
     if (is_bare(level))
         return step_bare(scan, text);
     if (level == SHELL_DOUBLE)
@@ -234,6 +243,7 @@ void shell_scan_replacement(struct shell_scan *scan)
 {
     if (is_bare(inside(scan)))
         add_to_word(scan, 'x');
+    scan->dollar = SHELL_NO_DOLLAR;
 }
 
 static const char *const names[] = {
@@ -254,6 +264,10 @@ bool shell_scan_is_safe(const struct shell_scan *scan, const char **ret_why)
     enum shell_level level = inside(scan);
     if (scan->unclear != NULL) {
         *ret_why = scan->unclear;
+        return false;
+    }
+    if (scan->dollar == SHELL_DOLLAR) {
+        *ret_why = "$..., which the shell expands";
         return false;
     }
     *ret_why = names[level];

@@ -20,6 +20,13 @@ enum shell_level {
     SHELL_ANSI        /* $'...', which not every sh knows */
 };
 
+/* What a $ before the place has begun. */
+enum shell_dollar {
+    SHELL_NO_DOLLAR,
+    SHELL_DOLLAR, /* nothing yet: what follows decides */
+    SHELL_NAME    /* a parameter, whose name may go on */
+};
+
 #define SHELL_DEPTH 64
 
 struct shell_scan {
@@ -29,6 +36,7 @@ struct shell_scan {
     char before;         /* the byte before, as far as it decides whether a word begins */
     char word[5];        /* the first letters of the word so far */
     size_t word_size;
+    enum shell_dollar dollar;
 };
 
 void shell_scan_init(struct shell_scan *scan);

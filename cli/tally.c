@@ -99,7 +99,6 @@ bool tally_add(struct tally *tally, const struct settings *settings, const struc
     const struct result *result = &job->result;
     pthread_mutex_lock(&tally->lock);
     struct counts *counts = &tally->counts;
-    bool was_halt = is_halt_locked(tally, settings);
     counts->ok += result->state == JOB_OK;
     counts->failed += result->state == JOB_FAILED || result->state == JOB_SIGNALLED;
     counts->timed_out += result->state == JOB_TIMED_OUT;
@@ -109,7 +108,9 @@ bool tally_add(struct tally *tally, const struct settings *settings, const struc
         tally->n_run_times++;
         tally->run_time_sum += (double)result->run_time / 1e9;
     }
-    bool is_halt = !was_halt && is_halt_locked(tally, settings);
+    /* Not when a job makes the difference: that may be the total, once it is known. */
+    bool is_halt = !tally->halted && is_halt_locked(tally, settings);
+    tally->halted |= is_halt;
     pthread_mutex_unlock(&tally->lock);
     return is_halt;
 }

@@ -25,6 +25,7 @@ struct tally {
     uint64_t run_times[TALLY_STEPS];
     uint64_t n_run_times;
     double run_time_sum; /* seconds */
+    bool halted;         /* the caller has been told */
 };
 
 void tally_init(struct tally *tally);

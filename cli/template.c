@@ -95,7 +95,11 @@ static int set_place(struct part *part, const struct shell_scan *scan, const cha
     part->place = level == SHELL_DOUBLE   ? PLACE_DOUBLE
                   : level == SHELL_SINGLE ? PLACE_SINGLE
                                           : PLACE_BARE;
-    part->quote_always = *next != '\0' && strchr("<>=+[(", *next) != NULL;
+    /* Before <, > or a digit it could be a descriptor, before = + [ an assignment, before ( a
+     * function; behind $x it could go on with the name. */
+    bool bare = part->place == PLACE_BARE;
+    part->quote_always = scan->dollar == SHELL_NAME ||
+                         (bare && *next != '\0' && strchr("<>=+[(0123456789", *next) != NULL);
     return 0;
 }
 
@@ -140,6 +144,7 @@ static int check_end(const char *text)
     shell_scan_init(&scan);
     while (*text != '\0')
         text += shell_scan_step(&scan, text);
+    (void)shell_scan_step(&scan, " "); /* comes before the record */
     if (shell_scan_is_safe(&scan, &why))
         return 0;
     complain("the record cannot be appended: it would stand within %s; say {} where it belongs",
@@ -245,7 +250,7 @@ static struct bytes base(struct bytes value)
     return (struct bytes){slash + 1, value.size - (size_t)(slash + 1 - value.data)};
 }
 
-/* As GNU parallel does: the last dot behind the last slash, unless there is nothing after it. */
+/* As GNU parallel does: up to the last dot behind the last slash. */
 static struct bytes without_extension(struct bytes value)
 {
     struct bytes name = base(value);

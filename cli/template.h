@@ -29,7 +29,7 @@ struct part {
     enum what what;
     enum trim trim;
     enum place place;
-    bool quote_always; /* before < or = the value could be more than a word */
+    bool quote_always; /* bare, the value could be more than a word, or not all of one */
     struct bytes text; /* of TEXT; else how it is spelled; of MEMBER also the name in braces */
     size_t column;     /* of COLUMN, from 0 */
 };

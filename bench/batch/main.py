@@ -70,7 +70,7 @@ def batches(weir, loop, folder, quick):
             f"/bin/true, {SLOTS} at once",
             "jobs/s",
             {
-                "loop": [loop, str(SLOTS), str(many), "/bin/true"],
+                "loop": [loop, str(SLOTS), str(many), "/bin/true", "1"],
                 "weir": ["sh", "-c", f"seq {many} | {weir} run -j{SLOTS} /bin/true"],
                 "xargs": ["sh", "-c", words_of_xargs(many, "/bin/true")],
                 "make": ["make", "-s", f"-j{SLOTS}", "-f", str(make_file(folder, many))],

@@ -3,6 +3,8 @@
 """Jobs that fail, and what becomes of the others."""
 
 import os
+import signal
+import subprocess
 
 from support import Case, alive, main
 
@@ -217,6 +219,24 @@ class Halt(Case):
         jobs = [str(n) for n in range(10)]
         self.assertEqual(self.ran("soon,success=50%", *jobs, status=0), jobs[:5])
         self.assertEqual(self.ran("soon,done=50%", *jobs, status=0), jobs[:5])
+
+    def test_a_share_that_is_exceeded_before_the_end_of_the_input_is_known(self):
+        gate = self.gate()
+        self.script("job", "[ $1 != wait ] || { : >in; read _ <gate; }; exit 1\n")
+        run = self.start("-j1", "--halt", "soon,fail=10%", "./job", stdin=subprocess.PIPE)
+        run.process.stdin.write(b"1\n2\n3\nwait\n")
+        self.wait_for("in")
+        run.process.stdin.write(b"5\n" * 6)
+        run.process.stdin.close()
+
+        def total_is_known():
+            run.send(signal.SIGUSR1)
+            run.read_some(0.1)
+            return b"3 of 10 done" in run.text["err"]
+
+        self.wait_until(total_is_known, "the end of the input")
+        gate.open()
+        self.summary(run.end(), failed=4, not_run=6)
 
     def test_what_was_not_reached_changes_nothing(self):
         self.assertEqual(self.ran("soon,fail=3", "f1", "f2", "3", status=2), ["f1", "f2", "3"])

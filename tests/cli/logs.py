@@ -9,7 +9,7 @@ import subprocess
 import unittest
 from collections import Counter
 
-from support import Case, alive, have, main, processes
+from support import WEIR, Case, alive, have, main, processes
 
 COLUMNS = "Seq Host Starttime JobRuntime Send Receive Exitval Signal Command".split()
 
@@ -226,6 +226,30 @@ class Resume(Case):
         self.weir("-j1", "--retry-failed", "--joblog", "log")
         self.assertEqual(self.read("ran"), b"x y\n$(touch pwned)\n" * 2)
 
+    def test_jobs_that_differ_by_their_numbers_alone(self):
+        """The second has ended, the first has not: it is the first that a resume runs."""
+        self.gate()
+        command = "echo {#} >>ran; [ {#} != 1 ] || test -e fixed || read _ <gate; [ {#} != 3 ]"
+        options = ("-j2", "--joblog", "log", "--halt", "now,fail=1", command)
+        self.weir(*options, ":::", "a", "b", "c", status=1)
+        self.assertEqual(sorted(row["Seq"] for row in self.rows()), ["2", "3"])
+        (self.cwd / "ran").unlink()
+        self.write("fixed", "")
+        self.weir("--resume", *options, ":::", "a", "b", "c")
+        self.assertEqual(self.read("ran"), b"1\n")
+        self.weir("--resume", *options, ":::", "a", "b", "c", "d")
+        self.assertEqual(self.read("ran"), b"1\n4\n")
+
+    def test_the_failed_commands_have_their_numbers_again(self):
+        command = "echo {#} {%} {} >>ran; test -e fixed"
+        self.weir("-j1", "--joblog", "log", command, ":::", "a", "b", status=2)
+        self.weir("-j1", "--joblog", "log", "--retry-failed", status=2)
+        self.write("fixed", "")
+        self.weir("-j1", "--joblog", "log", "--retry-failed")
+        self.assertEqual(self.read("ran"), b"1 1 a\n2 1 b\n" * 3)
+        self.weir("-j1", "--joblog", "log", "--resume", command, ":::", "b", "a")
+        self.assertEqual(self.read("ran"), b"1 1 a\n2 1 b\n" * 3)
+
     def test_a_log_of_another_kind_is_left_alone(self):
         self.write("log", "this is\nmy diary\n")
         self.refuses("--joblog", "log", "--resume", "touch", "started", ":::", "a", words=["log"])
@@ -365,6 +389,37 @@ class Trouble(Case):
             count = ran.read_bytes().count(b"\n") if ran.exists() else 0
             self.assertLess(count, 10, option)
             ran.unlink(missing_ok=True)
+
+    def test_a_job_whose_output_is_lost_has_not_ended(self):
+        """What could not be printed is run again by a resume, and so is what could not be kept."""
+        command = ("-j1", "--joblog", "log", "--resume", "echo", ":::", "1", "2", "3")
+        with open("/dev/full", "wb") as file:
+            self.assertEqual(self.run_it(*command, stdout=file).status, 125)
+        self.assertEqual(self.rows(), [])
+        self.assertEqual(self.weir(*command).out, b"1\n2\n3\n")
+        command = ("-j1", "--joblog", "log2", "--resume", "head -c 65537 {}", ":::", "/dev/zero")
+        self.assertEqual(self.run_it(*command, env={"TMPDIR": "no/folder"}).status, 125)
+        self.assertEqual(self.rows("log2"), [])
+        self.assertEqual(len(self.weir(*command).out), 65537)
+
+    def test_nothing_follows_a_torn_row(self):
+        """A row behind one that is cut off would be lost with it."""
+        jobs = [f"echo {n:03} {'x' * 80}" for n in range(60)]
+        limited = "ulimit -f 4; exec \"$0\" run -j4 --joblog log --no-bar sh -c >/dev/null"
+        text = "\n".join(jobs).encode()
+        ran = subprocess.run(
+            ["sh", "-c", limited, WEIR], input=text, capture_output=True, cwd=self.cwd, check=False
+        )
+        self.assertEqual(ran.returncode, 125, ran)
+        rows, _, torn = self.read("log").rpartition(b"\n")
+        self.assertGreater(rows.count(b"\n"), 5)
+        self.assertNotEqual(torn, b"")
+        whole = [row.split(b"\t")[8] for row in rows.split(b"\n")[1:]]
+        self.weir("-j4", "--joblog", "log", "--resume", "sh", "-c", input=text)
+        commands = [row["Command"] for row in self.rows()]
+        self.assertEqual(len(commands), 60)
+        self.assertEqual(len(set(commands)), 60)
+        self.assertEqual([command.encode() for command in commands[: len(whole)]], whole)
 
     def test_a_log_on_a_pipe(self):
         """Somebody may want to read it as it comes."""

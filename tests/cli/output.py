@@ -277,6 +277,18 @@ class Results(Case):
         self.weir("--results", "out", "head -c 3000000 {}", ":::", "/dev/zero")
         self.assertEqual((self.cwd / "out/1/stdout").stat().st_size, 3000000)
 
+    def test_no_status_of_an_earlier_run(self):
+        """Whoever sees a status may read the rest: while a job runs there is none."""
+        self.weir("--results", "out", "true", ":::", "a")
+        gate = self.gate()
+        self.script("job", ": >in; read _ <gate; exit 3\n")
+        run = self.start("--results", "out", "./job", ":::", "a")
+        self.wait_for("in")
+        self.assertFalse((self.cwd / "out/1/status").exists())
+        gate.open()
+        run.end()
+        self.assertEqual(self.read("out/1/status"), b"3\n")
+
     def test_where_no_folder_can_be_made(self):
         self.write("file", "")
         self.refuses("--results", "file", "touch", "started", ":::", "a", words=["file"])

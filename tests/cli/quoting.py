@@ -99,6 +99,10 @@ SAFE = [
     ("""true\nprintf '%s\\0' {}""", b"", b""),
     (r"""sh -c 'printf "%s\0" "$1"' sh {}""", b"", b""),
     (r"""printf '%s\0' "$(printf '%sx' 1)"{}""", b"1x", b""),
+    (r"""v=a; printf '%s\0' $v{}""", b"a", b""),
+    (r"""printf '%s\0' {}2>&1""", b"", b"2"),
+    (r"""v=a; printf '%s\0' "$v{}b" """, b"a", b"b"),
+    (r"""v=a; printf '%s\0' "$v"'$v{}'""", b"a$v", b""),
 ]
 
 # Places where the text goes through the shell's parser again, or through none of its quotings. A
@@ -214,6 +218,16 @@ class Doubtful(Case):
                     self.assertEqual(len(result.err.splitlines()), 1, (template, result))
                 for path in self.cwd.iterdir():
                     path.unlink()
+
+    def test_a_dollar_before_another_name_of_the_record(self):
+        """With -I FILE, $FILE looks like a variable, and would be one of the record's choice."""
+        for template in ("echo $FILE", 'echo "$FILE"', 'echo "$(echo $FILE)"'):
+            self.refuses("-I", "FILE", template, ":::", "(touch pwned)", words=["FILE", "$"])
+        self.assertFalse((self.cwd / "pwned").exists())
+        for template in ("printf '%s\\0' \\$FILE", "printf '%s\\0' '$FILE'"):
+            result = self.weir("-I", "FILE", template, ":::", "HOME")
+            self.assertEqual(result.out, b"$HOME\0")
+        self.assertEqual(self.weir("printf %s end$", ":::", "x").out, b"end$x")
 
     def test_a_substitution_within_double_quotes(self):
         """The common case: what stands in $(...) is a command line of its own."""
