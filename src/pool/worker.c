@@ -234,11 +234,11 @@ void weir__crew_join(struct crew *crew)
         (void)pthread_join(crew->workers[i].thread, NULL);
 }
 
-/* Shows the worker's runs to the watchdog. */
-static void watch_worker(struct worker *worker, struct watchdog *watchdog)
+/* Shows their runs to the watchdog, which may look at all of them as soon as the first one runs. */
+static void watch_workers(struct worker *workers, struct watchdog *watchdog)
 {
-    worker->seat.watched = &watchdog->watched[worker->index];
-    worker->seat.watched->activity = &worker->activity;
+    for (unsigned i = 0; i < watchdog->workers; i++)
+        watchdog->watched[i].activity = &workers[i].activity;
 }
 
 int weir__crew_start(struct crew *crew, unsigned count)
@@ -248,6 +248,8 @@ int weir__crew_start(struct crew *crew, unsigned count)
     crew->workers = weir__alloc(count, sizeof *crew->workers);
     if (crew->workers == NULL)
         return -ENOMEM;
+    if (crew->host->watchdog != NULL)
+        watch_workers(crew->workers, crew->host->watchdog);
     store_rlx(&crew->alive, count); /* no other thread yet */
     for (unsigned i = 0; i < count && err == 0; i++) {
         struct worker *worker = &crew->workers[i];
@@ -256,7 +258,7 @@ int weir__crew_start(struct crew *crew, unsigned count)
         weir__seat_init(&worker->seat, queue, crew->host, i);
         worker->seat.times = &crew->host->times[i];
         if (crew->host->watchdog != NULL)
-            watch_worker(worker, crew->host->watchdog);
+            worker->seat.watched = &crew->host->watchdog->watched[i];
         err = start(worker);
         if (err == 0)
             crew->count++;
