@@ -37,6 +37,16 @@ static void read_worker(const struct activity *activity, weir_pool_stats *ret)
     ret->workers_blocked += in_task && blocked;
 }
 
+/* A worker may be about to note a change of a moment ago, so that its times seem to go back a bit.
+ * They count up for whoever reads them: what was told once is told again. */
+static uint64_t never_back(atomic(uint64_t) *most, uint64_t time)
+{
+    uint64_t told = load_rlx(most); /* a number by itself */
+    while (told < time && !cas_rlx(most, &told, time))
+        continue;
+    return told > time ? told : time;
+}
+
 int weir_pool_read_stats(const weir_pool *pool, weir_pool_stats *ret)
 {
     enum { LARGEST = 1 << 16 }; /* a size above is no later version's: it was not filled in */
@@ -50,6 +60,9 @@ int weir_pool_read_stats(const weir_pool *pool, weir_pool_stats *ret)
     read_times(&pool->host, &stats);
     for (unsigned i = 0; i < pool->crew.count; i++)
         read_worker(&pool->crew.workers[i].activity, &stats);
+    weir_pool *kept = (weir_pool *)(uintptr_t)pool;
+    stats.busy_ns = never_back(&kept->busy_ns, stats.busy_ns);
+    stats.blocked_ns = never_back(&kept->blocked_ns, stats.blocked_ns);
     weir_pool_read_counts(pool, &stats.counts);
     memset(ret, 0, size);
     memcpy(ret, &stats, known);
