@@ -26,7 +26,7 @@ static void read_worker(const struct activity *activity, weir_pool_stats *ret)
     bool in_task = activity_levels(state) > 0, blocked = (state & ACTIVITY_BLOCKED) != 0;
     uint64_t not_running = stopwatch_read(&activity->idle, now);
     uint64_t in_waits = stopwatch_read(&activity->blocked, now);
-    int64_t alive = now - load_rlx(&activity->begun);
+    int64_t begun = load_rlx(&activity->begun), alive = begun != 0 ? now - begun : 0;
     not_running += in_waits;
     ret->blocked_ns += in_waits;
     if (alive > 0 && (uint64_t)alive > not_running)

@@ -443,6 +443,34 @@ START_TEST(times_of_workers_never_go_back)
 }
 END_TEST
 
+enum { STARTERS = 8 };
+
+static int read_own_stats(unsigned index, void *ret)
+{
+    weir_pool_stats *stats = (weir_pool_stats *)ret + index;
+    stats->size = sizeof *stats;
+    return weir_pool_workers(weir_pool_current()) == STARTERS
+               ? weir_pool_read_stats(weir_pool_current(), stats)
+               : -1;
+}
+
+/* Those that have not begun have done nothing. */
+START_TEST(stats_can_be_read_while_workers_start)
+{
+    static weir_pool_stats seen[STARTERS];
+    int64_t from = weir_now();
+    weir_pool *pool;
+    ck_assert_int_eq(
+        weir_pool_new(&pool, WEIR_POOL_OPTIONS(.workers = STARTERS,
+                                               .on_worker_start = read_own_stats, .user = seen)),
+        0);
+    int64_t most = STARTERS * (weir_now() - from);
+    for (unsigned i = 0; i < STARTERS; i++)
+        ck_assert_uint_le(seen[i].busy_ns, (uint64_t)most);
+    finish_pool(pool);
+}
+END_TEST
+
 static int submit_to_own_pool(weir_context *ctx, void *arg)
 {
     (void)ctx;
@@ -666,6 +694,7 @@ Suite *weir_suite(void)
     tcase_add_test(pool, workers_are_busy_blocked_or_parked);
     tcase_add_test(pool, a_wait_of_a_task_that_runs_within_a_wait_for_room_counts_once);
     tcase_add_test(pool, times_of_workers_never_go_back);
+    tcase_add_test(pool, stats_can_be_read_while_workers_start);
     tcase_add_test(pool, runs_in_place_and_helped_ones_are_counted);
     tcase_add_test(pool, times_by_name);
     tcase_add_test(pool, common_names_stay);
