@@ -26,7 +26,7 @@
  *
  * It works while all workers are stuck. It takes no lock, allocates nothing, and blocks only in
  * `write`; so it may be called by any thread, from a task, and from a signal handler, if `write`
- * may. What it needs of the stack is some 8 KiB.
+ * may. What it needs of the stack is some 10 KiB.
  */
 #ifndef WEIR_DUMP_H
 #define WEIR_DUMP_H

@@ -117,8 +117,8 @@ WEIR_API int weir_metrics_remove(weir_metrics *metrics, const void *object);
 
 /* Writes all of it. Numbers are read one after the other, while the objects are in use: those of
  * one family of one object belong together, others may be a moment apart. What is added or removed
- * meanwhile may be told or not. Allocates nothing. Blocks for short internal locks, and while
- * `write` or a weir_metric_fn does.
+ * meanwhile may be told or not. Allocates nothing, and needs some 20 KiB of the stack. Blocks for
+ * short internal locks, and while `write` or a weir_metric_fn does.
  * Returns 0; what `write` returned, if it is not 0: then the text ends there; -EINVAL (NULL);
  * -ESTALE. */
 WEIR_API WEIR_NODISCARD int weir_metrics_write(weir_metrics *metrics, weir_write_fn *write,

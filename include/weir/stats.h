@@ -69,7 +69,8 @@ typedef struct weir_pool_stats {
 } weir_pool_stats;
 
 /* Reads the stats of a pool. Each number is read by itself, while tasks move; at rest all agree
- * (a worker that has just ended a task may take a moment to park). Never blocks, takes no lock.
+ * (a worker that has just ended a task may take a moment to park). Times of workers never go back.
+ * Never blocks, takes no lock.
  * Returns 0; -EINVAL (NULL, or a size that never was); -ESTALE. Fields that this version does not
  * know are set to 0. */
 WEIR_API WEIR_NODISCARD int weir_pool_read_stats(const weir_pool *pool, weir_pool_stats *ret);

@@ -30,8 +30,9 @@ struct weir_pool {
     struct delay delay;
     struct repeats repeats;
     _Alignas(CACHE_LINE) atomic(uint64_t) rejected[REJECT_REASONS];
-    atomic(unsigned) in_metrics; /* so many metrics would read a freed pool */
-    struct lock lock;            /* for changes of phase */
+    atomic(uint64_t) busy_ns, blocked_ns; /* the most that was told (see/stats.c) */
+    atomic(unsigned) in_metrics;          /* so many metrics would read a freed pool */
+    struct lock lock;                     /* for changes of phase */
 };
 
 static inline bool pool_stale(const weir_pool *pool)

@@ -60,6 +60,7 @@ int weir__room_wait(struct room *room, const struct room_wait *wait)
         err = wait->look(wait->arg, passed, &until);
         if (err != -EAGAIN)
             break;
+        note_still_blocked(wait->told); /* the look may have called callbacks, which run tasks */
         if (weir__watch_again(&watch)) {
             cancel(ec, timed);
             continue;

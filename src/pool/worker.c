@@ -228,26 +228,35 @@ static bool all_started(void *arg)
     return load_seqcst(&crew->started) == crew->count; /* pairs with worker_main */
 }
 
-void weir__crew_join(struct crew *crew)
+static void join(struct crew *crew, unsigned count)
 {
-    for (unsigned i = 0; i < crew->count; i++)
+    for (unsigned i = 0; i < count; i++)
         (void)pthread_join(crew->workers[i].thread, NULL);
 }
 
-/* Shows the worker's runs to the watchdog. */
-static void watch_worker(struct worker *worker, struct watchdog *watchdog)
+void weir__crew_join(struct crew *crew)
 {
-    worker->seat.watched = &watchdog->watched[worker->index];
-    worker->seat.watched->activity = &worker->activity;
+    join(crew, crew->count);
+}
+
+/* Shows their runs to the watchdog, which may look at all of them as soon as the first one runs. */
+static void watch_workers(struct worker *workers, struct watchdog *watchdog)
+{
+    for (unsigned i = 0; i < watchdog->workers; i++)
+        watchdog->watched[i].activity = &workers[i].activity;
 }
 
 int weir__crew_start(struct crew *crew, unsigned count)
 {
     struct queue *queue = crew->host->queue;
+    unsigned made = 0;
     int err = 0;
     crew->workers = weir__alloc(count, sizeof *crew->workers);
     if (crew->workers == NULL)
         return -ENOMEM;
+    if (crew->host->watchdog != NULL)
+        watch_workers(crew->workers, crew->host->watchdog);
+    crew->count = count;            /* constant before the first one may ask */
     store_rlx(&crew->alive, count); /* no other thread yet */
     for (unsigned i = 0; i < count && err == 0; i++) {
         struct worker *worker = &crew->workers[i];
@@ -256,10 +265,9 @@ int weir__crew_start(struct crew *crew, unsigned count)
         weir__seat_init(&worker->seat, queue, crew->host, i);
         worker->seat.times = &crew->host->times[i];
         if (crew->host->watchdog != NULL)
-            watch_worker(worker, crew->host->watchdog);
+            worker->seat.watched = &crew->host->watchdog->watched[i];
         err = start(worker);
-        if (err == 0)
-            crew->count++;
+        made += err == 0;
     }
     if (err == 0) {
         (void)weir__wait_until(TELL_NOTHING, &crew->started, all_started, crew, NULL, NULL,
@@ -269,7 +277,7 @@ int weir__crew_start(struct crew *crew, unsigned count)
     if (err != 0) {
         weir__queue_set_phase(queue, POOL_STOPPING);
         weir__eventcount_wake_all(&queue->idle);
-        weir__crew_join(crew);
+        join(crew, made);
     }
     return err;
 }

@@ -100,6 +100,8 @@ void weir__activity_block(struct self *self, struct told told)
     struct activity *activity = self->activity;
     if (told.call == NULL || (activity == NULL && (activity = weir__activity_take(self)) == NULL))
         return;
+    if ((load_rlx(&activity->state) & ACTIVITY_BLOCKED) != 0) /* ours: within another one */
+        return;
     int64_t now = weir_now();
     store_rel(&activity->call, told.call);     /* pairs with weir__activity_read */
     store_rel(&activity->object, told.object); /* pairs with weir__activity_read */

@@ -47,7 +47,8 @@ struct run_more {
     const void *owner; /* the pool whose task it is: an address only; NULL: the worker's own */
 };
 
-/* What is told of a thread that is about to block. */
+/* What is told of a thread that is about to block. Of waits within each other, as in a callback
+ * that a wait calls, the outermost is told; it is over with the first that ends. */
 struct told {
     const char *call;   /* a string literal; NULL: nothing is told */
     const void *object; /* that it is called on; addresses only, as the next one */

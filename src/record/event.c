@@ -42,6 +42,10 @@ static struct recording recording;
 
 static void reset_after_fork(void)
 {
+    if (load_rlx(&weir__trace) == 0) { /* a thread of the parent may just be making or freeing it */
+        recording.memory = NULL;
+        recording.rings = NULL;
+    }
     store_rlx(&weir__trace, 0); /* all of them: the child has one thread */
     for (size_t i = 0; i < TRACE_DOORS; i++)
         store_rlx(&doors[i].inside, 0);
@@ -228,15 +232,21 @@ void weir__note_submit_end(const struct trace_pool *pool, int err)
     leave(door);
 }
 
-/* Moves what this thread took from the queue last into the event. */
-static void add_taken(struct event *event, const struct trace_pool *pool)
+/* What this thread took from the queue last, once. */
+static struct passed_job take_taken(void)
 {
     struct self *self = this_thread();
-    if (self->taken.claim != 0) {
-        event->flow = flow_of(pool, self->taken.claim);
-        event->position = self->taken.position;
-    }
+    struct passed_job taken = self->taken;
     self->taken.claim = 0;
+    return taken;
+}
+
+static void add_taken(struct event *event, const struct trace_pool *pool, struct passed_job taken)
+{
+    if (taken.claim == 0)
+        return;
+    event->flow = flow_of(pool, taken.claim);
+    event->position = taken.position;
 }
 
 static void add_name(struct events *events, const char *name)
@@ -250,6 +260,7 @@ static void add_name(struct events *events, const char *name)
 void weir__note_run(const struct trace_pool *pool, uintptr_t fn, const char *name,
                     int64_t submitted)
 {
+    struct passed_job taken = take_taken(); /* also if it is left out: it is not the next run's */
     struct door *door = own_door();
     struct events *events = begin(door);
     if (events == NULL)
@@ -260,7 +271,7 @@ void weir__note_run(const struct trace_pool *pool, uintptr_t fn, const char *nam
         struct event *event = note(events, EVENT_RUN, pool, fn, -1);
         if (submitted != 0)
             event->value = submitted < event->at ? event->at - submitted : 0;
-        add_taken(event, pool);
+        add_taken(event, pool, taken);
         if (name != NULL)
             add_name(events, name);
     }
@@ -282,12 +293,13 @@ void weir__note_run_end(const struct trace_pool *pool, unsigned end, int status)
 
 void weir__note_unstarted(const struct trace_pool *pool, unsigned end, int status)
 {
+    struct passed_job taken = take_taken(); /* as in weir__note_run */
     struct door *door = own_door();
     struct events *events = begin(door);
     if (events == NULL)
         return;
     if (!left_out(pool))
-        add_taken(note(events, EVENT_UNSTARTED, pool, end, status), pool);
+        add_taken(note(events, EVENT_UNSTARTED, pool, end, status), pool, taken);
     leave(door);
 }
 

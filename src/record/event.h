@@ -13,6 +13,7 @@
 #ifndef WEIR_RECORD_EVENT_H
 #define WEIR_RECORD_EVENT_H
 
+#include "base/heap.h"
 #include "os/thread.h"
 #include "record/tracing.h"
 
@@ -76,6 +77,7 @@ struct events {
     char name[16];
     /* Of the thread that reads them: the next one, how many are left, the runs that are open. */
     uint32_t at, left, depth;
+    struct heap_node turn; /* by the time of the next one */
 };
 
 /* Hooks. */
@@ -124,6 +126,7 @@ struct recording {
         uint32_t capacity;
         char name[16];
     } pools[RECORDED_POOLS];
+    struct heap turns; /* rings with events left, for the thread that reads them */
 };
 
 /* Begins to note. 0, or -ENOMEM. */

@@ -64,6 +64,12 @@ static inline void note_block(struct told told)
         TRACE(note, EVENT_BLOCKED, NULL, (uintptr_t)told.call, (intptr_t)told.object);
 }
 
+/* Notes it again: a task that ran meanwhile may have ended the note by a wait of its own. */
+static inline void note_still_blocked(struct told told)
+{
+    weir__activity_block(this_thread(), told);
+}
+
 static inline void note_unblock(void)
 {
     weir__activity_unblock(this_thread());

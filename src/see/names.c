@@ -11,11 +11,18 @@
 _Static_assert(sizeof(((struct name_view *)0)->text) == sizeof(((weir_name_times *)0)->name),
                "a name is copied as it is");
 
-/* What has been found so far. */
+enum { FUNCTIONS = 64 };
+
+/* What has been found so far. The names of functions are slow to find (os/symbol.h), and most
+ * threads have the same ones. */
 struct summary {
     weir_name_times *all;
     size_t room, used;
     weir_name_times others;
+    struct {
+        uintptr_t fn; /* 0: none */
+        weir_name_times *entry;
+    } functions[FUNCTIONS]; /* those that share a place take turns in it */
 };
 
 /* How much of it was on a CPU, by the runs for which that was read. */
@@ -34,12 +41,8 @@ static void add(weir_name_times *to, const struct name_view *view)
 }
 
 /* The entry of that name, a new one if there is none yet, or else that of the rest. */
-static weir_name_times *entry_of(struct summary *summary, const struct name_view *view)
+static weir_name_times *entry_of_name(struct summary *summary, const char *name)
 {
-    char name[sizeof summary->all->name];
-    memcpy(name, view->text, sizeof name);
-    if (name[0] == '\0')
-        weir__symbol(view->fn, name, sizeof name);
     for (size_t i = 0; i < summary->used; i++)
         if (strcmp(summary->all[i].name, name) == 0)
             return &summary->all[i];
@@ -49,6 +52,21 @@ static weir_name_times *entry_of(struct summary *summary, const struct name_view
     memset(entry, 0, sizeof *entry);
     memcpy(entry->name, name, strlen(name)); /* the rest of it is zero */
     return entry;
+}
+
+static weir_name_times *entry_of(struct summary *summary, const struct name_view *view)
+{
+    char name[sizeof summary->all->name];
+    memcpy(name, view->text, sizeof name);
+    if (name[0] != '\0')
+        return entry_of_name(summary, name);
+    size_t place = (uint64_t)view->fn * UINT64_C(0x9E3779B97F4A7C15) >> 32 & (FUNCTIONS - 1);
+    if (summary->functions[place].fn != view->fn || view->fn == 0) {
+        weir__symbol(view->fn, name, sizeof name);
+        summary->functions[place].fn = view->fn;
+        summary->functions[place].entry = entry_of_name(summary, name);
+    }
+    return summary->functions[place].entry;
 }
 
 static void add_names(struct summary *summary, const struct names *names)

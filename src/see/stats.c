@@ -26,7 +26,7 @@ static void read_worker(const struct activity *activity, weir_pool_stats *ret)
     bool in_task = activity_levels(state) > 0, blocked = (state & ACTIVITY_BLOCKED) != 0;
     uint64_t not_running = stopwatch_read(&activity->idle, now);
     uint64_t in_waits = stopwatch_read(&activity->blocked, now);
-    int64_t alive = now - load_rlx(&activity->begun);
+    int64_t begun = load_rlx(&activity->begun), alive = begun != 0 ? now - begun : 0;
     not_running += in_waits;
     ret->blocked_ns += in_waits;
     if (alive > 0 && (uint64_t)alive > not_running)
@@ -35,6 +35,16 @@ static void read_worker(const struct activity *activity, weir_pool_stats *ret)
     ret->wakes += load_rlx(&activity->wakes);
     ret->workers_busy += in_task && !blocked;
     ret->workers_blocked += in_task && blocked;
+}
+
+/* A worker may be about to note a change of a moment ago, so that its times seem to go back a bit.
+ * They count up for whoever reads them: what was told once is told again. */
+static uint64_t never_back(atomic(uint64_t) *most, uint64_t time)
+{
+    uint64_t told = load_rlx(most); /* a number by itself */
+    while (told < time && !cas_rlx(most, &told, time))
+        continue;
+    return told > time ? told : time;
 }
 
 int weir_pool_read_stats(const weir_pool *pool, weir_pool_stats *ret)
@@ -50,6 +60,9 @@ int weir_pool_read_stats(const weir_pool *pool, weir_pool_stats *ret)
     read_times(&pool->host, &stats);
     for (unsigned i = 0; i < pool->crew.count; i++)
         read_worker(&pool->crew.workers[i].activity, &stats);
+    weir_pool *kept = (weir_pool *)(uintptr_t)pool;
+    stats.busy_ns = never_back(&kept->busy_ns, stats.busy_ns);
+    stats.blocked_ns = never_back(&kept->blocked_ns, stats.blocked_ns);
     weir_pool_read_counts(pool, &stats.counts);
     memset(ret, 0, size);
     memcpy(ret, &stats, known);

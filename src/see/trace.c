@@ -5,7 +5,9 @@
  * the lock, which is held for nothing else: so whoever moved it from OFF or ON has the fields below
  * to himself until the next change, and can write for as long as that takes.
  *
- * fork: in the child the state is OFF again; the recording is freed by its next start (event.c).
+ * fork: in the child the state is OFF again, and its copy of the file is closed at once, for it may
+ * use the number for something else. The memory is freed by its next start. What a thread of the
+ * parent was just making or freeing is left alone.
  */
 #include "weir/trace.h"
 
@@ -49,6 +51,11 @@ static struct {
 static void reset_after_fork(void)
 {
     lock_init(&trace.lock);
+    if (trace.state == TRACE_ON && trace.fd >= 0)
+        (void)weir__file_close(trace.fd);
+    if (trace.state != TRACE_ON)
+        trace.page = NULL;
+    trace.fd = -1;
     trace.state = TRACE_OFF;
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "see/trace_order.h"
 
+#include "base/list.h"
+
 /* Begins and ends follow each other in enum event_kind. */
 static bool is_begin(const struct event *event)
 {
@@ -53,7 +55,24 @@ static uint32_t close_to(struct events *events, uint32_t open, uint32_t outermos
     return open;
 }
 
-void weir__trace_pair(const struct recording *recording, struct events *events)
+static bool is_shown(const struct event *event)
+{
+    return event->kind != EVENT_NAME &&
+           (event->kind == EVENT_RUN_END || !is_end(event) || event->partner != 0);
+}
+
+/* Passes over what is not shown, and lines the ring up for its next event, if there is one. */
+static void line_up(struct recording *recording, struct events *events)
+{
+    while (events->left > 0 && !is_shown(&events->all[events->at])) {
+        events->at = after(recording, events->at);
+        events->left--;
+    }
+    if (events->left > 0)
+        heap_add(&recording->turns, &events->turn, events->all[events->at].at);
+}
+
+void weir__trace_pair(struct recording *recording, struct events *events)
 {
     uint32_t open = 0;
     rewind_to_oldest(recording, events);
@@ -77,6 +96,7 @@ void weir__trace_pair(const struct recording *recording, struct events *events)
     }
     if (open != 0)
         (void)close_to(events, open, 0, 0);
+    line_up(recording, events);
 }
 
 const struct event *weir__trace_end_of(const struct events *events, const struct event *begin)
@@ -92,30 +112,17 @@ const char *weir__trace_name_of(const struct recording *recording, const struct 
     return named ? events->all[next].text : NULL;
 }
 
-static bool is_shown(const struct event *event)
+const struct event *weir__trace_next(struct recording *recording, struct events **ret)
 {
-    return event->kind != EVENT_NAME &&
-           (event->kind == EVENT_RUN_END || !is_end(event) || event->partner != 0);
-}
-
-const struct event *weir__trace_next(const struct recording *recording, struct events **ret)
-{
-    struct events *first = NULL;
-    for (uint32_t i = 0; i < recorded_threads(recording); i++) {
-        struct events *events = &recording->rings[i];
-        while (events->left > 0 && !is_shown(&events->all[events->at])) {
-            events->at = after(recording, events->at);
-            events->left--;
-        }
-        if (events->left > 0 &&
-            (first == NULL || events->all[events->at].at < first->all[first->at].at))
-            first = events;
-    }
+    struct heap_node *first = recording->turns.first;
     if (first == NULL)
         return NULL;
-    const struct event *event = &first->all[first->at];
-    first->at = after(recording, first->at);
-    first->left--;
-    *ret = first;
+    heap_remove(&recording->turns, first);
+    struct events *events = container_of(first, struct events, turn);
+    const struct event *event = &events->all[events->at];
+    events->at = after(recording, events->at);
+    events->left--;
+    line_up(recording, events);
+    *ret = events;
     return event;
 }

@@ -12,7 +12,7 @@
 
 /* After it, `partner` of a beginning says where its end is, and of an end whether it has a
  * beginning. Rewinds: the next one is the oldest. */
-void weir__trace_pair(const struct recording *recording, struct events *events);
+void weir__trace_pair(struct recording *recording, struct events *events);
 
 /* The end of a slice, as far as it was noted: an event of another kind if what is around it ended
  * first; NULL: it is not over. */
@@ -23,6 +23,6 @@ const char *weir__trace_name_of(const struct recording *recording, const struct 
 
 /* The oldest event of all threads that has not been taken, and whose it is; NULL: that was all.
  * Names and ends without a beginning are passed over, but not ends of runs. */
-const struct event *weir__trace_next(const struct recording *recording, struct events **ret);
+const struct event *weir__trace_next(struct recording *recording, struct events **ret);
 
 #endif

@@ -360,6 +360,117 @@ START_TEST(workers_are_busy_blocked_or_parked)
 }
 END_TEST
 
+/* Submits to a full pool: the end of what is expired at its head is told on this thread, while it
+ * waits for room, and runs a task in place that waits in its turn. */
+
+struct crowded {
+    weir_pool *pool;
+    counter napped;
+};
+
+static int nap(weir_context *ctx, void *unused)
+{
+    (void)unused;
+    return weir_sleep_until(ctx, weir_after(WEIR_MS(5)));
+}
+
+static void submit_naps(void *arg, weir_state end, int status)
+{
+    (void)end;
+    (void)status;
+    struct crowded *crowded = arg;
+    for (int i = 0; i < 2; i++) /* one takes the room, the other runs here */
+        ck_assert_int_eq(weir_pool_submit(crowded->pool, nap, NULL), 0);
+    counter_add(&crowded->napped, 1);
+}
+
+static int submit_to_crowded(weir_context *ctx, void *arg)
+{
+    (void)ctx;
+    struct crowded *crowded = arg;
+    return weir_pool_submit(crowded->pool, nothing, NULL);
+}
+
+START_TEST(a_wait_of_a_task_that_runs_within_a_wait_for_room_counts_once)
+{
+    int64_t from = weir_now();
+    gate hold = GATE_INIT;
+    struct crowded crowded = {.pool = new_pool(1, 1), .napped = COUNTER_INIT};
+    weir_task expires = WEIR_TASK_INIT;
+    weir_pool *pool = new_pool(1, 4);
+    saturate(crowded.pool, &hold, 1);
+    int err = weir_pool_submit_task(
+        crowded.pool, &expires, nothing, &crowded,
+        WEIR_TASK_OPTIONS(.start_by = weir_after(WEIR_MS(100)), .on_done = submit_naps));
+    ck_assert_int_eq(err, 0);
+    ck_assert_int_eq(weir_pool_submit(pool, submit_to_crowded, &crowded), 0);
+    counter_await(&crowded.napped, 1);
+    while (read_stats(pool).workers_blocked != 1) /* the nap is over, and it waits for room again */
+        continue;
+    gate_open(&hold);
+    ck_assert_int_eq(weir_pool_drain(pool), 0);
+    ck_assert_int_eq(weir_pool_submit(pool, nap, NULL), 0);
+    ck_assert_int_eq(weir_pool_drain(pool), 0);
+    weir_pool_stats stats = read_stats(pool);
+    ck_assert_uint_ge(stats.blocked_ns, WEIR_MS(5)); /* that of the last nap */
+    ck_assert_uint_le(stats.blocked_ns + stats.busy_ns, (uint64_t)(weir_now() - from));
+    finish_pool(pool);
+    finish_pool(crowded.pool);
+}
+END_TEST
+
+static int blink(weir_context *ctx, void *unused)
+{
+    (void)unused;
+    return weir_sleep_until(ctx, weir_after(WEIR_US(1)));
+}
+
+/* Worth something only because it is tried often: a worker is to be met in between. */
+START_TEST(times_of_workers_never_go_back)
+{
+    enum { READS = 50000 };
+    weir_pool *pool = new_pool(4, 4);
+    weir_pool_stats last = read_stats(pool);
+    for (unsigned i = 0; i < READS; i++) {
+        if (weir_pool_queued(pool) == 0)
+            ck_assert_int_eq(weir_pool_submit(pool, blink, NULL), 0);
+        weir_pool_stats stats = read_stats(pool);
+        ck_assert_uint_ge(stats.busy_ns, last.busy_ns);
+        ck_assert_uint_ge(stats.blocked_ns, last.blocked_ns);
+        last = stats;
+    }
+    finish_pool(pool);
+}
+END_TEST
+
+enum { STARTERS = 8 };
+
+static int read_own_stats(unsigned index, void *ret)
+{
+    weir_pool_stats *stats = (weir_pool_stats *)ret + index;
+    stats->size = sizeof *stats;
+    return weir_pool_workers(weir_pool_current()) == STARTERS
+               ? weir_pool_read_stats(weir_pool_current(), stats)
+               : -1;
+}
+
+/* Those that have not begun have done nothing. */
+START_TEST(stats_can_be_read_while_workers_start)
+{
+    static weir_pool_stats seen[STARTERS];
+    int64_t from = weir_now();
+    weir_pool *pool;
+    ck_assert_int_eq(
+        weir_pool_new(&pool, WEIR_POOL_OPTIONS(.workers = STARTERS,
+                                               .on_worker_start = read_own_stats, .user = seen)),
+        0);
+    int64_t most = STARTERS * (weir_now() - from);
+    for (unsigned i = 0; i < STARTERS; i++)
+        ck_assert_uint_le(seen[i].busy_ns, (uint64_t)most);
+    finish_pool(pool);
+}
+END_TEST
+
 static int submit_to_own_pool(weir_context *ctx, void *arg)
 {
     (void)ctx;
@@ -581,6 +692,9 @@ Suite *weir_suite(void)
     tcase_add_test(pool, what_did_not_start_has_no_wait);
     tcase_add_test(pool, waits_and_runs_are_what_they_were);
     tcase_add_test(pool, workers_are_busy_blocked_or_parked);
+    tcase_add_test(pool, a_wait_of_a_task_that_runs_within_a_wait_for_room_counts_once);
+    tcase_add_test(pool, times_of_workers_never_go_back);
+    tcase_add_test(pool, stats_can_be_read_while_workers_start);
     tcase_add_test(pool, runs_in_place_and_helped_ones_are_counted);
     tcase_add_test(pool, times_by_name);
     tcase_add_test(pool, common_names_stay);

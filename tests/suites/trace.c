@@ -4,6 +4,7 @@
 #include "support/suite.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -334,6 +335,33 @@ START_TEST(one_pool_alone)
 }
 END_TEST
 
+/* A run in place was not taken from a queue, whatever its thread took before. */
+START_TEST(what_is_left_out_leaves_no_arrow_behind)
+{
+    struct sheet sheet = {0};
+    gate hold = GATE_INIT;
+    weir_pool *pool = NULL, *other = new_pool(1, 4);
+    int err = weir_pool_new(&pool, WEIR_POOL_OPTIONS(.workers = 1, .capacity = 1,
+                                                     .overflow = WEIR_OVERFLOW_CALLER_RUNS));
+    ck_assert_int_eq(err, 0);
+    err = weir_trace_start(WEIR_TRACE_OPTIONS(.write = keep, .arg = &sheet, .pool = pool));
+    ck_assert_int_eq(err, 0);
+    saturate(pool, &hold, 1);
+    ck_assert_int_eq(weir_pool_submit(pool, nothing, NULL), 0);
+    ck_assert_int_eq(weir_pool_submit(other, submit_to, pool), 0);
+    ck_assert_int_eq(weir_pool_drain(other), 0);
+    gate_open(&hold);
+    ck_assert_int_eq(weir_pool_drain(pool), 0);
+    end_trace();
+    ck_assert_uint_eq(count_of(&sheet, "\"end\":\"done\""), 3);
+    ck_assert_uint_eq(count_of(&sheet, "\"ph\":\"s\""), 2);
+    ck_assert_uint_eq(count_of(&sheet, "\"ph\":\"f\""), 2);
+    finish_pool(pool);
+    finish_pool(other);
+    drop(&sheet);
+}
+END_TEST
+
 START_TEST(pools_of_one_name_are_told_apart)
 {
     struct sheet sheet = {0};
@@ -649,6 +677,25 @@ START_TEST(a_child_has_no_trace_and_can_begin_one)
 }
 END_TEST
 
+/* The file's number may be another file's there by the time it begins a trace. */
+START_TEST(a_child_has_let_go_of_the_file)
+{
+    int fd = open("/dev/null", O_RDONLY); /* the next file gets that number */
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(close(fd), 0);
+    ck_assert_int_eq(weir_trace_start(WEIR_TRACE_OPTIONS(.path = "/dev/null")), 0);
+    ck_assert_int_ge(fcntl(fd, F_GETFD), 0);
+    (void)fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(fcntl(fd, F_GETFD) >= 0);
+    int status = -1;
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_int_eq(status, 0);
+    end_trace();
+}
+END_TEST
+
 static void *nothing_inherited(weir_pool *pool)
 {
     struct sheet sheet = {0};
@@ -683,6 +730,7 @@ Suite *weir_suite(void)
     tcase_add_test(content, a_task_can_stop_it_and_is_shown_as_running);
     tcase_add_test(content, a_thread_that_has_ended_is_in_it);
     tcase_add_test(content, one_pool_alone);
+    tcase_add_test(content, what_is_left_out_leaves_no_arrow_behind);
     tcase_add_test(content, pools_of_one_name_are_told_apart);
 
     TCase *loss = add_group(suite, "loss");
@@ -702,6 +750,7 @@ Suite *weir_suite(void)
 
     TCase *forked = add_group(suite, "fork");
     tcase_add_test(forked, a_child_has_no_trace_and_can_begin_one);
+    tcase_add_test(forked, a_child_has_let_go_of_the_file);
     tcase_add_test(forked, a_pool_of_the_parent_is_stale);
     return suite;
 }

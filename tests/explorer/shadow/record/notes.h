@@ -63,6 +63,11 @@ static inline void note_block(struct told told)
     (void)told;
 }
 
+static inline void note_still_blocked(struct told told)
+{
+    (void)told;
+}
+
 static inline void note_unblock(void)
 {
 }
