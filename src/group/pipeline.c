@@ -10,7 +10,9 @@
  * waits either, and the pipeline is at its end.
  *
  * No READY token is forgotten: a participant looks before it leaves, and the caller never leaves
- * before the end.
+ * before the end. Nor does one wait beside an idle worker: a thread that leaves a token READY, or
+ * finds one more, asks for a helper, and one that is just leaving is not taken for one that will
+ * look (stages.h, I3).
  *
  * A stopped pipeline: its context is over. A participant that finds that calls no stage any more,
  * and drops all items (drop_all). An item whose stage ended its thread is lost, and may hold up
@@ -36,7 +38,6 @@ struct pipeline {
     struct stages stages;
     weir_pipeline_options options;
     queue_mark first; /* no helper is before it */
-    unsigned most;    /* helpers at once */
     bool returned;    /* the caller's part did; if not, its thread is dying */
     int over;         /* why the context was over at the end, or 0 */
     atomic(uint32_t) active;
@@ -64,8 +65,10 @@ static void helper_ended(struct sink *sink, weir_state end, int status)
     struct pipeline *line = (struct pipeline *)sink;
     if (end == WEIR_TASK_FAILED) /* a stage ended the thread */
         record_error(line, status);
-    else if (end != WEIR_TASK_DONE)   /* it never started */
-        store_rlx(&line->invited, 0); /* orders nothing, nor does it elsewhere */
+    else if (end != WEIR_TASK_DONE) { /* it never started */
+        weir__stages_leave(&line->stages);
+        store_rlx(&line->invited, 0);
+    }
     leave(line);
 }
 
@@ -79,19 +82,21 @@ static void call_for_help(struct pipeline *line)
 {
     weir_pool *pool = line->pool;
     wake_waiters(line);
-    if (load_rlx(&line->active) >= line->most || /* a hint, as is the next: one helper more or */
-        load_rlx(&line->invited) != 0 ||         /* less is no harm */
-        queue_full(&pool->queue) || weir__refusal(pool) != 0)
-        return;
     uint32_t none = 0;
-    if (!cas_rlx(&line->invited, &none, 1))
+    if (load_rlx(&line->invited) != 0 || /* it is still to look: stages.h, I3 */
+        queue_full(&pool->queue) || weir__refusal(pool) != 0 || !cas_rlx(&line->invited, &none, 1))
         return;
+    if (!weir__stages_join(&line->stages)) {
+        store_rlx(&line->invited, 0);
+        return;
+    }
     add_rlx(&line->active, 1); /* before this thread leaves, or the caller looks */
     struct job job = {.fn = help, .arg = line, .sink = &line->sink, .start_by = WEIR_FOREVER};
     if (weir__submit(pool, &job, SUBMIT_TRY, NULL, WEIR_FOREVER) == 0) {
         weir__wake_all(helper_key(line)); /* the caller, if it waits, may have to run it */
         return;
     }
+    weir__stages_leave(&line->stages);
     store_rlx(&line->invited, 0);
     leave(line); /* not the last: this thread is the caller, or active */
 }
@@ -139,10 +144,10 @@ static bool call_stage(struct pipeline *line, struct token *token)
     return err == 0;
 }
 
-static void take_part(struct pipeline *line)
+static void take_part(struct pipeline *line, bool helper)
 {
     bool more;
-    struct token *token = weir__stages_take(&line->stages, &more);
+    struct token *token = weir__stages_take(&line->stages, helper, &more);
     if (more)
         call_for_help(line);
     while (token != NULL) {
@@ -151,7 +156,7 @@ static void take_part(struct pipeline *line)
             drop_all(line);
             return;
         }
-        token = weir__stages_advance(&line->stages, token, &more);
+        token = weir__stages_advance(&line->stages, token, helper, &more);
         if (more)
             call_for_help(line);
     }
@@ -161,8 +166,8 @@ static int help(weir_context *ctx, void *arg)
 {
     struct pipeline *line = arg;
     (void)ctx; /* over only if the pipeline's is: it has no parent but the pool's */
-    store_rlx(&line->invited, 0);
-    take_part(line);
+    store_rlx(&line->invited, 0); /* before it looks: stages.h, I3 */
+    take_part(line, true);
     return 0;
 }
 
@@ -203,7 +208,7 @@ static void run(struct pipeline *line)
 {
     struct pipeline *guarded ON_LEAVE(end_pipeline) = line;
     do {
-        take_part(guarded);
+        take_part(guarded, false);
         wait_for(guarded, may_go_on);
     } while (stages_ready(&guarded->stages) || !no_helpers(guarded));
     guarded->returned = true;
@@ -230,9 +235,9 @@ static int read_arguments(struct pipeline *line, const weir_stage stages[], size
             return -EINVAL;
     line->stages.stages = stages;
     line->stages.n = (unsigned)n;
-    line->most = line->pool->crew.count - (own_seat(&line->pool->queue) != NULL ? 1 : 0);
+    line->stages.most = line->pool->crew.count - (own_seat(&line->pool->queue) != NULL ? 1 : 0);
     if (options->in_flight == 0)
-        options->in_flight = IN_FLIGHT_FOR_EACH * ((size_t)line->most + 1);
+        options->in_flight = IN_FLIGHT_FOR_EACH * ((size_t)line->stages.most + 1);
     return 0;
 }
 

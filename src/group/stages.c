@@ -114,20 +114,48 @@ void weir__stages_destroy(struct stages *stages)
     weir__free(stages->tokens);
 }
 
-struct token *weir__stages_take(struct stages *stages, bool *ret_more)
+/* What the thread goes on with. Nothing: a helper leaves. */
+static struct token *settle_locked(struct stages *stages, struct token *token, bool helper,
+                                   bool *ret_more)
+{
+    if (token == NULL)
+        token = take_ready_locked(stages);
+    if (token == NULL && helper)
+        stages->helpers--;
+    *ret_more = !list_empty(&stages->ready);
+    return token;
+}
+
+bool weir__stages_join(struct stages *stages)
 {
     lock_acquire(&stages->lock);
-    struct token *token = take_ready_locked(stages);
-    *ret_more = !list_empty(&stages->ready);
+    bool joins = !list_empty(&stages->ready) && stages->helpers < stages->most;
+    stages->helpers += joins;
+    lock_release(&stages->lock);
+    return joins;
+}
+
+void weir__stages_leave(struct stages *stages)
+{
+    lock_acquire(&stages->lock);
+    stages->helpers--;
+    lock_release(&stages->lock);
+}
+
+struct token *weir__stages_take(struct stages *stages, bool helper, bool *ret_more)
+{
+    lock_acquire(&stages->lock);
+    struct token *token = settle_locked(stages, NULL, helper, ret_more);
     lock_release(&stages->lock);
     return token;
 }
 
-struct token *weir__stages_advance(struct stages *stages, struct token *token, bool *ret_more)
+struct token *weir__stages_advance(struct stages *stages, struct token *token, bool helper,
+                                   bool *ret_more)
 {
     lock_acquire(&stages->lock);
-    struct token *next = advance_locked(stages, token) ? token : take_ready_locked(stages);
-    *ret_more = !list_empty(&stages->ready);
+    struct token *own = advance_locked(stages, token) ? token : NULL;
+    struct token *next = settle_locked(stages, own, helper, ret_more);
     lock_release(&stages->lock);
     return next;
 }

@@ -14,6 +14,10 @@
  * I2  A token that waits for the turn of an earlier item waits for a token that is HELD, READY, or
  *     WAITING at a stage further back. So while tokens wait, one is HELD or READY.
  *
+ * I3  A token is READY: all helpers that there may be have joined, or a thread that has seen it
+ *     will ask for one more to join. A helper looks and leaves in one step under the lock, so that
+ *     none is counted which will not look again.
+ *
  * Lock: it guards everything but the tokens that are HELD. `ready_count` can be read without.
  */
 #ifndef WEIR_GROUP_STAGES_H
@@ -50,6 +54,7 @@ struct stages {
     struct list ready;
     bool no_input;
     size_t retired;
+    unsigned helpers, most;       /* threads that will look for READY tokens, besides the caller */
     atomic(uint32_t) ready_count; /* changed under the lock */
 };
 
@@ -57,12 +62,18 @@ struct stages {
 int weir__stages_init(struct stages *stages, size_t tokens);
 void weir__stages_destroy(struct stages *stages);
 
-/* A token that is READY, then HELD; or NULL. `*ret_more`: one more is READY. */
-struct token *weir__stages_take(struct stages *stages, bool *ret_more);
+/* A token that is READY, then HELD; or NULL: then the thread, if it is a `helper`, has left.
+ * `*ret_more`: one more is READY. */
+struct token *weir__stages_take(struct stages *stages, bool helper, bool *ret_more);
+
+/* May one helper more join? It has, then: it has to call weir__stages_take; or to leave. */
+bool weir__stages_join(struct stages *stages);
+void weir__stages_leave(struct stages *stages);
 
 /* The function of the token's stage has returned, or was not called because the item goes no
  * further. Returns the token that this thread holds now, or NULL; `*ret_more` as above. */
-struct token *weir__stages_advance(struct stages *stages, struct token *token, bool *ret_more);
+struct token *weir__stages_advance(struct stages *stages, struct token *token, bool helper,
+                                   bool *ret_more);
 
 /* There will be no more calls: takes out all items that are READY or WAITING, as a list of tokens,
  * and ends the input. */

@@ -123,6 +123,52 @@ static void a_stage_fails(void)
     end_line(line);
 }
 
+/* Items that need each other: the caller and the worker must both be at it, whatever they did just
+ * before. */
+struct pairs {
+    weir_pool *pool;
+    int made;
+    int numbers[2 * N + 1];
+    weir_waitgroup met[2 * N + 1]; /* of each item: it is there */
+};
+
+static int make_pairs(weir_context *ctx, void **item, void *arg)
+{
+    struct pairs *pairs = arg;
+    (void)ctx;
+    if (pairs->made < 2 * (N - 1)) {
+        int number = pairs->made++;
+        pairs->numbers[number] = number;
+        *item = &pairs->numbers[number];
+    }
+    return 0;
+}
+
+static int meet_other(weir_context *ctx, void **item, void *arg)
+{
+    struct pairs *pairs = arg;
+    int number = *(int *)*item;
+    (void)ctx;
+    weir_waitgroup_done(&pairs->met[number]);
+    return weir_waitgroup_wait(&pairs->met[number ^ 1]);
+}
+
+static void items_of_a_pipeline_meet(void)
+{
+    struct pairs *pairs = make(sizeof *pairs);
+    pairs->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 2));
+    for (int i = 0; i < 2 * (N - 1); i++)
+        weir_waitgroup_add(&pairs->met[i], 1);
+    const weir_stage stages[] = {{make_pairs, pairs, WEIR_STAGE_IN_ORDER},
+                                 {meet_other, pairs, WEIR_STAGE_PARALLEL}};
+    explore_begin();
+    int err = weir_pipeline_run(pairs->pool, stages, 2, WEIR_PIPELINE_OPTIONS(.in_flight = 3));
+    check(err == 0 && pairs->made == 2 * (N - 1));
+    end_pool(pairs->pool);
+    explore_end();
+    drop(pairs);
+}
+
 static int hold_worker(weir_context *ctx, void *arg)
 {
     (void)ctx;
@@ -154,5 +200,6 @@ const struct scenario pipeline_scenarios[] = {
     {"a helper starts as the pipeline ends", a_helper_starts_as_the_pipeline_ends, false},
     {"a stage of a pipeline fails", a_stage_fails, false},
     {"a pipeline beside a busy pool", a_pipeline_beside_a_busy_pool, false},
+    {"items of a pipeline meet", items_of_a_pipeline_meet, false},
     {0},
 };
