@@ -78,7 +78,8 @@ static void record_kinds(void)
                                                  "\xff\xfe",
                                                  "",
                                                  "longer than what is kept of a name, by far"};
-    weir_task tasks[OF_A_KIND] = {{{0}}}, later = WEIR_TASK_INIT, again = WEIR_TASK_INIT;
+    weir_task tasks[OF_A_KIND] = {{{0}}};
+    static weir_task later = WEIR_TASK_INIT, again = WEIR_TASK_INIT; /* main drains the pool */
     weir_waitgroup wg = WEIR_WAITGROUP_INIT;
     for (int i = 0; i < OF_A_KIND; i++) {
         CHECK(weir_pool_submit_task(pool, &tasks[i], takes_turns, NULL,
