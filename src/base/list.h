@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/assert.h"
+
 struct list {
     struct list *prev, *next;
 };
@@ -33,6 +35,7 @@ static inline void list_append(struct list *head, struct list *element)
 
 static inline void list_remove(struct list *element)
 {
+    weir_assert(element->prev != NULL && element->next != NULL);
     element->prev->next = element->next;
     element->next->prev = element->prev;
 }

@@ -27,7 +27,7 @@
 
 #ifdef WEIR_USDT
 
-#define _SDT_HAS_SEMAPHORES 1
+#define _SDT_HAS_SEMAPHORES 1 /* NOLINT(*-reserved-identifier,cert-*): the name of the tool */
 #include <sys/sdt.h>
 
 #define PROBE_SEMAPHORE(name)                                                                      \
@@ -62,8 +62,8 @@ extern PROBE_SEMAPHORE(retry);
 
 /* Nothing is evaluated. */
 #define probe_wanted(name) 0
-#define PROBE2(name, a, b) ((void)sizeof(a), (void)sizeof(b))
-#define PROBE3(name, a, b, c) (PROBE2(name, a, b), (void)sizeof(c))
+#define PROBE2(name, a, b) ((void)sizeof((intptr_t)(a)), (void)sizeof((intptr_t)(b)))
+#define PROBE3(name, a, b, c) (PROBE2(name, a, b), (void)sizeof((intptr_t)(c)))
 #define PROBE5(name, a, b, c, d, e) (PROBE3(name, a, b, c), PROBE2(name, d, e))
 
 #endif

@@ -16,6 +16,7 @@
 
 #include <errno.h>
 
+#include "base/assert.h"
 #include "base/pace.h"
 
 struct help {
@@ -61,6 +62,7 @@ int weir__wait_helping(struct told told, struct host *helped, const struct sink 
                                    done_or_found, &help, ctx, also, deadline);
         if (err != 0 || !help.found)
             return err;
+        weir_assert(helped != NULL);
         note_helped(own_times(helped));
         weir__run(helped, &help.job);
     }

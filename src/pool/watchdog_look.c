@@ -175,7 +175,8 @@ static int64_t look_at_all(struct watchdog *watchdog, struct told_run *told)
 
 int64_t weir__watchdog_look(struct watchdog *watchdog)
 {
-    struct told_run *told = watchdog->told, *of_all = told + watchdog->workers * WATCH_LEVELS;
+    struct told_run *told = watchdog->told,
+                    *of_all = told + (size_t)watchdog->workers * WATCH_LEVELS;
     int64_t due = watchdog->limit > 0 ? look_at_all(watchdog, of_all) : WEIR_FOREVER;
     for (unsigned i = 0; i < watchdog->workers; i++)
         for (unsigned k = 0; k < WATCH_LEVELS; k++, told++)

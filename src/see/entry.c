@@ -124,9 +124,12 @@ static void put(struct place *place, char c)
 static void put_escaped(struct place *place, const char *string, bool quotes)
 {
     for (; *string != '\0'; string++) {
-        if (*string == '\\' || *string == '\n' || (quotes && *string == '"'))
+        char c = *string;
+        if (c == '\\' || c == '\n' || (quotes && c == '"'))
             put(place, '\\');
-        put(place, *string == '\n' ? 'n' : *string);
+        if (c == '\n')
+            c = 'n';
+        put(place, c);
     }
 }
 

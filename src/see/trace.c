@@ -88,7 +88,7 @@ static int settle(weir_trace_options *options, const weir_trace_options *given)
     if (given == NULL)
         return -EINVAL;
     int err = read_options(options, sizeof *options,
-                           offsetof(weir_trace_options, pool) + sizeof options->pool, given);
+                           offsetof(weir_trace_options, pool) + sizeof(void *), given);
     if (err != 0)
         return err;
     if ((options->path != NULL) == (options->write != NULL) || options->events > MAX_EVENTS ||

@@ -84,7 +84,7 @@ static void put_pool(struct picture *picture, uint8_t pool, const char *what)
         const char number[] = {' ', (char)('0' + same / 10), (char)('0' + same % 10), '\0'};
         memcpy(text + n, number, sizeof number);
     }
-    strcat(text, what);
+    memcpy(text + strlen(text), what, strlen(what) + 1);
     weir__json_string(picture->json, text, sizeof text);
 }
 
