@@ -365,7 +365,8 @@ START_TEST(signals_that_no_thread_can_wait_for_are_not_taken_over)
         struct faults seen = faults_end();
         ck_assert_int_eq(err, -EAGAIN);
         ck_assert_ptr_null(ctx);
-        ck_assert_int_eq(seen.live, 0);
+        /* Less: the thread of an earlier context may free what is its own only now. */
+        ck_assert_int_le(seen.live, 0);
         struct sigaction action;
         ck_assert_int_eq(sigaction(SIGUSR1, NULL, &action), 0);
         ck_assert(action.sa_handler == SIG_DFL);

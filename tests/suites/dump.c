@@ -728,7 +728,8 @@ static int come_and_go(void *arg)
             abort();
         memset(name, letter, NAME);
         name[NAME] = '\0';
-        if (weir_pool_submit_task(arg, task, counter_task, &(counter)COUNTER_INIT,
+        counter runs = COUNTER_INIT;
+        if (weir_pool_submit_task(arg, task, counter_task, &runs,
                                   WEIR_TASK_OPTIONS(.name = name)) != 0)
             abort();
         if (letter % 2 == 0)
