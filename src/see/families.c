@@ -5,6 +5,15 @@
 
 #include "pool/pool.h"
 
+/* Reads one of the counts that a kind of object keeps. */
+#define READ_COUNT(kind, field)                                                                    \
+    static void read_##kind##_##field(const void *object, int64_t ret[FAMILY_VALUES])              \
+    {                                                                                              \
+        weir_##kind##_counts counts;                                                               \
+        weir_##kind##_read_counts(object, &counts);                                                \
+        ret[0] = (int64_t)counts.field;                                                            \
+    }
+
 /* Pools. */
 
 static void read_ends(const void *pool, int64_t ret[FAMILY_VALUES])
@@ -35,18 +44,10 @@ static const char *const reasons[] = {
 
 _Static_assert((int)REJECT_REASONS <= (int)FAMILY_VALUES, "fits");
 
-#define POOL_COUNT(field)                                                                          \
-    static void read_##field(const void *pool, int64_t ret[FAMILY_VALUES])                         \
-    {                                                                                              \
-        weir_pool_counts counts;                                                                   \
-        weir_pool_read_counts(pool, &counts);                                                      \
-        ret[0] = (int64_t)counts.field;                                                            \
-    }
-
-POOL_COUNT(submitted)
-POOL_COUNT(running)
-POOL_COUNT(delayed)
-POOL_COUNT(peak_queued)
+READ_COUNT(pool, submitted)
+READ_COUNT(pool, running)
+READ_COUNT(pool, delayed)
+READ_COUNT(pool, peak_queued)
 
 static void read_queued(const void *pool, int64_t ret[FAMILY_VALUES])
 {
@@ -181,12 +182,7 @@ static void read_results(const void *breaker, int64_t ret[FAMILY_VALUES])
 
 static const char *const results[] = {"succeeded", "failed", NULL};
 
-static void read_opened(const void *breaker, int64_t ret[FAMILY_VALUES])
-{
-    weir_breaker_counts counts;
-    weir_breaker_read_counts(breaker, &counts);
-    ret[0] = (int64_t)counts.opened;
-}
+READ_COUNT(breaker, opened)
 
 /* Lease pools. */
 
@@ -200,18 +196,10 @@ static void read_resources(const void *pool, int64_t ret[FAMILY_VALUES])
 
 static const char *const resource_states[] = {"lent", "idle", NULL};
 
-#define LEASE_COUNT(field)                                                                         \
-    static void read_lease_##field(const void *pool, int64_t ret[FAMILY_VALUES])                   \
-    {                                                                                              \
-        weir_lease_counts counts;                                                                  \
-        weir_lease_read_counts(pool, &counts);                                                     \
-        ret[0] = (int64_t)counts.field;                                                            \
-    }
-
-LEASE_COUNT(waiting)
-LEASE_COUNT(made)
-LEASE_COUNT(destroyed)
-LEASE_COUNT(failed)
+READ_COUNT(lease, waiting)
+READ_COUNT(lease, made)
+READ_COUNT(lease, destroyed)
+READ_COUNT(lease, failed)
 
 static void read_lease_max(const void *pool, int64_t ret[FAMILY_VALUES])
 {
@@ -220,18 +208,10 @@ static void read_lease_max(const void *pool, int64_t ret[FAMILY_VALUES])
 
 /* Topics. */
 
-#define TOPIC_COUNT(field)                                                                         \
-    static void read_topic_##field(const void *topic, int64_t ret[FAMILY_VALUES])                  \
-    {                                                                                              \
-        weir_topic_counts counts;                                                                  \
-        weir_topic_read_counts(topic, &counts);                                                    \
-        ret[0] = (int64_t)counts.field;                                                            \
-    }
-
-TOPIC_COUNT(subscribers)
-TOPIC_COUNT(published)
-TOPIC_COUNT(received)
-TOPIC_COUNT(missed)
+READ_COUNT(topic, subscribers)
+READ_COUNT(topic, published)
+READ_COUNT(topic, received)
+READ_COUNT(topic, missed)
 
 /* Errgroups. */
 
@@ -271,18 +251,19 @@ static void read_errors(const void *group, int64_t ret[FAMILY_VALUES])
     }
 
 const struct family weir__families[] = {
-    ONE(POOL, COUNTER, "weir_pool_submitted_total", "Tasks that were accepted.", read_submitted),
+    ONE(POOL, COUNTER, "weir_pool_submitted_total", "Tasks that were accepted.",
+        read_pool_submitted),
     SOME(POOL, COUNTER, "weir_pool_tasks_total", "Tasks that have ended, by how they ended.", "end",
          ends, read_ends),
     SOME(POOL, COUNTER, "weir_pool_rejected_total", "Submits that were refused, by reason.",
          "reason", reasons, read_rejected),
     ONE(POOL, GAUGE, "weir_pool_queued", "Tasks that wait to start.", read_queued),
     ONE(POOL, GAUGE, "weir_pool_peak_queued", "The most tasks that ever waited to start.",
-        read_peak_queued),
+        read_pool_peak_queued),
     ONE(POOL, GAUGE, "weir_pool_capacity", "How many tasks may wait to start.", read_capacity),
-    ONE(POOL, GAUGE, "weir_pool_running", "Tasks that run.", read_running),
+    ONE(POOL, GAUGE, "weir_pool_running", "Tasks that run.", read_pool_running),
     ONE(POOL, GAUGE, "weir_pool_delayed", "Tasks that wait for their time or a retry.",
-        read_delayed),
+        read_pool_delayed),
     SOME(POOL, GAUGE, "weir_pool_workers", "Workers, by what they are doing.", "state",
          worker_states, read_workers),
     SECONDS(POOL, "weir_pool_busy_seconds_total",
@@ -322,7 +303,7 @@ const struct family weir__families[] = {
          answers, read_calls),
     SOME(BREAKER, COUNTER, "weir_breaker_results_total", "Results of calls that counted.", "result",
          results, read_results),
-    ONE(BREAKER, COUNTER, "weir_breaker_opened_total", "How often it opened.", read_opened),
+    ONE(BREAKER, COUNTER, "weir_breaker_opened_total", "How often it opened.", read_breaker_opened),
 
     SOME(LEASE_POOL, GAUGE, "weir_lease_pool_resources", "Resources, by what they are doing.",
          "state", resource_states, read_resources),

@@ -27,18 +27,6 @@
 #include "support/threads.h"
 #include "weir.h"
 
-/* ThreadSanitizer lets no child of a process with threads start threads of its own. */
-#if defined(__SANITIZE_THREAD__)
-#define CHILDREN_HAVE_THREADS false
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define CHILDREN_HAVE_THREADS false
-#endif
-#endif
-#ifndef CHILDREN_HAVE_THREADS
-#define CHILDREN_HAVE_THREADS true
-#endif
-
 /* A child whose last thread ends exits with all that it has, which a leak checker must not see. */
 #if defined(__SANITIZE_ADDRESS__)
 #define LEAKS_ARE_CHECKED true

@@ -22,18 +22,6 @@
 #include "support/threads.h"
 #include "weir.h"
 
-/* ThreadSanitizer lets no child of a process with threads start threads of its own. */
-#if defined(__SANITIZE_THREAD__)
-#define CHILDREN_HAVE_THREADS 0
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define CHILDREN_HAVE_THREADS 0
-#endif
-#endif
-#ifndef CHILDREN_HAVE_THREADS
-#define CHILDREN_HAVE_THREADS 1
-#endif
-
 /* Ends a child whose call hangs. */
 enum { CHILD_TIMEOUT_S = 40 };
 

@@ -19,18 +19,6 @@
 #include "support/threads.h"
 #include "weir.h"
 
-/* ThreadSanitizer lets no child of a process with threads start threads of its own. */
-#if defined(__SANITIZE_THREAD__)
-#define CHILDREN_HAVE_THREADS 0
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define CHILDREN_HAVE_THREADS 0
-#endif
-#endif
-#ifndef CHILDREN_HAVE_THREADS
-#define CHILDREN_HAVE_THREADS 1
-#endif
-
 static weir_context *open_context(weir_context *parent)
 {
     weir_context *ctx = NULL;

@@ -22,6 +22,18 @@
 
 #include "support/gate.h"
 
+/* ThreadSanitizer lets no child of a process with threads start threads of its own. */
+#if defined(__SANITIZE_THREAD__)
+#define CHILDREN_HAVE_THREADS 0
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define CHILDREN_HAVE_THREADS 0
+#endif
+#endif
+#ifndef CHILDREN_HAVE_THREADS
+#define CHILDREN_HAVE_THREADS 1
+#endif
+
 typedef struct caller {
     pthread_t thread;
     int (*fn)(void *arg);
