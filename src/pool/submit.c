@@ -20,10 +20,10 @@
 enum { MAX_INLINE = 64 };
 
 /* To make room is to end jobs, whose callbacks may submit to the full queue in their turn. */
-static COLD bool is_deep(void)
+static inline bool is_deep(void)
 {
     const struct ending *ending = this_thread()->ending;
-    return ending != NULL && ending->depth >= MAX_INLINE;
+    return unlikely(ending != NULL) && ending->depth >= MAX_INLINE;
 }
 
 static COLD bool is_closed_to_us(const weir_pool *pool)
@@ -84,7 +84,7 @@ static COLD void run_measured(struct host *host, const struct job *job, uint64_t
 }
 
 /* Also if the job ends its thread. */
-static void end_inline(struct self **self)
+static inline void end_inline(struct self **self)
 {
     (*self)->inline_runs--;
 }

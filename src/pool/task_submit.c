@@ -141,14 +141,12 @@ static int submit_reported(weir_pool *pool, struct task *task, weir_task_fn *fn,
                            const weir_task_options *options, const struct entry *entry)
 {
     struct reports *reports = (struct reports *)options->completion;
-    bool took_over = entry->goes_on && weir__task_take_over(task, reports);
-    if (reports == NULL || took_over)
-        return submit_reserved(pool, task, fn, arg, options, entry);
-    int err = reports->reserve(reports);
-    if (err != 0)
+    bool reserves = reports != NULL && !(entry->goes_on && weir__task_take_over(task, reports));
+    int err = reserves ? reports->reserve(reports) : 0;
+    if (unlikely(err != 0))
         return count_rejected(pool, err);
     err = submit_reserved(pool, task, fn, arg, options, entry);
-    if (err != 0)
+    if (unlikely(err != 0) && reserves)
         reports->give_back(reports);
     return err;
 }
