@@ -22,7 +22,8 @@
  * A name in quotes is the task's (weir_task_options.name, weir_pool_options.name_of); without one,
  * the name of its function, as the symbol table of its file has it; without that, the file and the
  * place in it. Where a run is not measured (weir/stats.h), "for at most" says when it began at the
- * earliest. What is told of a thread was so at one instant; two lines may be of different ones.
+ * earliest; of a thread that is no worker, that may not be known. What is told of a thread was so
+ * at one instant; two lines may be of different ones.
  *
  * It works while all workers are stuck. It takes no lock, allocates nothing, and blocks only in
  * `write`; so it may be called by any thread, from a task, and from a signal handler, if `write`

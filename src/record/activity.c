@@ -39,15 +39,8 @@ static bool take(struct activity *activity)
 
 static void begin(struct self *self, struct activity *activity, uint64_t flags)
 {
-    uint64_t before = load_rlx(&activity->state); /* ours */
-    uint64_t state = before & ~(ACTIVITY_CHANGE - 1);
-    int64_t now = weir_now();
+    uint64_t state = load_rlx(&activity->state) & ~(ACTIVITY_CHANGE - 1); /* ours */
     store_rel(&activity->thread, weir__thread_id()); /* pairs with weir__activity_read */
-    store_rlx(&activity->stamp, now);                /* a number by itself, as the next one */
-    if (load_rlx(&activity->begun) == 0)
-        store_rlx(&activity->begun, now);
-    if ((before & ACTIVITY_PARKED) != 0) /* the thread before it has left */
-        stopwatch_stop(&activity->idle, now);
     /* pairs with weir__activity_read */
     store_rel(&activity->state, state + ACTIVITY_CHANGE + flags);
     self->activity = activity;
@@ -78,6 +71,12 @@ void weir__activity_give(struct self *self)
 
 void weir__activity_begin(struct self *self, struct activity *activity)
 {
+    int64_t now = weir_now();
+    store_rlx(&activity->stamp, now); /* a number by itself, as the next one */
+    if (load_rlx(&activity->begun) == 0)
+        store_rlx(&activity->begun, now);
+    if ((load_rlx(&activity->state) & ACTIVITY_PARKED) != 0) /* the thread before it has left */
+        stopwatch_stop(&activity->idle, now);
     begin(self, activity, 0);
 }
 
@@ -88,6 +87,15 @@ void weir__activity_end(struct self *self)
 }
 
 /* What the thread does. */
+
+COLD void weir__activity_tell_name(struct activity_level *level, const char *name)
+{
+    uint64_t words[ACTIVITY_NAME / sizeof(uint64_t)] = {0};
+    size_t length = strnlen(name, ACTIVITY_NAME - 1);
+    memcpy(words, name, length);
+    for (size_t i = 0; i <= length / sizeof(uint64_t); i++)
+        store_rel(&level->name[i], words[i]); /* pairs with read_level */
+}
 
 static void change(struct activity *activity, uint64_t flag)
 {
@@ -182,7 +190,8 @@ static void read_level(const struct activity_level *level, struct activity_view_
         ret->sink = load_acq(&level->sink);   /* pairs with activity_tell_more */
         ret->owner = load_acq(&level->owner); /* pairs with activity_tell_more */
         for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
-            words[i] = load_acq(&level->name[i]); /* pairs with activity_tell_more */
+            words[i] = load_acq(
+                &level->name[i]); /* pairs with activity_tell_more, weir__activity_tell_name */
             if (memchr(&words[i], '\0', sizeof words[i]) != NULL)
                 break;
         }

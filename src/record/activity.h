@@ -68,8 +68,8 @@ struct activity_level {
 
 struct activity {
     _Alignas(2 * CACHE_LINE) atomic(uint64_t) state;
-    atomic(int64_t) stamp;     /* when the thread last read the clock outside of tasks: what it runs
-                              began later */
+    atomic(int64_t) stamp;     /* when a worker last read the clock outside of tasks: what it runs
+                              began later; or 0 */
     atomic(const char *) call; /* of a wait */
     atomic(const void *) object;
     atomic(const void *) awaited; /* a sink */
@@ -99,16 +99,17 @@ void weir__activity_begin(struct self *self, struct activity *activity);
 /* As it leaves for good. */
 void weir__activity_end(struct self *self);
 
+/* Copies the name, cut to fit. */
+void weir__activity_tell_name(struct activity_level *level, const char *name);
+
 static inline void activity_tell_more(struct activity_level *level, const struct run_more *more)
 {
-    uint64_t words[ACTIVITY_NAME / sizeof(uint64_t)] = {0};
-    size_t length = more->name != NULL ? strnlen(more->name, ACTIVITY_NAME - 1) : 0;
-    if (length > 0)
-        memcpy(words, more->name, length);
     store_rel(&level->sink, more->sink);   /* pairs with read_level */
     store_rel(&level->owner, more->owner); /* pairs with read_level */
-    for (size_t i = 0; i <= length / sizeof(uint64_t); i++)
-        store_rel(&level->name[i], words[i]); /* pairs with read_level */
+    if (unlikely(more->name != NULL))
+        weir__activity_tell_name(level, more->name);
+    else
+        store_rel(&level->name[0], 0); /* pairs with read_level */
 }
 
 /* A task begins on this thread. `since`: when, if it is measured; or 0. */

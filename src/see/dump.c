@@ -62,9 +62,12 @@ static void put_thread(struct dump *dump, int number)
 static void put_run(struct dump *dump, unsigned level)
 {
     const struct activity_view_level *run = &dump->view.level[level];
+    int64_t since = run->since != 0 ? run->since : dump->view.stamp;
     put_name(dump, run->fn, run->name);
+    if (since == 0)
+        return;
     put(dump, run->since != 0 ? " for " : " for at most ");
-    put_since(dump, run->since != 0 ? run->since : dump->view.stamp);
+    put_since(dump, since);
 }
 
 /* Does the thread whose activity it is run a task of the sink? */

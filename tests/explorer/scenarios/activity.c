@@ -8,7 +8,8 @@
 
 enum { NAME = 10 }; /* more than one word */
 
-/* All that is told of a run or a wait follows from one letter. */
+/* All that is told of a run or a wait follows from one letter. Runs whose letter is a capital are
+ * plain: nothing is told but the function; those of 'n' have no name. */
 static const void *address_of(char letter, unsigned which)
 {
     return (const void *)(uintptr_t)((unsigned char)letter * 16U + which);
@@ -19,7 +20,8 @@ static void begin_run(char letter)
     char name[NAME + 1];
     memset(name, letter, NAME);
     name[NAME] = '\0';
-    struct run_more more = {name, address_of(letter, 1), address_of(letter, 2)};
+    struct run_more more = {letter != 'n' ? name : NULL, address_of(letter, 1),
+                            address_of(letter, 2)};
     activity_run(this_thread(), (uintptr_t)address_of(letter, 0), letter, &more);
 }
 
@@ -33,7 +35,7 @@ static void end_run(void)
     activity_ran(this_thread());
 }
 
-/* The letter of the run at a level. Capitals are plain. */
+/* The letter of the run at a level. */
 static char letter_of(const struct activity_view_level *level)
 {
     char letter = (char)(level->fn / 16);
@@ -41,7 +43,7 @@ static char letter_of(const struct activity_view_level *level)
     check(level->since == letter);
     check(level->sink == (plain ? NULL : address_of(letter, 1)));
     check(level->owner == (plain ? NULL : address_of(letter, 2)));
-    check(strlen(level->name) == (plain ? 0 : NAME));
+    check(strlen(level->name) == (plain || letter == 'n' ? 0 : NAME));
     for (size_t i = 0; level->name[i] != '\0'; i++)
         check(level->name[i] == letter);
     return letter;
@@ -69,7 +71,7 @@ static void read_runs(void *activity)
     check(view.levels == activity_levels(view.state) && view.levels <= 2);
     char outer = view.levels > 0 ? letter_of(&view.level[0]) : 0;
     char inner = view.levels > 1 ? letter_of(&view.level[1]) : 0;
-    check(outer == 0 || outer == 'a' || outer == 'd');
+    check(outer == 0 || outer == 'a' || outer == 'd' || outer == 'n');
     check(inner == 0 || inner == 'C' || (inner == 'b' && outer == 'a'));
     check(inner == 0 || outer != 0);
 }
@@ -81,18 +83,35 @@ static void run_next(void *activity)
     begin_run('d');
 }
 
-static void a_reader_against_the_next_run(void)
+static void run_nameless(void *activity)
+{
+    this_thread()->activity = activity;
+    end_run();
+    begin_run('n');
+}
+
+static void a_reader_against(void (*run)(void *activity))
 {
     struct activity *activity = begun_activity();
     begin_run('a');
     hand_over();
     explore_begin();
     struct vthread *reader = start(read_runs, activity);
-    struct vthread *writer = start(run_next, activity);
+    struct vthread *writer = start(run, activity);
     finish(reader);
     finish(writer);
     explore_end();
     drop(activity);
+}
+
+static void a_reader_against_the_next_run(void)
+{
+    a_reader_against(run_next);
+}
+
+static void a_reader_against_a_nameless_run(void)
+{
+    a_reader_against(run_nameless);
 }
 
 static void run_within(void *activity)
@@ -233,6 +252,7 @@ static void places_change_hands(void)
 
 const struct scenario activity_scenarios[] = {
     {"activity: a reader against the next run", a_reader_against_the_next_run, false},
+    {"activity: a reader against a nameless run", a_reader_against_a_nameless_run, false},
     {"activity: a reader against runs within runs", a_reader_against_runs_within_runs, false},
     {"activity: a reader against the next wait", a_reader_against_the_next_wait, false},
     {"activity: a reader against the next owner", a_reader_against_the_next_owner, false},
