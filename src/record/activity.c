@@ -190,8 +190,8 @@ static void read_level(const struct activity_level *level, struct activity_view_
         ret->sink = load_acq(&level->sink);   /* pairs with activity_tell_more */
         ret->owner = load_acq(&level->owner); /* pairs with activity_tell_more */
         for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
-            words[i] = load_acq(
-                &level->name[i]); /* pairs with activity_tell_more, weir__activity_tell_name */
+            /* Pairs with activity_tell_more, weir__activity_tell_name. */
+            words[i] = load_acq(&level->name[i]);
             if (memchr(&words[i], '\0', sizeof words[i]) != NULL)
                 break;
         }
