@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #define GIVE_UP_AFTER WEIR_S(10)
+#define TRY_AGAIN_MS 100
 
 /* Who closes its output is about to end, and closes its errors before: to sleep through that saves
  * a wake a job. */
@@ -264,15 +265,21 @@ static void reap(struct watch *watch)
     }
 }
 
+static bool is_scarce(int err)
+{
+    return err == -EAGAIN || err == -ENOMEM || err == -EMFILE || err == -ENFILE;
+}
+
 /* `prepared`: the start itself has failed; else it has been said already what did. */
 static void not_started(struct watch *watch, int err, bool prepared)
 {
     struct result *result = &watch->job->result;
     const char *program = watch->slot->argv.words[0];
-    result->state = JOB_FAILED;
+    result->state = watch->ordered ? JOB_NOT_RUN : JOB_FAILED;
+    if (watch->ordered)
+        return;
     result->exit_code = err == -ENOENT ? 127 : 126;
-    result->lost =
-        !prepared || err == -EAGAIN || err == -ENOMEM || err == -EMFILE || err == -ENFILE;
+    result->lost = !prepared || is_scarce(err);
     if (!prepared)
         return;
     if (err == -E2BIG)
@@ -280,6 +287,38 @@ static void not_started(struct watch *watch, int err, bool prepared)
     else
         complain("job %llu: '%.200s' cannot be started: %s", (unsigned long long)watch->job->seq,
                  program, strerror(-err));
+    if (err == -EMFILE) /* weir's own files: no other job could start either */
+        stop_to(&watch->run->stop, STOP_SOON, STOP_OUTPUT, 0);
+}
+
+/* There is no room for one more process. While others of this run are there, they may end and leave
+ * some; the processes of others only for a while, and the files of weir are its own. False: no use,
+ * or the job is not to start any more. */
+static bool wait_for_room(struct watch *watch, int err, int64_t *give_up)
+{
+    struct run *run = watch->run;
+    struct pollfd nudge = {.fd = watch->slot->nudge, .events = POLLIN};
+    if (slots_running(&run->slots) > 0)
+        *give_up = weir_after(GIVE_UP_AFTER);
+    else if (err == -EMFILE)
+        return false;
+    if (poll(&nudge, 1, TRY_AGAIN_MS) > 0)
+        take_nudge(watch);
+    watch->ordered |= weir_context_err(run->stop.ctx) != 0;
+    return !watch->ordered && weir_now() < *give_up;
+}
+
+static int start_process(struct watch *watch, char *const environment[])
+{
+    struct run *run = watch->run;
+    int64_t give_up = weir_after(GIVE_UP_AFTER);
+    int err;
+    do
+        err = process_start(&watch->process, &run->launcher, watch->slot->argv.words, environment,
+                            watch->job->input, run->settings->output != OUTPUT_RAW);
+    while (is_scarce(err) && wait_for_room(watch, err, &give_up));
+    watch->begun = weir_now();
+    return err;
 }
 
 void attempt_run(struct run *run, struct slot *slot, struct job *job)
@@ -294,8 +333,7 @@ void attempt_run(struct run *run, struct slot *slot, struct job *job)
     if (prepared && environment == NULL)
         err = -ENOMEM;
     if (err == 0)
-        err = process_start(&watch.process, &run->launcher, slot->argv.words, environment,
-                            job->input, run->settings->output != OUTPUT_RAW);
+        err = start_process(&watch, environment);
     restraint_started(&run->restraint);
     if (err == 0) {
         result->started = true;

@@ -117,6 +117,17 @@ static void nudge(struct slot *slot)
         return; /* it can be read already */
 }
 
+unsigned slots_running(struct slots *slots)
+{
+    unsigned running = 0;
+    for (unsigned i = 0; i < slots->n; i++) {
+        pthread_mutex_lock(&slots->all[i].lock);
+        running += slots->all[i].pid > 0;
+        pthread_mutex_unlock(&slots->all[i].lock);
+    }
+    return running;
+}
+
 void slots_signal(struct slots *slots, int signal, bool order, bool no_kill)
 {
     for (unsigned i = 0; i < slots->n; i++) {

@@ -56,6 +56,9 @@ void slots_give(struct slots *slots, struct slot *slot);
 /* The environment of an attempt. */
 char **slot_environment(struct slot *slot, uint64_t seq, unsigned attempt);
 
+/* How many processes there are. */
+unsigned slots_running(struct slots *slots);
+
 /* Sends a signal to every job that runs. An `order` (SIGTERM, SIGKILL) holds for those that are
  * just starting, too. `no_kill`: SIGTERM is not followed by SIGKILL after a time. */
 void slots_signal(struct slots *slots, int signal, bool order, bool no_kill);

@@ -153,6 +153,13 @@ class Descriptors(Case):
         else:
             self.assertIn(b"Too many open files", result.err)
 
+    def test_too_few_descriptors(self):
+        """Where no job can start, none is tried after the first, and that is no failure of it."""
+        result = self.limited(8, "echo", ":::", "a", "b", "c")
+        self.assertEqual((result.status, result.out), (125, b""))
+        self.assertIn(b"Too many open files", result.err)
+        self.assertIn(b"2 not run", result.err)
+
     def test_a_job_gets_the_limit_of_the_user(self):
         """weir may raise its own limit, but not that of its jobs."""
         bare = self.run_it("-c", "ulimit -n 100; ulimit -S -n 50; ulimit -n", program=("sh",)).out
@@ -162,6 +169,28 @@ class Descriptors(Case):
 
 
 class ProcessLimit(Case):
+    @unittest.skipUnless(os.geteuid() == 0, "only root becomes another user")
+    def test_few_processes(self):
+        """Fewer jobs run at once than there are slots, and all of them run."""
+
+        def limit():
+            resource.setrlimit(resource.RLIMIT_NPROC, (60, 60))
+            os.setgid(65534)
+            os.setuid(65534)
+
+        os.chmod(self.folder, 0o777)
+        os.chmod(self.cwd, 0o777)
+        ran = subprocess.run(
+            [WEIR, "run", "-j50", "sleep", ":::", *["0.2"] * 80],
+            preexec_fn=limit,
+            capture_output=True,
+            cwd=self.cwd,
+            env=self.env,
+            timeout=120,
+            check=False,
+        )
+        self.assertEqual((ran.returncode, ran.stderr), (0, b""))
+
     @unittest.skipUnless(os.geteuid() == 0, "only root becomes another user")
     def test_no_more_processes(self):
         """A job that cannot be started for lack of processes is a failure that is told."""
