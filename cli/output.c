@@ -7,6 +7,7 @@
 #include "temporary.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -48,6 +49,16 @@ static void fail_locked(struct output *output, int fd, int err)
     output->failed = err;
     complain("%s: %s", fd == STDOUT_FILENO ? "standard output" : "standard error", strerror(-err));
     stop_to(output->stop, STOP_SOON, STOP_OUTPUT, 0);
+}
+
+void output_look(struct output *output)
+{
+    struct pollfd standard = {.fd = STDOUT_FILENO};
+    if (poll(&standard, 1, 0) <= 0 || (standard.revents & POLLERR) == 0)
+        return;
+    pthread_mutex_lock(&output->lock);
+    fail_locked(output, STDOUT_FILENO, -EPIPE);
+    pthread_mutex_unlock(&output->lock);
 }
 
 void output_make_tag(const struct output *output, struct job *job, unsigned slot)

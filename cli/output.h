@@ -57,6 +57,9 @@ void output_lines(struct output *output, struct job *job, struct capture *captur
 /* Prints those that had to wait for the job's turn, if it has come. */
 void output_lines_again(struct output *output, struct job *job, struct capture *capture, int fd);
 
+/* -u: a job has failed. If nobody reads standard output any more, that is an error of the run. */
+void output_look(struct output *output);
+
 /* The error that ended printing, or 0. */
 int output_error(struct output *output);
 

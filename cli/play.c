@@ -182,6 +182,8 @@ static void run_attempt(struct run *run, struct slot *slot, struct job *job)
         snprintf(slot->label, sizeof(slot->label), "job %llu", (unsigned long long)job->seq);
     pthread_mutex_unlock(&slot->lock);
     attempt_run(run, slot, job);
+    if (run->settings->output == OUTPUT_RAW && job->result.state != JOB_OK)
+        output_look(&run->output);
     pthread_mutex_lock(&slot->lock);
     slot->seq = 0;
     pthread_mutex_unlock(&slot->lock);

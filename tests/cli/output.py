@@ -371,6 +371,15 @@ class Trouble(Case):
         ran = self.cwd / "ran"
         self.assertLess(ran.read_bytes().count(b"\n") if ran.exists() else 0, 3)
 
+    def test_a_reader_of_ungrouped_output_leaves(self):
+        reader, writer = os.pipe()
+        run = self.start("-u", "-j1", "echo {}", ":::", *"123456", stdout=writer)
+        os.close(writer)
+        os.close(reader)
+        ended = run.end()
+        self.assertEqual(ended.status, 125)
+        self.assertIn(b"not run", ended.err)
+
     def test_a_closed_standard_error(self):
         script = '"$WEIR" run "echo {}; echo e >&2" ::: 1 2>&-'
         result = self.run_it("-c", script, program=("sh",), env={"WEIR": WEIR})
