@@ -225,9 +225,12 @@ static inline bool is_alone(weir_channel *channel, bool sends)
     if (unlikely(side->attention || channel->fork != fork_count()))
         return false;
     size_t count = load_rlx(&side->count); /* the lock orders it */
-    if (unlikely(count == side->limit))    /* pairs with side_go_on */
+    if (unlikely(count == side->limit)) {
+        /* Pairs with side_go_on. */
         side->limit = sends ? load_acq(&channel->recv.count) + channel->capacity
                             : load_acq(&channel->send.count);
+        tsan_acquire(sends ? &channel->recv.count : &channel->send.count);
+    }
     return count != side->limit;
 }
 

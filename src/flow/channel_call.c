@@ -67,7 +67,10 @@ struct call *weir__channel_take_all(struct list *arms, struct call *calls)
 static bool call_done(void *arg)
 {
     const struct call *call = arg;
-    return load_seqcst(&call->state) == CALL_DONE; /* pairs with channel_let_go */
+    bool done = load_seqcst(&call->state) == CALL_DONE; /* pairs with channel_let_go */
+    if (done)
+        tsan_acquire(call);
+    return done;
 }
 
 static bool call_ended(void *arg)

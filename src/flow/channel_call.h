@@ -23,6 +23,7 @@
 #include "base/assert.h"
 #include "base/atomic.h"
 #include "base/list.h"
+#include "base/tsan.h"
 #include "wait/wait.h"
 
 enum { CALL_WAITING, CALL_TAKEN, CALL_DONE, CALL_GONE };
@@ -63,6 +64,7 @@ static inline void channel_let_go(struct call *call)
 {
     while (call != NULL) {
         struct call *next = call->next;
+        tsan_release(call);
         (void)xchg_seqcst(&call->state, CALL_DONE); /* pairs with call_done; it may be gone now */
         weir__wake_all(call);
         call = next;

@@ -20,6 +20,7 @@
 #include "base/atomic.h"
 #include "base/list.h"
 #include "base/sizes.h"
+#include "base/tsan.h"
 #include "sync/mutex.h"
 
 /* Of the senders, or of the receivers. */
@@ -67,6 +68,7 @@ static inline void *side_place(weir_channel *channel, const struct side *side)
 static inline void side_go_on(const weir_channel *channel, struct side *side)
 {
     side->place = side->place + 1 < channel->capacity ? side->place + 1 : 0;
+    tsan_release(&side->count);
     store_rel(&side->count, load_rlx(&side->count) + 1); /* pairs with is_alone */
 }
 

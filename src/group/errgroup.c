@@ -65,12 +65,14 @@ static bool take_place(weir_errgroup *group)
         if ((limit = load_seqcst(&group->limit)) != 0 && active >= limit)
             return false;
     while (!cas_acq(&group->active, &active, active + 1)); /* pairs with give_place */
+    tsan_acquire(group);
     return true;
 }
 
 static void give_place(weir_errgroup *group)
 {
     const void *limit = &group->limit;
+    tsan_release(group);
     /* From here on only addresses. Pairs with no_members, take_place. */
     if (sub_seqcst(&group->active, 1) == 1)
         wake_waiters(group);
@@ -79,6 +81,7 @@ static void give_place(weir_errgroup *group)
 
 static void record_error(weir_errgroup *group, int status)
 {
+    tsan_release(group);
     for (unsigned i = 0; i < group->keep_errors; i++) {
         int none = 0;
         /* A hint, then the CAS; with the codes, and with their number, goes what was done: it
@@ -262,7 +265,9 @@ int weir_errgroup_go_until(weir_errgroup *group, weir_task_fn *fn, void *arg, we
 
 static bool no_members(void *arg)
 {
-    return load_seqcst(&((weir_errgroup *)arg)->active) == 0; /* pairs with give_place */
+    uint64_t active = load_seqcst(&((weir_errgroup *)arg)->active); /* pairs with give_place */
+    tsan_acquire(arg);
+    return active == 0;
 }
 
 /* The context first: a thread that sees it cancelled sees the error, or the stop, that it was
@@ -328,6 +333,7 @@ size_t weir_errgroup_errors(const weir_errgroup *group, int ret_codes[], size_t 
             break;
         ret_codes[i] = code;
     }
+    tsan_acquire(group);
     return (size_t)failed;
 }
 

@@ -56,6 +56,7 @@ static void record_error(struct loop *loop, int status)
 
 static void leave(struct loop *loop)
 {
+    tsan_release(loop);
     if (sub_seqcst(&loop->active, 1) == 1) /* from here on only addresses; pairs with no_helpers */
         wake_waiters(loop);
 }
@@ -137,7 +138,9 @@ static int parallel_helper(weir_context *ctx, void *arg)
 
 static bool no_helpers(void *arg)
 {
-    return load_seqcst(&((struct loop *)arg)->active) == 0; /* pairs with leave */
+    uint32_t active = load_seqcst(&((struct loop *)arg)->active); /* pairs with leave */
+    tsan_acquire(arg);
+    return active == 0;
 }
 
 /* Waits for the helpers, and claims the one that has not started. */

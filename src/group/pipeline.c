@@ -56,6 +56,7 @@ static void record_error(struct pipeline *line, int status)
 
 static void leave(struct pipeline *line)
 {
+    tsan_release(line);
     if (sub_seqcst(&line->active, 1) == 1) /* from here on only addresses; pairs with no_helpers */
         wake_waiters(line);
 }
@@ -175,7 +176,9 @@ static int help(weir_context *ctx, void *arg)
 
 static bool no_helpers(void *arg)
 {
-    return load_seqcst(&((struct pipeline *)arg)->active) == 0; /* pairs with leave */
+    uint32_t active = load_seqcst(&((struct pipeline *)arg)->active); /* pairs with leave */
+    tsan_acquire(arg);
+    return active == 0;
 }
 
 static bool may_go_on(void *arg)

@@ -147,6 +147,7 @@ static bool round_over(void *arg)
 {
     const struct round *round = arg;
     uint64_t state = load_seqcst(&round->team->count.state); /* pairs with weir__waitgroup_take */
+    tsan_acquire(round->team);
     return waitgroup_count(state) == 0 || state >> 32 != round->number;
 }
 
@@ -183,6 +184,7 @@ int weir_waitgroup_wait_until(weir_waitgroup *handle, weir_context *ctx, int64_t
     /* A first look, and what the count publishes: pairs with weir__waitgroup_add,
      * weir__waitgroup_take. */
     uint64_t state = load_acq(&team->count.state);
+    tsan_acquire(team);
     if (err != 0 || waitgroup_count(state) == 0)
         return err;
     if (stale(team))
@@ -206,7 +208,10 @@ int weir_waitgroup_try_wait(weir_waitgroup *handle)
     const struct team *team = (const struct team *)handle;
     if (team == NULL)
         return -EINVAL;
-    if (waitgroup_count(load_acq(&team->count.state)) == 0) /* pairs with weir__waitgroup_take */
+    uint32_t count = waitgroup_count(load_acq(&team->count.state)); /* pairs with
+                                                                       weir__waitgroup_take */
+    tsan_acquire(team);
+    if (count == 0)
         return 0;
     return stale(team) ? -ESTALE : -EAGAIN;
 }

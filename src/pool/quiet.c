@@ -12,6 +12,7 @@ bool weir__quiet_is_reached(struct quiet *quiet)
     in = ring_end(quiet->ring, 0) - quiet->first;
     TALLY_SUM(&quiet->tallies, in, &in);
     TALLY_SUM(&quiet->tallies, claimed, &in);
+    tsan_acquire(quiet);
     return in == out;
 }
 

@@ -23,6 +23,7 @@
 #ifndef WEIR_POOL_QUIET_H
 #define WEIR_POOL_QUIET_H
 
+#include "base/tsan.h"
 #include "pool/tally.h"
 #include "ring/index_ring.h"
 #include "wait/wait.h"
@@ -45,6 +46,7 @@ static inline void quiet_in(struct quiet *quiet, struct tally *own)
 static inline void quiet_out(struct quiet *quiet, struct tally *own)
 {
     const void *key = quiet;
+    tsan_release(quiet);
     TALLY(&quiet->tallies, own, out, 1);
     if (own == NULL)
         weir__wake_all(key);

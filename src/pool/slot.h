@@ -20,6 +20,7 @@
 #ifndef WEIR_POOL_SLOT_H
 #define WEIR_POOL_SLOT_H
 
+#include "base/tsan.h"
 #include "pool/job.h"
 #include "ring/index_ring.h"
 
@@ -68,6 +69,7 @@ static inline uint64_t slot_fill(struct slot *slot, const struct job *job, uint6
     store_rlx(&slot->context, job->context);
     store_rlx(&slot->start_by, job->start_by);
     store_rlx(&slot->stamp, stamp);
+    tsan_release(slot);
     store_rel(&slot->sink, job->sink); /* the claim is taken: pairs with slot_read */
     store_rel(&slot->claim, queued);   /* the fields: pairs with slot_look */
     return queued;
@@ -92,6 +94,7 @@ static inline bool slot_claim(struct slot *slot, uint64_t claim)
 static inline void slot_read(const struct slot *slot, struct job *ret)
 {
     ret->sink = load_acq(&slot->sink); /* pairs with slot_fill */
+    tsan_acquire(slot);
     ret->fn = load_rlx(&slot->fn);
     ret->arg = load_rlx(&slot->arg);
     ret->context = load_rlx(&slot->context);

@@ -57,6 +57,7 @@ int weir__task_reserve(struct task *task, bool *ret_goes_on)
             ((word & SUBMITTING) != 0 || (state_in(word) != WEIR_TASK_IDLE && !state_done(word))))
             return -EBUSY;
     while (!cas_acq(&task->word, &word, word | SUBMITTING)); /* pairs with finish */
+    tsan_acquire(task);
     task->before = word;
     *ret_goes_on = goes_on;
     if (!goes_on)
@@ -132,6 +133,7 @@ bool weir__task_cancelled(struct sink *sink)
 /* The task is done, unless it goes on. From the exchange on only its address is used. */
 static void finish(struct task *task, weir_state end, struct reports *reports, bool goes_on)
 {
+    tsan_release(task);
     if (!goes_on) /* pairs with task_word, first_done, weir__task_reserve */
         (void)xchg_seqcst(&task->word, (uint32_t)end);
     weir__task_wake(task);

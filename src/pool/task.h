@@ -79,8 +79,10 @@ static inline bool state_done(uint32_t word)
  * its pool and where it is. */
 static inline uint32_t task_word(const struct task *task)
 {
-    return load_acq(&task->word); /* pairs with weir__task_placed,
-                                     weir__task_starts, weir__task_withdrawn, finish */
+    uint32_t word = load_acq(&task->word); /* pairs with weir__task_placed,
+                                              weir__task_starts, weir__task_withdrawn, finish */
+    tsan_acquire(task);
+    return word;
 }
 
 /* Was it submitted in the parent process? */

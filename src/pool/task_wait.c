@@ -98,8 +98,10 @@ static bool first_done(struct task_wait *wait)
         const struct task *task = task_at(wait, wait->index);
         /* Pairs with finish, weir__task_restore, weir__task_placed. */
         wait->word = task != NULL ? load_seqcst(&task->word) : WEIR_TASK_QUEUED;
-        if (state_done(wait->word) || wait->word == WEIR_TASK_IDLE)
+        if (state_done(wait->word) || wait->word == WEIR_TASK_IDLE) {
+            tsan_acquire(task);
             return true;
+        }
     }
     return false;
 }
@@ -286,6 +288,7 @@ int weir_task_cancel(weir_task *handle)
         return 0;
     if (state_done(task_word(task)))
         return -EALREADY;
+    tsan_release(&task->cancelled);
     (void)or_seqcst(&task->cancelled, 1); /* pairs with own_cancellation */
     if (sink_ops(&task->sink)->again != NULL) {
         weir__delay_fence(&pool->delay); /* it does not repeat from now on, or is queued already */

@@ -168,6 +168,7 @@ static void leave_pool(struct worker *worker)
         weir__watchdog_park(worker->crew->host->watchdog, worker->seat.watched);
     note_leave();
     this_thread()->seat = NULL;
+    tsan_release(alive);
     sub_seqcst(alive, 1);  /* pairs with all_left */
     weir__wake_all(alive); /* only the address: the pool is freed after this thread is joined */
 }
@@ -203,7 +204,8 @@ static void *worker_main(void *arg)
         int none = 0;
         if (err != 0)
             (void)cas_rlx(&crew->start_error, &none, err); /* published by the next step */
-        add_seqcst(&crew->started, 1);                     /* pairs with all_started */
+        tsan_release(&crew->started);
+        add_seqcst(&crew->started, 1); /* pairs with all_started */
         weir__wake_all(&crew->started);
     }
     if (err == 0 || !first_time)
@@ -225,7 +227,9 @@ static int start(struct worker *worker)
 static bool all_started(void *arg)
 {
     const struct crew *crew = arg;
-    return load_seqcst(&crew->started) == crew->count; /* pairs with worker_main */
+    unsigned started = load_seqcst(&crew->started); /* pairs with worker_main */
+    tsan_acquire(&crew->started);
+    return started == crew->count;
 }
 
 static void join(struct crew *crew, unsigned count)
@@ -289,7 +293,10 @@ void weir__crew_free(struct crew *crew)
 
 static bool all_left(void *arg)
 {
-    return load_seqcst(&((const struct crew *)arg)->alive) == 0; /* pairs with leave_pool */
+    const atomic(unsigned) *alive = &((const struct crew *)arg)->alive;
+    bool left = load_seqcst(alive) == 0; /* pairs with leave_pool */
+    tsan_acquire(alive);
+    return left;
 }
 
 int weir__crew_wait(struct told told, struct crew *crew, int64_t deadline)

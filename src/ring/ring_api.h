@@ -12,6 +12,8 @@
 
 #include <errno.h>
 
+#include "base/tsan.h"
+
 enum { MAX_CAPACITY = 1 << 23 };
 
 int weir_ring_new(weir_ring **ret, size_t capacity)
@@ -35,6 +37,7 @@ int weir_ring_push(weir_ring *ring, void *item)
 {
     if (unlikely(ring == NULL))
         return -EINVAL;
+    tsan_release(ring);
     return likely(put(ring, item)) ? 0 : -EAGAIN;
 }
 
@@ -42,24 +45,31 @@ int weir_ring_pop(weir_ring *ring, void **ret_item)
 {
     if (unlikely(ring == NULL || ret_item == NULL))
         return -EINVAL;
-    return likely(get(ring, ret_item)) ? 0 : -EAGAIN;
+    if (unlikely(!get(ring, ret_item)))
+        return -EAGAIN;
+    tsan_acquire(ring);
+    return 0;
 }
 
 size_t weir_ring_push_burst(weir_ring *ring, void *const items[], size_t n)
 {
     size_t done = 0;
-    if (ring != NULL && items != NULL)
-        while (done < n && put(ring, items[done]))
-            done++;
+    if (ring == NULL || items == NULL)
+        return 0;
+    tsan_release(ring);
+    while (done < n && put(ring, items[done]))
+        done++;
     return done;
 }
 
 size_t weir_ring_pop_burst(weir_ring *ring, void *ret_items[], size_t n)
 {
     size_t done = 0;
-    if (ring != NULL && ret_items != NULL)
-        while (done < n && get(ring, &ret_items[done]))
-            done++;
+    if (ring == NULL || ret_items == NULL)
+        return 0;
+    while (done < n && get(ring, &ret_items[done]))
+        done++;
+    tsan_acquire(ring);
     return done;
 }
 

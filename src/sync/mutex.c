@@ -14,7 +14,10 @@ static bool take(void *arg)
     struct mutex *mutex = arg;
     /* pairs with mutex_unlock: acquires what was done under the lock, and publishes that this
      * thread is entered. That is enough for a look, since the unlock reads this very word. */
-    return xchg_acqrel(&mutex->state, MUTEX_WANTED) == MUTEX_FREE;
+    bool taken = xchg_acqrel(&mutex->state, MUTEX_WANTED) == MUTEX_FREE;
+    if (taken)
+        tsan_acquire(mutex);
+    return taken;
 }
 
 COLD void weir__mutex_lock_slowly(struct mutex *mutex)

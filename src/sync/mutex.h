@@ -15,6 +15,7 @@
 
 #include "base/assert.h"
 #include "base/atomic.h"
+#include "base/tsan.h"
 
 enum { MUTEX_FREE, MUTEX_HELD, MUTEX_WANTED };
 
@@ -29,7 +30,10 @@ static inline bool mutex_try_lock(struct mutex *mutex)
 {
     uint32_t expected = MUTEX_FREE;
     /* pairs with mutex_unlock; acquire would do */
-    return cas_acqrel(&mutex->state, &expected, MUTEX_HELD);
+    bool taken = cas_acqrel(&mutex->state, &expected, MUTEX_HELD);
+    if (likely(taken))
+        tsan_acquire(mutex);
+    return taken;
 }
 
 static inline void mutex_lock(struct mutex *mutex)
@@ -40,6 +44,7 @@ static inline void mutex_lock(struct mutex *mutex)
 
 static inline void mutex_unlock(struct mutex *mutex)
 {
+    tsan_release(mutex);
     /* pairs with mutex_try_lock, take in mutex.c; acquires too: a sleeper that has set WANTED is
      * seen entered. The memory may be gone afterwards. */
     if (unlikely(xchg_acqrel(&mutex->state, MUTEX_FREE) == MUTEX_WANTED))

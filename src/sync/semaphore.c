@@ -31,6 +31,7 @@
 #include <errno.h>
 
 #include "base/assert.h"
+#include "base/tsan.h"
 #include "os/thread.h"
 #include "wait/wait.h"
 
@@ -87,8 +88,10 @@ static inline bool take(struct semaphore *sem, uint32_t n)
     uint64_t state = load_rlx(&sem->state); /* the CAS checks it */
     while ((state & WAITED_FOR) == 0 && free_permits(state) >= n)
         /* pairs with weir_semaphore_release, hand_over_locked */
-        if (likely(cas_acq(&sem->state, &state, state - n)))
+        if (likely(cas_acq(&sem->state, &state, state - n))) {
+            tsan_acquire(sem);
             return true;
+        }
     return false;
 }
 
@@ -119,6 +122,7 @@ static bool take_or_enter(struct semaphore *sem, uint32_t n, struct request *req
             next |= WAITED_FOR; /* I1 */
         /* pairs with weir_semaphore_release, hand_over_locked */
     } while (next != state && !cas_acq(&sem->state, &state, next));
+    tsan_acquire(sem);
     if (!taken && request != NULL)
         weir__waiter_add_locked(bucket, &request->waiter);
     weir__waiters_unlock(bucket);
@@ -167,6 +171,7 @@ static void hand_over_locked(struct semaphore *sem, struct bucket *bucket, uint3
         weir__waiter_take_locked(bucket, waiter);
         list_append(&served, &waiter->link);
     }
+    tsan_release(sem);
     store_rel(&sem->state, flag | left); /* pairs with take, take_or_enter; a store suffices, I2 */
     while (!list_empty(&served)) {
         waiter = container_of(served.next, struct waiter, link);
@@ -198,6 +203,7 @@ void weir_semaphore_release(weir_semaphore *handle, uint32_t n)
         if (n > sem->permits - free_permits(state))
             weir__misuse("weir_semaphore_release", "more permits are released than were acquired.");
         if (likely((state & WAITED_FOR) == 0)) {
+            tsan_release(sem);
             if (cas_rel(&sem->state, &state, state + n)) /* pairs with take, take_or_enter */
                 return;
         } else {

@@ -2,6 +2,7 @@
 #include "sync/waitgroup.h"
 
 #include "base/assert.h"
+#include "base/tsan.h"
 #include "wait/waiter.h"
 
 bool weir__waitgroup_add(struct waitgroup *wg, uint32_t n)
@@ -24,6 +25,7 @@ bool weir__waitgroup_add(struct waitgroup *wg, uint32_t n)
 
 bool weir__waitgroup_take(struct waitgroup *wg)
 {
+    tsan_release(wg);
     /* pairs with weir_waitgroup_wait_until, weir_waitgroup_try_wait, round_over */
     uint64_t before = sub_seqcst(&wg->state, 1);
     if (waitgroup_count(before) == 0)

@@ -38,6 +38,7 @@
 
 #include "base/assert.h"
 #include "base/deadline.h"
+#include "base/tsan.h"
 #include "os/alloc.h"
 #include "os/fork.h"
 
@@ -64,8 +65,10 @@ static int64_t own_cancellation(const weir_context *ctx, int *ret_cause)
         /* pairs with weir_task_cancel */
         if (ctx->task_flag == NULL || load_seqcst(ctx->task_flag) == 0)
             return NEVER;
+        tsan_acquire(ctx->task_flag);
         cause = CAUSE_SET | (uint32_t)-ECANCELED;
     }
+    tsan_acquire(ctx);
     atomic(int64_t) *at = (atomic(int64_t) *)&ctx->cancelled_at;
     int64_t time = load_rlx(at); /* set once, and orders nothing */
     if (time == 0) {             /* I2 */
@@ -152,6 +155,7 @@ static bool is_over(const struct waiter *waiter, const void *unused)
 static void write_cancellation(weir_context *ctx, uint64_t set)
 {
     uint64_t none = 0;
+    tsan_release(ctx);
     (void)cas_seqcst(&ctx->cause, &none, set); /* I1; pairs with own_cancellation, context_err */
     int ignored;
     (void)own_cancellation(ctx, &ignored); /* I2 */

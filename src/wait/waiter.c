@@ -16,6 +16,7 @@
 #include "wait/waiter.h"
 
 #include "base/assert.h"
+#include "base/tsan.h"
 #include "os/fork.h"
 #include "os/lock.h"
 
@@ -105,6 +106,7 @@ void weir__waiter_wake_locked(struct waiter *waiter)
 {
     store_rlx(&waiter->woken, WOKEN); /* before the wake, which publishes it */
     waiter->wake(waiter);
+    tsan_release(waiter);
     store_rel(&waiter->woken, RELEASED); /* pairs with weir__waiter_remove; now it may be gone */
 }
 
@@ -118,8 +120,10 @@ void weir__waiter_add(struct waiter *waiter)
 void weir__waiter_remove(struct waiter *waiter)
 {
     /* pairs with weir__waiter_wake_locked: the waker has finished with the waiter */
-    if (load_acq(&waiter->woken) == RELEASED)
+    if (load_acq(&waiter->woken) == RELEASED) {
+        tsan_acquire(waiter);
         return;
+    }
     struct bucket *bucket = weir__waiters_lock(waiter->key);
     if (load_rlx(&waiter->woken) == WAITING) /* under the lock */
         weir__waiter_take_locked(bucket, waiter);
