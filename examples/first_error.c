@@ -56,8 +56,10 @@ static int show(weir_pool *pool)
     printf("the group: %s\n", strerror(-weir_errgroup_wait(group)));
     for (int i = 0; i < 4; i++)
         printf("part %d: %s\n", parts[i].number, strerror(-parts[i].status));
-    int codes[4];
-    printf("parts that failed: %zu\n", weir_errgroup_errors(group, codes, 4));
+    weir_errgroup_failure failures[4];
+    size_t failed = weir_errgroup_failures(group, failures, 4);
+    for (size_t i = 0; i < failed; i++)
+        printf("failed: part %d\n", ((struct part *)failures[i].arg)->number);
     printf("one more part: %s\n", weir_strerror(weir_errgroup_go(group, late, NULL)));
     weir_errgroup_free(group);
     return 0;

@@ -35,7 +35,7 @@ typedef struct weir_errgroup weir_errgroup;
 typedef struct weir_errgroup_options {
     size_t size;          /* filled by WEIR_ERRGROUP_OPTIONS or weir_errgroup_options_init */
     unsigned limit;       /* the most members at once, queued or running; 0: no limit */
-    unsigned keep_errors; /* how many error codes to keep for weir_errgroup_errors; 0: 1 */
+    unsigned keep_errors; /* how many failures to keep for weir_errgroup_failures; 0: 1 */
 } weir_errgroup_options;
 
 /* A pointer to options with the fields named set and the others default (C only). */
@@ -91,8 +91,19 @@ WEIR_API WEIR_NODISCARD int weir_errgroup_wait_until(weir_errgroup *group, weir_
 /* Cancels the group's context, then waits. Blocks and returns as weir_errgroup_wait. */
 WEIR_API int weir_errgroup_stop(weir_errgroup *group);
 
-/* Copies the first errors, in the order in which the members ended, at most min(n, keep_errors).
- * Returns how many members have failed in all; 0 for NULL or a stale group. Never blocks. */
+/* A member that has failed: what was given to go, and its code. Whether `arg` still exists is up to
+ * the program. */
+typedef struct weir_errgroup_failure {
+    weir_task_fn *fn;
+    void *arg;
+    int code;
+} weir_errgroup_failure;
+
+/* Copies the first failures, or only their codes, in the order in which the members ended: at most
+ * min(n, keep_errors). The copy may be NULL. Returns how many members have failed in all; 0 for
+ * NULL or a stale group. Blocks for a short internal lock only. */
+WEIR_API size_t weir_errgroup_failures(const weir_errgroup *group,
+                                       weir_errgroup_failure ret_failures[], size_t n);
 WEIR_API size_t weir_errgroup_errors(const weir_errgroup *group, int ret_codes[], size_t n);
 
 /* How many members are queued or running now (one that is just being submitted counts); and how

@@ -20,6 +20,7 @@
 #include "os/alloc.h"
 #include "pool/help.h"
 #include "pool/submit.h"
+#include "sync/mutex.h"
 
 enum { MAX_KEEP = 1 << 20 };
 
@@ -34,8 +35,10 @@ struct weir_errgroup {
     atomic(uint32_t) limit;
     atomic(uint64_t) active;  /* more than a line behind what all members read of the context */
     atomic(queue_mark) first; /* no member is before it */
-    atomic(uint64_t) failed;  /* how many */
-    atomic(int) errors[];     /* the first keep_errors; 0: none yet */
+    atomic(int) error;        /* the first; 0: none yet */
+    struct mutex lock;        /* for what follows */
+    size_t failed;            /* how many */
+    weir_errgroup_failure failures[]; /* the first keep_errors */
 };
 
 static bool stale(const weir_errgroup *group)
@@ -79,17 +82,15 @@ static void give_place(weir_errgroup *group)
     wake_waiters(limit);
 }
 
-static void record_error(weir_errgroup *group, int status)
+static void record_failure(weir_errgroup *group, const struct job *job, int status)
 {
-    tsan_release(group);
-    for (unsigned i = 0; i < group->keep_errors; i++) {
-        int none = 0;
-        /* A hint, then the CAS; with the codes, and with their number, goes what was done: it
-         * pairs with weir_errgroup_errors. */
-        if (load_rlx(&group->errors[i]) == 0 && cas_rel(&group->errors[i], &none, status))
-            break;
-    }
-    add_rel(&group->failed, 1); /* pairs with weir_errgroup_errors */
+    mutex_lock(&group->lock);
+    if (group->failed == 0)
+        store_rlx(&group->error, status); /* published by the cancellation, see outcome */
+    if (group->failed < group->keep_errors)
+        group->failures[group->failed] = (weir_errgroup_failure){job->fn, job->arg, status};
+    group->failed++;
+    mutex_unlock(&group->lock);
     weir_context_cancel(&group->context, status);
 }
 
@@ -98,14 +99,14 @@ static weir_context *members_context(struct sink *sink)
     return &group_of(sink)->context;
 }
 
-static void member_ended(struct sink *sink, weir_state end, int status)
+static void member_ended(struct sink *sink, const struct job *job, weir_state end, int status)
 {
     weir_errgroup *group = group_of(sink);
     /* What never started, or gave up, because the group is over is a consequence of that. */
     int over = end != WEIR_TASK_DONE ? weir_context_err(&group->context) : 0;
     bool gave_up = end != WEIR_TASK_FAILED || status == -ECANCELED || status == over;
     if (end != WEIR_TASK_DONE && !(gave_up && over != 0))
-        record_error(group, status);
+        record_failure(group, job, status);
     give_place(group);
 }
 
@@ -133,7 +134,7 @@ int weir_errgroup_new(weir_errgroup **ret, weir_pool *pool, weir_context *parent
     if (pool_stale(pool))
         return -ESTALE;
     unsigned keep = options.keep_errors != 0 ? options.keep_errors : 1;
-    weir_errgroup *group = weir__alloc_unaligned(sizeof *group + keep * sizeof group->errors[0]);
+    weir_errgroup *group = weir__alloc_unaligned(sizeof *group + keep * sizeof group->failures[0]);
     err = weir__context_new_at((weir_context *)group, parent, WEIR_FOREVER);
     if (err != 0)
         return err;
@@ -275,7 +276,7 @@ static bool no_members(void *arg)
 static int outcome(const weir_errgroup *group)
 {
     int over = weir_context_err(&group->context);
-    int err = load_rlx(&group->errors[0]);
+    int err = load_rlx(&group->error);
     return err != 0 || load_rlx(&group->stopped) != 0 ? err : over;
 }
 
@@ -319,22 +320,34 @@ int weir_errgroup_stop(weir_errgroup *group)
     return weir_errgroup_wait(group);
 }
 
-size_t weir_errgroup_errors(const weir_errgroup *group, int ret_codes[], size_t n)
+/* Copies at most n failures, and of what the caller wants. Returns how many members have failed. */
+static size_t copy_failures(const weir_errgroup *given, weir_errgroup_failure ret_failures[],
+                            int ret_codes[], size_t n)
 {
+    weir_errgroup *group = (weir_errgroup *)given;
     if (group == NULL || stale(group))
         return 0;
-    if (n > group->keep_errors)
-        n = group->keep_errors;
-    /* First: as many codes are there by then. Pairs with record_error. */
-    uint64_t failed = load_acq(&group->failed);
-    for (size_t i = 0; i < n && ret_codes != NULL; i++) {
-        int code = load_acq(&group->errors[i]); /* pairs with record_error */
-        if (code == 0)
-            break;
-        ret_codes[i] = code;
+    mutex_lock(&group->lock);
+    size_t failed = group->failed, kept = failed < group->keep_errors ? failed : group->keep_errors;
+    for (size_t i = 0; i < n && i < kept; i++) {
+        if (ret_failures != NULL)
+            ret_failures[i] = group->failures[i];
+        if (ret_codes != NULL)
+            ret_codes[i] = group->failures[i].code;
     }
-    tsan_acquire(group);
-    return (size_t)failed;
+    mutex_unlock(&group->lock);
+    return failed;
+}
+
+size_t weir_errgroup_failures(const weir_errgroup *group, weir_errgroup_failure ret_failures[],
+                              size_t n)
+{
+    return copy_failures(group, ret_failures, NULL, n);
+}
+
+size_t weir_errgroup_errors(const weir_errgroup *group, int ret_codes[], size_t n)
+{
+    return copy_failures(group, NULL, ret_codes, n);
 }
 
 uint64_t weir_errgroup_active(const weir_errgroup *group)

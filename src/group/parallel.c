@@ -61,9 +61,10 @@ static void leave(struct loop *loop)
         wake_waiters(loop);
 }
 
-static void helper_ended(struct sink *sink, weir_state end, int status)
+static void helper_ended(struct sink *sink, const struct job *job, weir_state end, int status)
 {
     struct loop *loop = (struct loop *)sink;
+    (void)job;
     if (end == WEIR_TASK_FAILED) /* fn ended the thread */
         record_error(loop, status);
     else if (end != WEIR_TASK_DONE)   /* it never started */

@@ -61,9 +61,10 @@ static void leave(struct pipeline *line)
         wake_waiters(line);
 }
 
-static void helper_ended(struct sink *sink, weir_state end, int status)
+static void helper_ended(struct sink *sink, const struct job *job, weir_state end, int status)
 {
     struct pipeline *line = (struct pipeline *)sink;
+    (void)job;
     if (end == WEIR_TASK_FAILED) /* a stage ended the thread */
         record_error(line, status);
     else if (end != WEIR_TASK_DONE) { /* it never started */

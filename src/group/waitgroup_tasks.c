@@ -51,8 +51,9 @@ static void ended(struct team *team)
         wake_waiters(team);
 }
 
-static void task_ended(struct sink *sink, weir_state end, int status)
+static void task_ended(struct sink *sink, const struct job *job, weir_state end, int status)
 {
+    (void)job;
     (void)end;
     (void)status;
     ended(container_of(sink, struct team, sink));

@@ -55,7 +55,7 @@ struct sink_ops {
     bool (*again)(struct sink *sink, const struct job *job, int status, weir_state *ret_end);
     /* Asked before it is placed again: shall it end as CANCELLED instead? */
     bool (*cancelled)(struct sink *sink);
-    void (*ended)(struct sink *sink, weir_state end, int status);
+    void (*ended)(struct sink *sink, const struct job *job, weir_state end, int status);
 };
 
 /* Part of whatever waits for jobs. Its address says whose a job is. */

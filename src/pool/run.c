@@ -73,7 +73,7 @@ static void end(struct host *host, const struct job *job, weir_state end, int st
         (sink == NULL || sink_ops(sink)->tells_on_drop))
         call_on_drop(host, job, end);
     if (sink != NULL)
-        sink_ops(sink)->ended(sink, end, status); /* it may be gone afterwards */
+        sink_ops(sink)->ended(sink, job, end, status); /* it may be gone afterwards */
 }
 
 void weir__end_unstarted(struct host *host, const struct job *job, weir_state why)

@@ -163,8 +163,9 @@ static void call_on_done(struct task *task, weir_state end, int status)
     task->on_done(task->arg, end, status);
 }
 
-void weir__task_end(struct sink *sink, weir_state end, int status)
+void weir__task_end(struct sink *sink, const struct job *job, weir_state end, int status)
 {
+    (void)job;
     struct task *task = (struct task *)sink;
     store_rlx(&task->status, status); /* published by the change of state */
     if (task->on_done != NULL)

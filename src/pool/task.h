@@ -99,7 +99,7 @@ void weir__task_placed(struct sink *sink, uint64_t claim, int64_t not_before);
 void weir__task_withdrawn(struct sink *sink);
 void weir__task_starts(struct sink *sink, struct start *ret);
 bool weir__task_cancelled(struct sink *sink);
-void weir__task_end(struct sink *sink, weir_state end, int status);
+void weir__task_end(struct sink *sink, const struct job *job, weir_state end, int status);
 
 /* Takes the handle for a submit. `*ret_goes_on`: its own on_done makes it, on this thread. 0;
  * -EBUSY; -ECANCELED: it was cancelled, and does not go on. */

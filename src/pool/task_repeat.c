@@ -56,12 +56,12 @@ static bool periodic_again(struct sink *sink, const struct job *job, int status,
     return wait_again(task, &wait, &place, ret_end);
 }
 
-static void periodic_ended(struct sink *sink, weir_state end, int status)
+static void periodic_ended(struct sink *sink, const struct job *job, weir_state end, int status)
 {
     struct task *task = (struct task *)sink;
     weir_pool *pool = load_rlx(&task->pool); /* constant until the task is submitted again */
     weir__delay_give_place(&pool->delay, task->place);
-    weir__task_end(sink, end, status);
+    weir__task_end(sink, job, end, status);
 }
 
 const struct sink_ops weir__periodic_sink = {
@@ -103,12 +103,12 @@ static void retried_starts(struct sink *sink, struct start *ret)
     ret->fn = (uintptr_t)((struct task *)sink)->repeat->shown;
 }
 
-static void retried_ended(struct sink *sink, weir_state end, int status)
+static void retried_ended(struct sink *sink, const struct job *job, weir_state end, int status)
 {
     struct task *task = (struct task *)sink;
     weir_pool *pool = load_rlx(&task->pool); /* constant until the task is submitted again */
     weir__repeats_give(&pool->repeats, task->repeat);
-    weir__task_end(sink, end, status);
+    weir__task_end(sink, job, end, status);
 }
 
 const struct sink_ops weir__retried_sink = {

@@ -430,6 +430,79 @@ START_TEST(the_first_errors_are_kept_in_the_order_of_ending)
     ck_assert_int_eq(codes[2], -104);
     ck_assert_int_eq(codes[3], 99);
     ck_assert_int_eq(codes[4], 99);
+
+    weir_errgroup_failure failures[MEMBERS] = {{0}};
+    ck_assert_uint_eq(weir_errgroup_failures(group, NULL, MEMBERS), MEMBERS);
+    ck_assert_uint_eq(weir_errgroup_failures(group, failures, 2), MEMBERS);
+    ck_assert_ptr_null(failures[2].arg);
+    ck_assert_uint_eq(weir_errgroup_failures(group, failures, MEMBERS), MEMBERS);
+    for (size_t i = 0; i < KEPT; i++) {
+        ck_assert(failures[i].fn == return_code_late);
+        ck_assert_ptr_eq(failures[i].arg, &late[order[i]]);
+        ck_assert_int_eq(failures[i].code, late[order[i]].code);
+    }
+    ck_assert_ptr_null(failures[KEPT].arg);
+    weir_errgroup_free(group);
+    finish_pool(pool);
+}
+END_TEST
+
+/* A look at the failures while members fail. */
+struct lookers {
+    weir_errgroup *group;
+    int codes[200];
+};
+
+static int look_and_fail(weir_context *ctx, void *arg)
+{
+    struct lookers *lookers = arg;
+    weir_errgroup_failure failures[200];
+    (void)ctx;
+    size_t failed = weir_errgroup_failures(lookers->group, failures, 200);
+    for (size_t i = 0; i < failed; i++)
+        if (failures[i].fn != look_and_fail || failures[i].arg != lookers || failures[i].code != -1)
+            return -2;
+    return -1;
+}
+
+START_TEST(failures_can_be_looked_at_while_members_fail)
+{
+    weir_pool *pool = new_pool(4, 256);
+    weir_errgroup *group = new_group(pool, NULL, 0, 200);
+    struct lookers lookers = {.group = group};
+    int going = 0;
+    while (going < 200 && weir_errgroup_go(group, look_and_fail, &lookers) == 0)
+        going++;
+    ck_assert_int_eq(weir_errgroup_wait(group), -1);
+    size_t failed = weir_errgroup_errors(group, lookers.codes, 200);
+    ck_assert_uint_ge(failed, 1);
+    for (size_t i = 0; i < failed; i++)
+        ck_assert_int_eq(lookers.codes[i], -1);
+    weir_errgroup_free(group);
+    finish_pool(pool);
+}
+END_TEST
+
+START_TEST(a_member_that_never_starts_fails_with_its_argument)
+{
+    weir_pool *pool;
+    int argument = 0;
+    gate hold = GATE_INIT;
+    ck_assert_int_eq(weir_pool_new(&pool, WEIR_POOL_OPTIONS(.workers = 1, .capacity = 1,
+                                                            .overflow = WEIR_OVERFLOW_DROP_OLDEST)),
+                     0);
+    ck_assert_int_eq(weir_pool_submit(pool, gate_task, &hold), 0);
+    gate_await(&hold, 1);
+    weir_errgroup *group = new_group(pool, NULL, 0, 0);
+    ck_assert_int_eq(weir_errgroup_go(group, return_0, &argument), 0);
+    ck_assert_int_eq(weir_pool_submit(pool, return_0, NULL), 0); /* drops it */
+    weir_errgroup_failure failure;
+    ck_assert_uint_eq(weir_errgroup_failures(group, &failure, 1), 1);
+    ck_assert_ptr_eq(failure.arg, &argument);
+    ck_assert(failure.fn == return_0);
+    ck_assert_int_eq(failure.code, -EPIPE);
+    gate_open(&hold);
+    ck_assert_int_eq(weir_errgroup_wait(group), -EPIPE);
     weir_errgroup_free(group);
     finish_pool(pool);
 }
@@ -1359,6 +1432,7 @@ START_TEST(null_is_refused_by_every_call)
     ck_assert_int_eq(weir_errgroup_stop(NULL), -EINVAL);
     ck_assert_uint_eq(weir_errgroup_errors(NULL, &code, 1), 0);
     ck_assert_int_eq(code, 99);
+    ck_assert_uint_eq(weir_errgroup_failures(NULL, NULL, 1), 0);
     ck_assert_int_eq(weir_errgroup_wait(group), 0);
     weir_errgroup_free(group);
     finish_pool(pool);
@@ -1487,6 +1561,8 @@ Suite *weir_suite(void)
     tcase_add_test(contract, canceled_is_an_error_when_nobody_cancelled);
     tcase_add_test(contract, a_positive_status_is_kept_as_it_is);
     tcase_add_test(contract, the_first_errors_are_kept_in_the_order_of_ending);
+    tcase_add_test(contract, failures_can_be_looked_at_while_members_fail);
+    tcase_add_test(contract, a_member_that_never_starts_fails_with_its_argument);
     tcase_add_test(contract, go_on_a_group_that_is_over_never_runs_the_task);
     tcase_add_test(contract, queued_members_of_a_group_that_ended_are_told_to_on_drop);
     tcase_add_test(contract, an_evicted_member_does_not_hold_the_wait);

@@ -283,6 +283,7 @@ static int use_stale_handles(void *arg)
     EXPECT(weir_errgroup_wait_until(group, NULL, WEIR_FOREVER) == -ESTALE);
     EXPECT(weir_errgroup_stop(group) == -ESTALE);
     EXPECT(weir_errgroup_errors(group, &code, 1) == 0);
+    EXPECT(weir_errgroup_failures(group, NULL, 1) == 0);
     EXPECT(code == 77);
     (void)weir_errgroup_context(group);
     weir_errgroup_free(group);
