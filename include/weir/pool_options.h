@@ -99,6 +99,16 @@ typedef struct weir_pool_options {
        aborts: it frees the pool; to shut it down is -EDEADLK. */
     int64_t stuck_after; /* ns; a task's own may be another; 0: only those with their own */
     void (*on_stuck)(const weir_stuck *what, void *user); /* 0: none; stuck_after must be 0 then */
+    /* Called right before and right after each run of a task, by the thread that runs it; each
+       attempt of a retried task is a run, and each run of a periodic one. They are part of the run:
+       they may call what a task may, their time counts as its time, and what on_task_end does is
+       seen by a wait for the task. `fn`, `arg`: as they were submitted; NULL both for the part that
+       a worker takes in a loop or pipeline. `worker`: its index; -1: a thread that is no worker of
+       the pool. `status`: what fn returned, or -ECANCELED if it ended its thread. They must not
+       end the thread themselves: if on_task_start does, fn is not called, and the task is FAILED.
+       0: none; that costs nothing */
+    void (*on_task_start)(weir_task_fn *fn, void *arg, int worker, void *user);
+    void (*on_task_end)(weir_task_fn *fn, void *arg, int worker, int status, void *user);
 } weir_pool_options;
 
 /* A pointer to options with the fields named set and the others default (C only). */

@@ -77,7 +77,16 @@ static void helper_starts(struct sink *sink, struct start *ret)
     ret->fn = (uintptr_t)((struct loop *)sink)->fn;
 }
 
-static const struct sink_ops helper_ops = {.starts = helper_starts, .ended = helper_ended};
+/* Nothing: it is a helper of this file's making. */
+static void helper_submitted(struct sink *sink, weir_task_fn **ret_fn, void **ret_arg)
+{
+    (void)sink;
+    *ret_fn = NULL;
+    *ret_arg = NULL;
+}
+
+static const struct sink_ops helper_ops = {
+    .starts = helper_starts, .submitted = helper_submitted, .ended = helper_ended};
 
 static int parallel_helper(weir_context *ctx, void *arg);
 

@@ -74,7 +74,15 @@ static void helper_ended(struct sink *sink, const struct job *job, weir_state en
     leave(line);
 }
 
-static const struct sink_ops helper_ops = {.ended = helper_ended};
+/* Nothing: it is a helper of this file's making. */
+static void helper_submitted(struct sink *sink, weir_task_fn **ret_fn, void **ret_arg)
+{
+    (void)sink;
+    *ret_fn = NULL;
+    *ret_arg = NULL;
+}
+
+static const struct sink_ops helper_ops = {.submitted = helper_submitted, .ended = helper_ended};
 
 static int help(weir_context *ctx, void *arg);
 

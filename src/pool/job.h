@@ -50,6 +50,8 @@ struct sink_ops {
     void (*placed)(struct sink *sink, uint64_t claim, int64_t not_before);
     void (*withdrawn)(struct sink *sink);
     void (*starts)(struct sink *sink, struct start *ret);
+    /* What the user has submitted, if the job is something else: NULL both if nothing. */
+    void (*submitted)(struct sink *sink, weir_task_fn **ret_fn, void **ret_arg);
     /* True: it repeats, and somebody else may have it by now. False: it is to end as *ret_end, if
      * that was changed, with `status`. */
     bool (*again)(struct sink *sink, const struct job *job, int status, weir_state *ret_end);

@@ -127,6 +127,10 @@ static void set_host(weir_pool *pool, const weir_pool_options *options)
     host->cpus_to_spare = options->workers <= weir__usable_cpus();
     host->on_drop = options->on_drop;
     host->name_of = options->name_of;
+    host->on_task_start = options->on_task_start;
+    host->on_task_end = options->on_task_end;
+    host->attended =
+        options->on_stuck != NULL || options->on_task_start != NULL || options->on_task_end != NULL;
     host->user = options->user;
     weir__trace_pool_init(&host->trace, options->name, options->capacity);
 }

@@ -112,19 +112,52 @@ static COLD void end_run(struct host *host, const struct job *job, weir_state wh
         end(host, job, why, why == WEIR_TASK_CANCELLED ? -ECANCELED : status);
 }
 
-/* Of a pool with a watchdog: shows it the run, if this is a worker of the pool; and its end. */
-static COLD void begin_watch(struct host *host, const struct self *self, int64_t began,
-                             int64_t own_limit)
+/* What the hooks are told of a job. */
+struct given {
+    weir_task_fn *fn;
+    void *arg;
+    int worker; /* or -1 */
+};
+
+static struct given given(const struct frame *frame)
 {
-    struct seat *seat = self->seat;
-    if (seat != NULL && seat->host == host)
-        watch_run(host->watchdog, seat->watched, began != 0 ? began : weir_now(), own_limit);
+    const struct job *job = frame->job;
+    const struct seat *seat = own_seat(frame->host->queue);
+    struct given given = {job->fn, job->arg, -1};
+    if (seat != NULL)
+        given.worker = (int)(seat->tally - frame->host->queue->quiet.tallies.of_workers);
+    if (job->sink != NULL && sink_ops(job->sink)->submitted != NULL)
+        sink_ops(job->sink)->submitted(job->sink, &given.fn, &given.arg);
+    return given;
 }
 
-static COLD void end_watch(const struct host *host, const struct self *self)
+/* Of an attended pool: shows the run to the watchdog, if this is a worker, and to the hook. */
+static COLD void attend_start(struct frame *frame, int64_t own_limit)
 {
-    struct seat *seat = self->seat;
-    if (seat != NULL && seat->host == host)
+    const struct host *host = frame->host;
+    struct seat *seat = own_seat(host->queue);
+    int64_t began = frame->timing.began;
+    frame->told = false;
+    if (host->watchdog != NULL && seat != NULL)
+        watch_run(host->watchdog, seat->watched, began != 0 ? began : weir_now(), own_limit);
+    if (host->on_task_start != NULL) {
+        struct given is = given(frame);
+        host->on_task_start(is.fn, is.arg, is.worker, host->user);
+    }
+}
+
+/* And its end. If the hook ends the thread, it is not called again. */
+static COLD void attend_end(struct frame *frame, int status)
+{
+    const struct host *host = frame->host;
+    bool told = frame->told;
+    frame->told = true;
+    if (host->on_task_end != NULL && !told) {
+        struct given is = given(frame);
+        host->on_task_end(is.fn, is.arg, is.worker, status, host->user);
+    }
+    struct seat *seat = own_seat(host->queue);
+    if (host->watchdog != NULL && seat != NULL)
         watch_ran(seat->watched);
 }
 
@@ -146,8 +179,6 @@ static inline void leave(struct frame *frame, int status)
     struct self *self = this_thread();
     if (unlikely(frame->timing.began != 0))
         show_end(frame, why, status);
-    if (unlikely(frame->host->watchdog != NULL))
-        end_watch(frame->host, self);
     note_ran(self);
     self->frame = frame->below;
     weir__context_end(&frame->context);
@@ -170,6 +201,8 @@ static void leave_if_dying(struct frame *frame)
     if (likely(frame->returned))
         return;
     check_fork(frame->host);
+    if (frame->host->attended)
+        attend_end(frame, -ECANCELED);
     leave(frame, -ECANCELED);
 }
 
@@ -210,6 +243,7 @@ static __attribute__((noinline)) void begin_told(struct frame *frame, struct sel
         trace_start(frame, fn, more.name);
 }
 
+/* The job begins: it is noted, told, and this thread's innermost frame. */
 static inline void begin(struct frame *frame, struct self *self, weir_context *parent)
 {
     const struct job *job = frame->job;
@@ -229,9 +263,11 @@ static inline void begin(struct frame *frame, struct self *self, weir_context *p
         if (start.timeout != 0)
             deadline = weir_after(start.timeout);
     }
-    if (unlikely(host->watchdog != NULL))
-        begin_watch(host, self, frame->timing.began, own_limit);
     weir__context_begin(&frame->context, parent, host->context, deadline, cancelled);
+    frame->returned = false;
+    self->frame = frame;
+    if (unlikely(host->attended))
+        attend_start(frame, own_limit);
 }
 
 void weir__run(struct host *host, const struct job *job)
@@ -256,10 +292,10 @@ void weir__run(struct host *host, const struct job *job)
         return;
     }
     begin(&frame, self, parent);
-    frame.returned = false;
-    self->frame = &frame;
     int status = job->fn(&frame.context, job->arg);
-    frame.returned = true;
     check_fork(host);
+    if (unlikely(host->attended))
+        attend_end(&frame, status);
+    frame.returned = true;
     leave(&frame, status);
 }

@@ -15,7 +15,10 @@ struct host {
     weir_context *context; /* of the pool */
     struct times *times;   /* of each worker, and of all other threads */
     unsigned workers;
-    struct watchdog *watchdog; /* or NULL */
+    bool attended; /* each run is told to one of the next three, which else are NULL */
+    struct watchdog *watchdog;
+    void (*on_task_start)(weir_task_fn *fn, void *arg, int worker, void *user);
+    void (*on_task_end)(weir_task_fn *fn, void *arg, int worker, int status, void *user);
     void (*on_drop)(weir_task_fn *fn, void *arg, weir_state why, void *user);
     const char *(*name_of)(weir_task_fn *fn, void *arg, void *user); /* or NULL */
     void *user;
@@ -28,6 +31,7 @@ struct frame {
     struct host *host;
     const struct job *job;
     bool returned; /* fn came back; if not, its thread is dying */
+    bool told;     /* if the pool is attended: of its end, or as much as will be */
     struct timing timing;
     weir_context context; /* the one that the task sees */
 };

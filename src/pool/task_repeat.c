@@ -103,6 +103,13 @@ static void retried_starts(struct sink *sink, struct start *ret)
     ret->fn = (uintptr_t)((struct task *)sink)->repeat->shown;
 }
 
+static void retried_submitted(struct sink *sink, weir_task_fn **ret_fn, void **ret_arg)
+{
+    const struct task *task = (const struct task *)sink;
+    *ret_fn = task->repeat->shown;
+    *ret_arg = task->arg;
+}
+
 static void retried_ended(struct sink *sink, const struct job *job, weir_state end, int status)
 {
     struct task *task = (struct task *)sink;
@@ -115,6 +122,7 @@ const struct sink_ops weir__retried_sink = {
     .placed = weir__task_placed,
     .withdrawn = weir__task_withdrawn,
     .starts = retried_starts,
+    .submitted = retried_submitted,
     .again = retried_again,
     .cancelled = weir__task_cancelled,
     .ended = retried_ended,
