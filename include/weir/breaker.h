@@ -59,6 +59,8 @@ typedef struct weir_breaker_options {
     (&(weir_breaker_options){.size = sizeof(weir_breaker_options), __VA_ARGS__})
 /* The same for C++ and for options that are filled step by step. */
 WEIR_API void weir_breaker_options_init(weir_breaker_options *options);
+/* What is wrong with them, or NULL: see weir_pool_options_error. */
+WEIR_API const char *weir_breaker_options_error(const weir_breaker_options *options);
 
 /* Makes a closed breaker without results. NULL options: defaults. Never blocks.
  * Returns 0; -EINVAL (`breaker` is NULL, a value out of its range, options of a size that never

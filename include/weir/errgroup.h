@@ -43,6 +43,8 @@ typedef struct weir_errgroup_options {
     (&(weir_errgroup_options){.size = sizeof(weir_errgroup_options), __VA_ARGS__})
 /* The same for C++ and for options that are filled step by step. */
 WEIR_API void weir_errgroup_options_init(weir_errgroup_options *options);
+/* What is wrong with them, or NULL: see weir_pool_options_error. */
+WEIR_API const char *weir_errgroup_options_error(const weir_errgroup_options *options);
 
 /* Makes a group whose members run on `pool`, under `parent` (NULL: none). NULL options: defaults.
  * Never blocks. Returns 0; -EINVAL (`ret` or `pool` is NULL, options of a size that never was, or

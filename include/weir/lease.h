@@ -53,6 +53,8 @@ typedef struct weir_lease_options {
     (&(weir_lease_options){.size = sizeof(weir_lease_options), __VA_ARGS__})
 /* The same for C++ and for options that are filled step by step. */
 WEIR_API void weir_lease_options_init(weir_lease_options *options);
+/* What is wrong with them, or NULL: see weir_pool_options_error. */
+WEIR_API const char *weir_lease_options_error(const weir_lease_options *options);
 
 /* Makes a pool, and its first min_idle resources. Blocks for `make` only.
  * Returns 0; -EINVAL (`ret` or `make` is NULL, a negative time, a number out of range, options of a

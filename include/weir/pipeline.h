@@ -59,6 +59,8 @@ typedef struct weir_pipeline_options {
     (&(weir_pipeline_options){.size = sizeof(weir_pipeline_options), __VA_ARGS__})
 /* The same for C++ and for options that are filled step by step. */
 WEIR_API void weir_pipeline_options_init(weir_pipeline_options *options);
+/* What is wrong with them, or NULL: see weir_pool_options_error. */
+WEIR_API const char *weir_pipeline_options_error(const weir_pipeline_options *options);
 
 /* The most stages of one pipeline. */
 #define WEIR_PIPELINE_MAX_STAGES 64

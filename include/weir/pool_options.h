@@ -116,6 +116,10 @@ typedef struct weir_pool_options {
     (&(weir_pool_options){.size = sizeof(weir_pool_options), __VA_ARGS__})
 /* The same for C++ and for options that are filled step by step. */
 WEIR_API void weir_pool_options_init(weir_pool_options *options);
+/* What is wrong with the first field that makes a call refuse the options, with -EINVAL or -E2BIG:
+ * the name and a few words, as "workers: above 1024", in static memory; NULL if they are fine. NULL
+ * options: the defaults. Never blocks. */
+WEIR_API const char *weir_pool_options_error(const weir_pool_options *options);
 
 WEIR_END_DECLS
 

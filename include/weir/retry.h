@@ -32,6 +32,8 @@ typedef struct weir_retry_options {
     (&(weir_retry_options){.size = sizeof(weir_retry_options), __VA_ARGS__})
 /* The same for C++ and for options that are filled step by step. */
 WEIR_API void weir_retry_options_init(weir_retry_options *options);
+/* What is wrong with them, or NULL: see weir_pool_options_error. */
+WEIR_API const char *weir_retry_options_error(const weir_retry_options *options);
 
 /* Calls fn(context, arg) on the calling thread until it returns 0, until `retryable` returns 0 for
  * its code, or until there were max_attempts calls. The context that fn sees is never NULL: a child

@@ -66,6 +66,8 @@ typedef struct weir_task_options {
     (&(weir_task_options){.size = sizeof(weir_task_options), __VA_ARGS__})
 /* The same for C++ and for options that are filled step by step. */
 WEIR_API void weir_task_options_init(weir_task_options *options);
+/* What is wrong with them, or NULL: see weir_pool_options_error. */
+WEIR_API const char *weir_task_options_error(const weir_task_options *options);
 
 /* Queues fn(ctx, arg) under the handle `task`. Blocks, returns and orders as weir_pool_submit, its
  * try_ and its _until form; besides: -EBUSY (the task is live, or another thread is submitting it);

@@ -52,6 +52,8 @@ typedef struct weir_trace_options {
     (&(weir_trace_options){.size = sizeof(weir_trace_options), __VA_ARGS__})
 /* The same for C++ and for options that are filled step by step. */
 WEIR_API void weir_trace_options_init(weir_trace_options *options);
+/* What is wrong with them, or NULL: see weir_pool_options_error. */
+WEIR_API const char *weir_trace_options_error(const weir_trace_options *options);
 
 /* Begins a trace; there is one for all pools of the process.
  * Returns 0; -EBUSY (one is on, or is being written); -EINVAL (NULL; not one of `path` and `write`;

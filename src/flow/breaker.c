@@ -61,6 +61,7 @@ void weir_breaker_options_init(weir_breaker_options *options)
         *options = (weir_breaker_options){.size = sizeof *options};
 }
 
+/* With the defaults filled in. */
 static int read_breaker_options(weir_breaker_options *ret, const weir_breaker_options *given)
 {
     int err = read_options(ret, sizeof *ret,
@@ -77,10 +78,29 @@ static int read_breaker_options(weir_breaker_options *ret, const weir_breaker_op
         ret->open_for = WEIR_S(1);
     if (ret->half_open_calls == 0)
         ret->half_open_calls = 1;
-    bool valid = ret->window <= WINDOW_MAX && ret->minimum_calls <= ret->window &&
-                 ret->failure_ratio > 0 && ret->failure_ratio <= 1 && ret->open_for > 0 &&
-                 ret->half_open_calls <= PROBES_MAX;
-    return valid ? 0 : -EINVAL;
+    return 0;
+}
+
+static const char *wrong_field(const weir_breaker_options *options)
+{
+    if (options->window > WINDOW_MAX)
+        return "window: above 1024";
+    if (options->minimum_calls > options->window)
+        return "minimum_calls: above window";
+    if (!(options->failure_ratio > 0 && options->failure_ratio <= 1)) /* nor if it is no number */
+        return "failure_ratio: not above 0 and at most 1";
+    if (options->open_for < 0)
+        return "open_for: negative";
+    if (options->half_open_calls > PROBES_MAX)
+        return "half_open_calls: above 16";
+    return NULL;
+}
+
+const char *weir_breaker_options_error(const weir_breaker_options *given)
+{
+    weir_breaker_options options;
+    int err = read_breaker_options(&options, given);
+    return options_error(err, wrong_field(&options));
 }
 
 int weir_breaker_init(weir_breaker *handle, const weir_breaker_options *given)
@@ -89,6 +109,8 @@ int weir_breaker_init(weir_breaker *handle, const weir_breaker_options *given)
         return -EINVAL;
     weir_breaker_options options;
     int err = read_breaker_options(&options, given);
+    if (err == 0 && wrong_field(&options) != NULL)
+        err = -EINVAL;
     if (err != 0)
         return err;
     struct breaker *breaker = (struct breaker *)handle;

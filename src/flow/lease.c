@@ -26,12 +26,10 @@
 
 #include "base/assert.h"
 #include "base/list.h"
-#include "base/options.h"
+#include "flow/lease_options.h"
 #include "os/alloc.h"
 #include "os/fork.h"
 #include "os/lock.h"
-
-enum { MAX_MAX = 1 << 20 };
 
 struct record {
     struct list link;
@@ -51,12 +49,6 @@ struct weir_lease_pool {
     uint64_t made, destroyed, failed; /* so far */
     struct record records[];
 };
-
-void weir_lease_options_init(weir_lease_options *options)
-{
-    if (options != NULL)
-        *options = (weir_lease_options){.size = sizeof *options};
-}
 
 static bool stale(const weir_lease_pool *pool)
 {
@@ -196,30 +188,12 @@ static void keep_up(weir_lease_pool *pool)
 
 /* Life. */
 
-static int read_lease_options(weir_lease_options *ret, const weir_lease_options *given)
-{
-    int err = read_options(ret, sizeof *ret, offsetof(weir_lease_options, user) + sizeof ret->user,
-                           given);
-    if (err != 0)
-        return err;
-    if (ret->max == 0)
-        ret->max = 10;
-    if (ret->make == NULL || ret->max > MAX_MAX || ret->min_idle > ret->max ||
-        ret->idle_timeout < 0 || ret->max_lifetime < 0)
-        return -EINVAL;
-    if (ret->idle_timeout == 0)
-        ret->idle_timeout = INT64_MAX;
-    if (ret->max_lifetime == 0)
-        ret->max_lifetime = INT64_MAX;
-    return 0;
-}
-
 int weir_lease_pool_new(weir_lease_pool **ret, const weir_lease_options *given)
 {
     if (ret == NULL)
         return -EINVAL;
     weir_lease_options options;
-    int err = read_lease_options(&options, given);
+    int err = weir__lease_read(&options, given);
     if (err != 0)
         return err;
     weir_lease_pool *pool = weir__alloc(1, sizeof *pool + options.max * sizeof pool->records[0]);

@@ -21,16 +21,41 @@ void weir_retry_options_init(weir_retry_options *options)
         *options = (weir_retry_options){.size = sizeof *options};
 }
 
+static int read_retry_options(weir_retry_options *ret, const weir_retry_options *given)
+{
+    return read_options(ret, sizeof *ret, offsetof(weir_retry_options, user) + sizeof ret->user,
+                        given);
+}
+
+static const char *wrong_field(const weir_retry_options *options)
+{
+    if (options->initial_interval < 0)
+        return "initial_interval: negative";
+    if (options->max_interval < 0)
+        return "max_interval: negative";
+    if (options->max_elapsed < 0)
+        return "max_elapsed: negative";
+    if (!isfinite(options->multiplier) || options->multiplier < 0)
+        return "multiplier: negative or not a finite number";
+    if (isnan(options->jitter) || options->jitter > 1)
+        return "jitter: above 1 or not a number";
+    return NULL;
+}
+
+const char *weir_retry_options_error(const weir_retry_options *given)
+{
+    weir_retry_options options;
+    int err = read_retry_options(&options, given);
+    return options_error(err, wrong_field(&options));
+}
+
 int weir__retry_read(weir_retry_options *ret, const weir_retry_options *given)
 {
-    int err = read_options(ret, sizeof *ret, offsetof(weir_retry_options, user) + sizeof ret->user,
-                           given);
+    int err = read_retry_options(ret, given);
+    if (err == 0 && wrong_field(ret) != NULL)
+        err = -EINVAL;
     if (err != 0)
         return err;
-    if (ret->initial_interval < 0 || ret->max_interval < 0 || ret->max_elapsed < 0)
-        return -EINVAL;
-    if (!isfinite(ret->multiplier) || ret->multiplier < 0 || isnan(ret->jitter) || ret->jitter > 1)
-        return -EINVAL;
     if (ret->max_attempts == 0)
         ret->max_attempts = 3;
     if (ret->initial_interval == 0)

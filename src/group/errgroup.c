@@ -57,6 +57,24 @@ void weir_errgroup_options_init(weir_errgroup_options *options)
         *options = (weir_errgroup_options){.size = sizeof *options};
 }
 
+static int read_errgroup_options(weir_errgroup_options *ret, const weir_errgroup_options *given)
+{
+    size_t first = offsetof(weir_errgroup_options, keep_errors) + sizeof ret->keep_errors;
+    return read_options(ret, sizeof *ret, first, given);
+}
+
+static const char *wrong_field(const weir_errgroup_options *options)
+{
+    return options->keep_errors > MAX_KEEP ? "keep_errors: above 2^20" : NULL;
+}
+
+const char *weir_errgroup_options_error(const weir_errgroup_options *given)
+{
+    weir_errgroup_options options;
+    int err = read_errgroup_options(&options, given);
+    return options_error(err, wrong_field(&options));
+}
+
 /* Places and ends. */
 
 static bool take_place(weir_errgroup *group)
@@ -124,13 +142,11 @@ int weir_errgroup_new(weir_errgroup **ret, weir_pool *pool, weir_context *parent
     if (ret == NULL || pool == NULL)
         return -EINVAL;
     weir_errgroup_options options;
-    int err = read_options(
-        &options, sizeof options,
-        offsetof(weir_errgroup_options, keep_errors) + sizeof options.keep_errors, given);
+    int err = read_errgroup_options(&options, given);
+    if (err == 0 && wrong_field(&options) != NULL)
+        err = -EINVAL;
     if (err != 0)
         return err;
-    if (options.keep_errors > MAX_KEEP)
-        return -EINVAL;
     if (pool_stale(pool))
         return -ESTALE;
     unsigned keep = options.keep_errors != 0 ? options.keep_errors : 1;

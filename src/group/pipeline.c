@@ -232,15 +232,34 @@ void weir_pipeline_options_init(weir_pipeline_options *options)
         *options = (weir_pipeline_options){.size = sizeof *options};
 }
 
+static int read_pipeline_options(weir_pipeline_options *ret, const weir_pipeline_options *given)
+{
+    return read_options(ret, sizeof *ret, offsetof(weir_pipeline_options, user) + sizeof ret->user,
+                        given);
+}
+
+static const char *wrong_field(const weir_pipeline_options *options)
+{
+    return options->in_flight > MAX_IN_FLIGHT ? "in_flight: above 2^20" : NULL;
+}
+
+const char *weir_pipeline_options_error(const weir_pipeline_options *given)
+{
+    weir_pipeline_options options;
+    int err = read_pipeline_options(&options, given);
+    return options_error(err, wrong_field(&options));
+}
+
 static int read_arguments(struct pipeline *line, const weir_stage stages[], size_t n,
                           const weir_pipeline_options *given)
 {
     weir_pipeline_options *options = &line->options;
-    int err = read_options(options, sizeof *options,
-                           offsetof(weir_pipeline_options, user) + sizeof options->user, given);
+    int err = read_pipeline_options(options, given);
+    if (err == 0 && wrong_field(options) != NULL)
+        err = -EINVAL;
     if (err != 0)
         return err;
-    if (n == 0 || n > WEIR_PIPELINE_MAX_STAGES || options->in_flight > MAX_IN_FLIGHT)
+    if (n == 0 || n > WEIR_PIPELINE_MAX_STAGES)
         return -EINVAL;
     for (size_t i = 0; i < n; i++)
         if (stages[i].fn == NULL || (unsigned)stages[i].mode > WEIR_STAGE_PARALLEL)

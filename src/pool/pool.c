@@ -30,18 +30,45 @@ void weir_pool_options_init(weir_pool_options *options)
         *options = (weir_pool_options){.size = sizeof *options};
 }
 
-/* Checks the options and fills in what depends on the machine. */
-static int settle(weir_pool_options *options)
+static int read_pool_options(weir_pool_options *ret, const weir_pool_options *given)
 {
-    if (options->workers > MAX_WORKERS || options->capacity > MAX_CAPACITY ||
-        (unsigned)options->overflow > WEIR_OVERFLOW_DROP_OLDEST ||
-        options->outside_waiters_help > 1 || options->timers > MAX_TIMERS ||
-        (unsigned)options->measure > WEIR_MEASURE_NONE)
-        return -EINVAL;
+    return read_options(ret, sizeof *ret, offsetof(weir_pool_options, outside_waiters_help) + 1,
+                        given);
+}
+
+static const char *wrong_field(const weir_pool_options *options)
+{
+    if (options->workers > MAX_WORKERS)
+        return "workers: above 1024";
+    if (options->capacity > MAX_CAPACITY)
+        return "capacity: above 2^22";
+    if ((unsigned)options->overflow > WEIR_OVERFLOW_DROP_OLDEST)
+        return "overflow: not one of weir_overflow";
     if (options->stack_size != 0 && options->stack_size < weir__stack_minimum())
-        return -EINVAL;
-    if (options->stuck_after < 0 || (options->stuck_after > 0 && options->on_stuck == NULL))
-        return -EINVAL;
+        return "stack_size: less than a thread needs here";
+    if (options->outside_waiters_help > 1)
+        return "outside_waiters_help: neither 0 nor 1";
+    if (options->timers > MAX_TIMERS)
+        return "timers: above 2^22";
+    if ((unsigned)options->measure > WEIR_MEASURE_NONE)
+        return "measure: not one of weir_measure";
+    if (options->stuck_after < 0)
+        return "stuck_after: negative";
+    if (options->stuck_after > 0 && options->on_stuck == NULL)
+        return "stuck_after: set without on_stuck";
+    return NULL;
+}
+
+const char *weir_pool_options_error(const weir_pool_options *given)
+{
+    weir_pool_options options;
+    int err = read_pool_options(&options, given);
+    return options_error(err, wrong_field(&options));
+}
+
+/* Fills in the defaults and what depends on the machine. */
+static void settle(weir_pool_options *options)
+{
     if (options->workers == 0) {
         options->workers = weir__usable_cpus();
         if (options->workers > MAX_WORKERS)
@@ -53,7 +80,6 @@ static int settle(weir_pool_options *options)
         options->timers = options->capacity;
     if (options->name == NULL)
         options->name = "weir";
-    return 0;
 }
 
 /* Releasing. */
@@ -207,12 +233,12 @@ int weir_pool_new(weir_pool **ret, const weir_pool_options *given)
     if (ret == NULL)
         return -EINVAL;
     weir_pool_options options;
-    int err = read_options(&options, sizeof options,
-                           offsetof(weir_pool_options, outside_waiters_help) + 1, given);
-    if (err == 0)
-        err = settle(&options);
+    int err = read_pool_options(&options, given);
+    if (err == 0 && wrong_field(&options) != NULL)
+        err = -EINVAL;
     if (err != 0)
         return err;
+    settle(&options);
     weir_pool *pool = weir__alloc(1, sizeof *pool);
     if (pool == NULL)
         return -ENOMEM;

@@ -20,6 +20,26 @@ void weir_task_options_init(weir_task_options *options)
         *options = (weir_task_options){.size = sizeof *options};
 }
 
+static int read_task_options(weir_task_options *ret, const weir_task_options *given)
+{
+    return read_options(ret, sizeof *ret,
+                        offsetof(weir_task_options, on_done) + sizeof ret->on_done, given);
+}
+
+static const char *wrong_field(const weir_task_options *options)
+{
+    if (options->start_by < 0)
+        return "start_by: negative";
+    return options->timeout < 0 ? "timeout: negative" : NULL;
+}
+
+const char *weir_task_options_error(const weir_task_options *given)
+{
+    weir_task_options options;
+    int err = read_task_options(&options, given);
+    return options_error(err, wrong_field(&options));
+}
+
 /* How a task enters the pool. */
 struct entry {
     enum submit_mode mode;
@@ -159,12 +179,11 @@ static int submit_task(weir_pool *pool, weir_task *handle, weir_task_fn *fn, voi
     if (pool_stale(pool))
         return -ESTALE;
     weir_task_options options;
-    int err = read_options(&options, sizeof options,
-                           offsetof(weir_task_options, on_done) + sizeof options.on_done, given);
+    int err = read_task_options(&options, given);
+    if (err == 0 && wrong_field(&options) != NULL)
+        err = -EINVAL;
     if (err != 0)
         return err;
-    if (options.start_by < 0 || options.timeout < 0)
-        return -EINVAL;
     if ((err = weir_context_err(entry->ctx)) != 0)
         return count_rejected(pool, err);
     struct task *task = (struct task *)handle;

@@ -83,17 +83,37 @@ void weir_trace_options_init(weir_trace_options *options)
         *options = (weir_trace_options){.size = sizeof *options};
 }
 
+static int read_trace_options(weir_trace_options *ret, const weir_trace_options *given)
+{
+    return read_options(ret, sizeof *ret, offsetof(weir_trace_options, pool) + sizeof(void *),
+                        given);
+}
+
+static const char *wrong_field(const weir_trace_options *options)
+{
+    if (options->path == NULL && options->write == NULL)
+        return "path: not set, nor is write";
+    if (options->path != NULL && options->write != NULL)
+        return "path: set, and write too";
+    if (options->events > MAX_EVENTS)
+        return "events: above 2^24";
+    return options->threads > MAX_THREADS ? "threads: above 4096" : NULL;
+}
+
+const char *weir_trace_options_error(const weir_trace_options *given)
+{
+    weir_trace_options options;
+    int err = read_trace_options(&options, given);
+    return options_error(err, wrong_field(&options));
+}
+
 static int settle(weir_trace_options *options, const weir_trace_options *given)
 {
-    if (given == NULL)
-        return -EINVAL;
-    int err = read_options(options, sizeof *options,
-                           offsetof(weir_trace_options, pool) + sizeof(void *), given);
+    int err = read_trace_options(options, given);
+    if (err == 0 && wrong_field(options) != NULL)
+        err = -EINVAL;
     if (err != 0)
         return err;
-    if ((options->path != NULL) == (options->write != NULL) || options->events > MAX_EVENTS ||
-        options->threads > MAX_THREADS)
-        return -EINVAL;
     if (options->pool != NULL && pool_stale(options->pool))
         return -ESTALE;
     if (options->events == 0)
