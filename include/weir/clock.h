@@ -37,6 +37,12 @@ WEIR_API int64_t weir_now(void);
  * blocks. Callable from anywhere, a signal handler included. */
 WEIR_API int64_t weir_after(int64_t ns);
 
+/* The time-out for poll() and epoll_wait() that ends at `deadline`: milliseconds from now, rounded
+ * up; 0 if it has passed; -1, which is no end, for WEIR_FOREVER; at most INT_MAX, so that a loop
+ * may wake before a deadline that is weeks ahead. Never blocks. Callable from anywhere, a signal
+ * handler included. */
+WEIR_API int weir_poll_timeout(int64_t deadline);
+
 WEIR_END_DECLS
 
 #endif

@@ -120,6 +120,10 @@ WEIR_API int weir_task_cancel(weir_task *task);
  * Ordering: what the task did happens-before a call that returns one of its ends. */
 WEIR_API weir_state weir_task_state(const weir_task *task);
 
+/* "idle", "queued", "running", "done", "failed", "cancelled", "expired" or "dropped"; "unknown" for
+ * anything else. Static text. Never blocks. Callable from anywhere, a signal handler included. */
+WEIR_API const char *weir_state_name(weir_state state);
+
 /* What fn returned; -ECANCELED (cancelled), -ETIMEDOUT (expired), -EPIPE (dropped);
  * -EINPROGRESS before the end; -EINVAL (NULL, or never submitted). Never blocks. */
 WEIR_API int weir_task_status(const weir_task *task);

@@ -2,6 +2,7 @@
 /* clock.c - the one clock. */
 #include "weir/clock.h"
 
+#include <limits.h>
 #include <time.h>
 
 int64_t weir_now(void)
@@ -15,4 +16,15 @@ int64_t weir_after(int64_t ns)
 {
     int64_t now = weir_now();
     return ns > WEIR_FOREVER - now ? WEIR_FOREVER : now + ns;
+}
+
+int weir_poll_timeout(int64_t deadline)
+{
+    int64_t now = weir_now();
+    if (deadline == WEIR_FOREVER)
+        return -1;
+    if (deadline <= now)
+        return 0;
+    int64_t ms = (deadline - now - 1) / 1000000 + 1; /* now >= 0: no overflow */
+    return ms < INT_MAX ? (int)ms : INT_MAX;
 }

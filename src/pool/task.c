@@ -190,6 +190,13 @@ weir_state weir_task_state(const weir_task *handle)
     return task != NULL ? state_in(task_word(task)) : WEIR_TASK_IDLE;
 }
 
+const char *weir_state_name(weir_state state)
+{
+    static const char *const names[] = {"idle",   "queued",    "running", "done",
+                                        "failed", "cancelled", "expired", "dropped"};
+    return (unsigned)state < sizeof names / sizeof names[0] ? names[state] : "unknown";
+}
+
 int weir_task_status(const weir_task *handle)
 {
     const struct task *task = (const struct task *)handle;

@@ -19,6 +19,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "weir/task.h"
+
 #include "os/thread.h"
 #include "see/trace_order.h"
 
@@ -125,13 +127,6 @@ static void put_arrow(struct picture *picture, const struct events *events, cons
     end_line(picture);
 }
 
-static const char *end_name(uintptr_t end)
-{
-    static const char *const names[] = {"idle",   "queued",    "running", "done",
-                                        "failed", "cancelled", "expired", "dropped"};
-    return end < sizeof names / sizeof names[0] ? names[end] : "unknown";
-}
-
 static void put_run(struct picture *picture, const struct events *events, const struct event *event)
 {
     struct json *json = picture->json;
@@ -149,7 +144,7 @@ static void put_run(struct picture *picture, const struct events *events, const 
     if (end == NULL || end->kind != EVENT_RUN_END) {
         weir__json_text(json, end == NULL ? "\"running\"" : "\"unknown\"");
     } else {
-        weir__json_string(json, end_name(end->what), SIZE_MAX);
+        weir__json_string(json, weir_state_name((weir_state)end->what), SIZE_MAX);
         weir__json_text(json, ",\"status\":");
         weir__json_number(json, end->value);
     }
@@ -235,10 +230,11 @@ static void put_moment(struct picture *picture, const struct events *events,
         end_line(picture);
         return;
     }
-    begin_moment(picture, events, event,
-                 event->kind == EVENT_REJECTED
-                     ? "rejected"
-                     : (event->kind == EVENT_RETRY ? "retry" : end_name(event->what)));
+    begin_moment(
+        picture, events, event,
+        event->kind == EVENT_REJECTED
+            ? "rejected"
+            : (event->kind == EVENT_RETRY ? "retry" : weir_state_name((weir_state)event->what)));
     if (event->pool != 0) {
         put_args_of_pool(picture, event);
         weir__json_text(json, ",\"status\":");

@@ -122,6 +122,41 @@ START_TEST(after_counts_from_now)
 }
 END_TEST
 
+START_TEST(a_poll_timeout_is_rounded_up_and_bounded)
+{
+    ck_assert_int_eq(weir_poll_timeout(WEIR_FOREVER), -1);
+    ck_assert_int_eq(weir_poll_timeout(WEIR_FOREVER - 1), INT_MAX);
+    ck_assert_int_eq(weir_poll_timeout(0), 0);
+    ck_assert_int_eq(weir_poll_timeout(-1), 0);
+    ck_assert_int_eq(weir_poll_timeout(INT64_MIN), 0);
+    ck_assert_int_eq(weir_poll_timeout(weir_now()), 0);
+    int64_t deadline = weir_after(WEIR_S(1000));
+    int timeout = weir_poll_timeout(deadline);
+    ck_assert_int_le(timeout, 1000 * 1000);
+    ck_assert_int_gt(timeout, 0);
+    /* Never too short: the deadline has come after so much. */
+    int64_t before = weir_now();
+    timeout = weir_poll_timeout(deadline);
+    ck_assert_int_ge(weir_now() + WEIR_MS(timeout), deadline);
+    ck_assert_int_lt(before + WEIR_MS(timeout), deadline + WEIR_MS(1));
+}
+END_TEST
+
+START_TEST(every_state_has_a_name)
+{
+    ck_assert_str_eq(weir_state_name(WEIR_TASK_IDLE), "idle");
+    ck_assert_str_eq(weir_state_name(WEIR_TASK_QUEUED), "queued");
+    ck_assert_str_eq(weir_state_name(WEIR_TASK_RUNNING), "running");
+    ck_assert_str_eq(weir_state_name(WEIR_TASK_DONE), "done");
+    ck_assert_str_eq(weir_state_name(WEIR_TASK_FAILED), "failed");
+    ck_assert_str_eq(weir_state_name(WEIR_TASK_CANCELLED), "cancelled");
+    ck_assert_str_eq(weir_state_name(WEIR_TASK_EXPIRED), "expired");
+    ck_assert_str_eq(weir_state_name(WEIR_TASK_DROPPED), "dropped");
+    ck_assert_str_eq(weir_state_name((weir_state)(WEIR_TASK_DROPPED + 1)), "unknown");
+    ck_assert_str_eq(weir_state_name((weir_state)-1), "unknown");
+}
+END_TEST
+
 START_TEST(after_saturates)
 {
     ck_assert_int_eq(weir_after(WEIR_FOREVER), WEIR_FOREVER);
@@ -146,5 +181,7 @@ Suite *weir_suite(void)
     tcase_add_test(contract, now_is_the_monotonic_clock);
     tcase_add_test(contract, after_counts_from_now);
     tcase_add_test(contract, after_saturates);
+    tcase_add_test(contract, a_poll_timeout_is_rounded_up_and_bounded);
+    tcase_add_test(contract, every_state_has_a_name);
     return suite;
 }
