@@ -104,9 +104,9 @@ void weir__waiter_take_locked(struct bucket *bucket, struct waiter *waiter)
 
 void weir__waiter_wake_locked(struct waiter *waiter)
 {
+    tsan_release(waiter);
     store_rlx(&waiter->woken, WOKEN); /* before the wake, which publishes it */
     waiter->wake(waiter);
-    tsan_release(waiter);
     store_rel(&waiter->woken, RELEASED); /* pairs with weir__waiter_remove; now it may be gone */
 }
 
