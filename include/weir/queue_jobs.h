@@ -3,7 +3,8 @@
  *
  * All these calls ask the server and block for that: until `patience` and `reply_timeout` of the
  * queue's options are over at most (lists and all_dead calls: for each portion of the list). They
- * return the errors of weir/queue.h, -EINVAL for NULL where an argument is needed, -ENOMEM, -ESTALE.
+ * return the errors of weir/queue.h; -EINVAL for NULL where an argument is needed; -ENOMEM;
+ * -ESTALE.
  */
 #ifndef WEIR_QUEUE_JOBS_H
 #define WEIR_QUEUE_JOBS_H
