@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* serve.h - one run of weir_queue_serve: the serving thread, and the jobs that it has in hand.
  *
- * The serving thread alone reads from the server, takes, renews and settles; it sleeps in one poll.
- * It has two connections: the line, for all scripts, and the ear, on which it only waits for word
- * that there are jobs. The pool's threads write to the line once, before a handler is called: a
- * handler that ends its process must be known to have been called.
+ * The serving thread alone reads from the server, takes and renews; it sleeps in one poll. It has
+ * two connections: the line, for all scripts, and the ear, on which it only waits for word that
+ * there are jobs. The pool's threads write to the line before they call a handler: that they will,
+ * and first the results of the jobs that have ended.
  *
  * A job in hand: READY -> SUBMITTED -> RUNNING -> ENDED -> SETTLING -> gone. It may skip RUNNING;
  * SETTLING goes back to ENDED when the line breaks. It is ENDED when the pool has done with it,
  * SETTLING once the server was told what became of it.
  *
- * `lock` guards the line, the lists ready and ended, at_pool, sleeping, stopping and refused, and
- * of a job all that says so. The list hand and the rest belong to the serving thread. No lock is held
- * while a function of the user's, or of the pool, is called.
+ * `lock` guards the line, the lists ready, ended and batches, line_up, at_pool, sleeping, stopping,
+ * refused, and of a job all that says so; line_up is written by the serving thread alone. The list
+ * hand and the rest belong to the serving thread. No lock is held while a function of the user's,
+ * or of the pool, is called.
  */
 #ifndef WEIR_QUEUE_SERVE_H
 #define WEIR_QUEUE_SERVE_H
@@ -70,16 +71,16 @@ struct serve {
 
     pthread_mutex_t lock;
     struct wire line;
-    struct list ready, ended;
+    struct list ready, ended, batches;
+    bool line_up; /* the line is greeted, and its leases are settled with the server */
     unsigned at_pool, at_pool_most;
     bool sleeping, stopping;
     int refused; /* what the pool said, other than that it is full */
 
     struct wire ear;
-    struct list hand, batches;
+    struct list hand;
     size_t in_hand, most_in_hand;
     struct again line_again, ear_again;
-    bool line_up;   /* the line is greeted, and its leases are settled with the server */
     bool served;    /* the server has done a take */
     bool told_up;   /* on_event knows of the connection */
     bool warned;    /* and of what endangers jobs */
@@ -107,14 +108,29 @@ bool weir__job_stop(struct job *job, int cause);
 void weir__jobs_withdraw(struct serve *serve);
 void weir__serve_ring(struct serve *serve);
 
-/* serve_line.c: what is said to the server on the line, and what it answers. */
+/* What a reply is for. The answer to START tells nothing new: a lease that is lost is noticed by
+ * its renewal. */
+enum line_tag { TAG_START, TAG_TAKE, TAG_SETTLE, TAG_RENEW, TAG_GREETING, TAG_FACTS, TAG_LEAVE };
+
+/* serve_say.c: what is said to the server on the line. All return 0, or why the line is to be given
+ * up. */
+
+/* Says what is to be said now. */
+int weir__line_write(struct serve *serve);
+/* Says what became of the jobs that have ended, but does not send it. */
+int weir__line_settle_locked(struct serve *serve);
+/* Renews the leases in hand. With TAG_GREETING, the first thing said on a line. */
+int weir__line_renew(struct serve *serve, enum line_tag tag);
+int weir__line_ask_facts(struct serve *serve);
+/* With nothing in hand: has the server forget this worker; `left` is set by its answer. */
+int weir__line_leave(struct serve *serve);
+/* What became of a job that has ended, as settle.lua calls it. */
+const char *weir__job_result(const struct job *job);
+
+/* serve_answer.c: what the server answers. */
 
 /* Reads the replies that have come. Returns 0, or why the line is to be given up. */
 int weir__line_read(struct serve *serve);
-/* Says what is to be said now. Returns likewise. */
-int weir__line_write(struct serve *serve);
-/* With nothing in hand: has the server forget this worker; `left` is set by its answer. */
-int weir__line_leave(struct serve *serve);
 /* The line broke: what was not answered is open again. */
 void weir__line_broken(struct serve *serve);
 

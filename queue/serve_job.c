@@ -73,25 +73,34 @@ static bool may_start_locked(const struct job *job)
     return job->cause == 0 && !job->serve->stopping && weir_now() < job->lease_end;
 }
 
-/* Tells the server, without waiting for its answer: once it is sent, it arrives, even if the
- * handler ends the process. A line that is down is told by the renewal after the next greeting. */
+/* Tells the server that the job starts, without waiting for its answer: once sent, it arrives, even
+ * if the handler ends the process. Before that, the results of those that have ended: so a
+ * worker that dies never leaves more to be run again than was running. A line that is down is told
+ * by the renewal after the next greeting. */
 static void tell_start_locked(struct job *job)
 {
-    struct wire *line = &job->serve->line;
+    struct serve *serve = job->serve;
+    struct wire *line = &serve->line;
     if (line->state != WIRE_READY)
         return;
     struct args args;
-    weir__script_args(&args, &weir__script_start, &job->serve->queue->address, 3);
+    weir__script_args(&args, &weir__script_start, &serve->queue->address, 3);
     weir__args_text(&args, job->id);
     weir__args_text(&args, job->token);
     weir__args_number(&args, job->message.attempt);
-    int err = weir__wire_send(line, 0, NULL, 0, &args);
+    int err = weir__line_settle_locked(serve);
+    if (err == 0)
+        err = weir__wire_send(line, TAG_START, NULL, 0, &args);
     if (err == 0)
         err = weir__wire_flush(line);
     weir__args_destroy(&args);
     /* The serving thread finds out by the state of the line, and has what is left over sent. */
+    if (err < 0 && line->state != WIRE_CLOSED) {
+        (void)weir__fail(&line->failure, err, "%s", weir_strerror(err));
+        weir__wire_close(line);
+    }
     if (err < 0 || (weir__wire_events(line) & POLLOUT) != 0)
-        weir__serve_ring(job->serve);
+        weir__serve_ring(serve);
 }
 
 static int run(weir_context *task_ctx, void *arg)

@@ -10,6 +10,7 @@
 
 local worker, lease, time = ARGV[1], tonumber(ARGV[2]), now()
 local answer, named = {}, {}
+insist()
 redis.call('ZADD', P .. 'workers', time + lease, worker)
 for i = 4, #ARGV, 3 do
     local id = ARGV[i]

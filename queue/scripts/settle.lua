@@ -33,6 +33,7 @@ local function fail(id, what, attempt, share)
     end
 end
 
+insist()
 for i = 4, #ARGV, 7 do
     local id, token, what, attempt = ARGV[i], ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 3])
     local job = P .. 'job:' .. id
@@ -49,7 +50,6 @@ for i = 4, #ARGV, 7 do
             redis.call('HSET', job, 'attempts', attempt)
             wake()
         else
-            redis.call('XACK', JOBS, GROUP, entry)
             redis.call('HSET', job, 'status', ARGV[i + 4], 'errors', ARGV[i + 5])
             redis.call('HSET', job, 'attempts', attempt)
             fail(id, what, attempt, tonumber(ARGV[i + 6]))

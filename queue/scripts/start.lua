@@ -10,5 +10,6 @@ local job = P .. 'job:' .. ARGV[1]
 if redis.call('HGET', job, 'token') ~= ARGV[2] then
     return 0
 end
+insist()
 redis.call('HSET', job, 'started', '1', 'attempts', ARGV[3])
 return 1

@@ -16,6 +16,7 @@ local most, bytes = tonumber(ARGV[3]), tonumber(ARGV[4])
 local time = now()
 local jobs, size = {}, 0
 
+insist()
 prepare()
 redis.call('ZADD', P .. 'workers', time + lease, worker)
 
