@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "weir/queue.h"
+#include "weir/shutdown.h"
 
 static char **settings;
 static int log_fd = -1;
@@ -179,6 +180,8 @@ static int serve(weir_queue *queue)
         return finish(queue, err);
     pthread_create(&waiter, NULL, await_term, &signals);
     log_fd = open(setting("log", "/dev/null"), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+    if (number("closed", 0) != 0)
+        weir_pool_close(pool);
     err = weir_queue_serve(
         queue, pool, play, NULL,
         WEIR_SERVE_OPTIONS(.name = setting("name", NULL), .lease = ms("lease"),

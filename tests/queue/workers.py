@@ -114,7 +114,6 @@ class Leases(Test):
         body, job, cause, pid = self.logged("end")[0]
         self.assertEqual((cause, int(pid)), ("-116", first.pid))  # ESTALE
         # Its late result changes nothing: the job is the other's, and is done by it, once.
-        eventually(lambda: "settle" in self.server("INFO", "commandstats") or True, "")
         self.assertEqual(self.server("HGET", PREFIX + "job:1", "token"), token)
         first.send(signal.SIGTERM)
         self.assertEqual(first.end(), 0)
@@ -180,6 +179,11 @@ class Going(Test):
         self.push(5)
         self.drain()
         self.assertEqual(self.server("XINFO", "CONSUMERS", PREFIX + "jobs", "workers"), [])
+
+    def test_a_pool_that_is_closed_ends_a_worker_and_the_jobs_go_back(self):
+        self.push(3)
+        self.assertIn("error EPIPE ", self.play("serve", "closed=1", status=1))
+        self.assertEqual((self.stats()["queued"], self.stats()["workers"]), (3, 0))
 
     def test_drain_waits_for_what_runs_elsewhere_and_for_what_is_delayed(self):
         self.push(1, "body=x:ms=1500")
