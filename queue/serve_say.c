@@ -19,8 +19,9 @@
 /* A line that is closed was lost by a pool's thread, which left why. */
 static int send_locked(struct serve *serve, enum line_tag tag, void *data, struct args *args)
 {
-    int err = serve->line.state == WIRE_READY ? weir__wire_send(&serve->line, tag, data, 0, args)
-                                              : serve->line.failure.code;
+    int err = serve->line.state == WIRE_READY
+                  ? weir__wire_send(&serve->line, (int)tag, data, 0, args)
+                  : serve->line.failure.code;
     weir__args_destroy(args);
     return err;
 }

@@ -300,7 +300,7 @@ static int next_reply(struct wire *wire, struct expected *ret, redisReply **ret_
 static int greeted(struct wire *wire)
 {
     struct expected what;
-    redisReply *reply;
+    redisReply *reply = NULL;
     while (wire->greetings > 0) {
         int got = next_reply(wire, &what, &reply);
         if (got <= 0)

@@ -3,11 +3,11 @@
  * spin.
  *
  * One job, and WORKERS workers that take it, call its handler, renew its lease and settle it. The
- * server does each script in one step. Time is not counted: a lease may be over at any moment; that a worker has been suspended, is
- * slow, or cannot reach the server is all the same to it. A worker's own clock is not ahead of the
- * server's lease: it ends its handler before the lease is over (ON_TIME), or is suspended, and
- * learns of it later. Connections break at any moment: a command may be done without its answer
- * coming back, and is said again. Every order of steps is tried, and in each:
+ * server does each script in one step. Time is not counted: a lease may be over at any moment; that
+ * a worker has been suspended, is slow, or cannot reach the server is all the same. A worker's own
+ * clock is early rather than late: it ends its handler before the lease is over (ON_TIME), or is
+ * suspended, and learns of it later. Connections break at any moment: a command may be done without
+ * its answer coming back, and is said again. Every order of steps is tried, and in each:
  *   - at most one worker owns the job, by its token; only an owner's result changes anything;
  *   - with ON_TIME no two handlers run at once, whatever is lost on the way;
  *   - the job ends once: done, or dead after RETRIES attempts or DEATHS deaths; and it does end;
@@ -75,8 +75,8 @@ bool lease[WORKERS];    /* by its own clock the lease is not over */
 bool busy[WORKERS];     /* its handler runs */
 bool dead[WORKERS];
 
-/* Whether the server's lease may be over though nobody was suspended: then its owner is dead, or has
- * ended its handler, or, with that mistake, should have. */
+/* Whether the server's lease may be over though nobody was suspended: then its owner is dead, or
+ * has ended its handler, or, with that mistake, should have. */
 #ifdef LATE_END
 #define OVER (dead[owner] || !lease[owner])
 #else

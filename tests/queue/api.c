@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* api.c - what the calls of libweir-queue answer to wrong arguments, without any server; or with one
- * that accepts and says nothing.
+/* api.c - what the calls of libweir-queue answer to wrong arguments, without any server; or with
+ * one that accepts and says nothing.
  */
 #include "support/suite.h"
 

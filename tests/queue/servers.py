@@ -163,9 +163,21 @@ class Refused(Test):
     def test_a_user_without_the_right_is_refused(self):
         self.server("ACL", "SETUSER", "some", "on", ">pw", "~other*", "+@all")
         self.assertIn("error EACCES ", self.push_refused(self.server.url("some:pw@")))
-        self.server("ACL", "SETUSER", "all", "on", ">pw", f"~{PREFIX}*", "+@all", "-info")
-        self.assertIn("added 1 ", self.push(1, url=self.server.url("all:pw@")))
-        self.play("serve", "drain=1", url=self.server.url("all:pw@"))
+
+    def test_few_rights_are_enough(self):
+        """Those that docs/queue.md gives; and without INFO nothing is known of the server."""
+        self.server("ACL", "SETUSER", "few", "on", ">pw", f"~{PREFIX}*", "+@all", "-@admin",
+                    "-@dangerous", "+info")
+        url = self.server.url("few:pw@")
+        self.assertIn("added 2 ", self.push(2, "body=#:fail=1", "first_ms=1", "key=#", url=url))
+        self.assertIn("warning", self.play("serve", "drain=1", url=url))
+        for what in ("pause", "resume", "running", "dead", "retry", "drop", "server"):
+            self.play(what, url=url)
+        self.assertEqual(self.stats(url=url)["done"], 2)
+        self.server("ACL", "SETUSER", "few", "-info")
+        self.push(1, url=url)
+        self.assertNotIn("warning", self.play("serve", "drain=1", url=url))
+        self.assertIn("error EACCES ", self.play("server", url=url, status=1))
 
     def push_refused(self, url):
         return self.play("push", 1, "patience=100", url=url, status=1)
