@@ -59,6 +59,7 @@ static const struct {
 int weir__classify(const char *text, size_t size)
 {
     static const char old_password[] = "ERR invalid password", no_password[] = "ERR AUTH";
+    static const char too_many[] = "ERR max number of clients";
     for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++) {
         size_t length = strlen(classes[i].word);
         if (size > length && memcmp(text, classes[i].word, length) == 0 && text[length] == ' ')
@@ -67,7 +68,7 @@ int weir__classify(const char *text, size_t size)
     if (strncmp(text, old_password, sizeof old_password - 1) == 0 ||
         strncmp(text, no_password, sizeof no_password - 1) == 0)
         return -EACCES;
-    return -EPROTO;
+    return strncmp(text, too_many, sizeof too_many - 1) == 0 ? -EBUSY : -EPROTO;
 }
 
 bool weir__is_transient(int code)

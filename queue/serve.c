@@ -38,20 +38,13 @@ void weir__again_later(struct again *again)
     again->at = weir_after(again->pause / 2 + weir_now() % (again->pause / 2));
 }
 
-/* The pool's threads may have changed its state: all that a pause or a wait depends on. */
-static int line_failure(struct serve *serve, struct failure *ret)
-{
-    pthread_mutex_lock(&serve->lock);
-    *ret = serve->line.failure;
-    pthread_mutex_unlock(&serve->lock);
-    return ret->code;
-}
-
 /* The server is gone, or refuses. Before it ever served, that is an error of the caller's. */
 static void broken(struct serve *serve, int err)
 {
     struct failure failure;
-    (void)line_failure(serve, &failure);
+    pthread_mutex_lock(&serve->lock);
+    failure = serve->line.failure;
+    pthread_mutex_unlock(&serve->lock);
     if (err == -ENOMEM)
         (void)weir__fail(&failure, err, "no memory");
     weir__line_broken(serve);
@@ -69,6 +62,21 @@ static void broken(struct serve *serve, int err)
         serve->err = weir__fail_queue(serve->queue, &failure);
 }
 
+/* Looks the host up without the lock, since that may take long. */
+static int open_line(struct serve *serve)
+{
+    struct dial dial;
+    struct failure failure;
+    int err = weir__dial_begin(&dial, &serve->queue->address, &failure);
+    pthread_mutex_lock(&serve->lock);
+    if (err < 0)
+        serve->line.failure = failure;
+    else
+        err = weir__wire_connect(&serve->line, &dial);
+    pthread_mutex_unlock(&serve->lock);
+    return err;
+}
+
 static void step_line(struct serve *serve)
 {
     pthread_mutex_lock(&serve->lock);
@@ -83,9 +91,7 @@ static void step_line(struct serve *serve)
     if (closed) {
         if (weir_now() < serve->line_again.at)
             return;
-        /* The resolver may take long, and pool threads take the lock: they see a line that is not
-         * ready, so they do not touch it. */
-        err = weir__wire_open(&serve->line);
+        err = open_line(serve);
     }
     if (err == 0)
         err = weir__line_read(serve);
@@ -239,7 +245,7 @@ static void wind_up(struct serve *serve)
         if (!all_ended(serve)) {
             serve->give_up = weir_after(serve->queue->options.patience);
             serve->err = 0;
-        } else if (serve->err < 0 || (first < 0 && first != -EPIPE)) {
+        } else if (serve->err < 0) {
             break;
         }
         nap(serve);

@@ -193,17 +193,22 @@ static int dial_next(struct wire *wire)
     return wire->fd < 0 ? close_with(wire, wire->fd) : 0;
 }
 
-int weir__wire_open(struct wire *wire)
+int weir__wire_connect(struct wire *wire, const struct dial *dial)
 {
     weir_assert(wire->state == WIRE_CLOSED);
-    int err = weir__dial_begin(&wire->dial, wire->address, &wire->failure);
-    if (err < 0)
-        return close_with(wire, err);
+    wire->dial = *dial;
     wire->reader = redisReaderCreate();
     if (wire->reader == NULL)
         return close_with(wire, no_memory(wire));
     wire->state = WIRE_CONNECTING;
     return dial_next(wire);
+}
+
+int weir__wire_open(struct wire *wire)
+{
+    struct dial dial;
+    int err = weir__dial_begin(&dial, wire->address, &wire->failure);
+    return err < 0 ? err : weir__wire_connect(wire, &dial);
 }
 
 short weir__wire_events(const struct wire *wire)

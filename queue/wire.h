@@ -53,8 +53,11 @@ void weir__wire_destroy(struct wire *wire);
 /* Back to CLOSED. What was expected is forgotten. */
 void weir__wire_close(struct wire *wire);
 
-/* CLOSED -> CONNECTING. May block for the system's resolver. Returns 0 or an error; text in
- * `failure`, as for all below. */
+/* CLOSED -> CONNECTING, to the addresses that weir__dial_begin found, which it takes over. Returns
+ * 0 or an error; text in `failure`, as for all below. */
+int weir__wire_connect(struct wire *wire, const struct dial *dial);
+
+/* The same, and finds them, for which it may block as long as the system's resolver does. */
 int weir__wire_open(struct wire *wire);
 
 /* Appends a command to what is to be sent. Only in READY. Returns 0 or -ENOMEM. */

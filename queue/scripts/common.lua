@@ -82,7 +82,7 @@ local function finish(id, remember)
     redis.call('UNLINK', job)
 end
 
--- To the dead list, from which the oldest falls off when it is full.
+-- To the dead list, from which the oldest falls off beyond WEIR_QUEUE_DEAD_MAX.
 local function bury(id, why, at)
     local job = P .. 'job:' .. id
     local entry, key = unpack(redis.call('HMGET', job, 'entry', 'key'))
@@ -98,10 +98,16 @@ local function bury(id, why, at)
     end
 end
 
--- Takes a job from its worker, to be taken again from the time `at` on. It keeps its place in the
--- stream, so it comes before all that is queued.
+-- Takes a job from its worker, to be taken again from the time `at` on. One that was cancelled
+-- ends.
+-- It keeps its place in the stream, before all that is queued.
 local function put_back(id, entry, at)
     local job = P .. 'job:' .. id
+    if redis.call('HEXISTS', job, 'cancel') == 1 then
+        finish(id)
+        count('cancelled')
+        return
+    end
     redis.call('XACK', JOBS, GROUP, entry)
     redis.call('ZREM', LEASES, id)
     redis.call('ZADD', RETRY, at, id)

@@ -22,8 +22,7 @@ local function fail(id, what, attempt, share)
         unpack(redis.call('HMGET', job, 'entry', 'retries', 'first', 'most', 'cancel'))
     count('failed')
     if cancel then
-        finish(id)
-        count('cancelled')
+        put_back(id, entry, time) -- which deletes it
     elseif what == 'bury' or attempt >= or_else(ARGV[1], retries, 5) then
         bury(id, 'failed', time)
     else
@@ -46,8 +45,8 @@ for i = 4, #ARGV, 7 do
             finish(id, remember)
             count('done')
         elseif what == 'back' then
-            put_back(id, entry, time)
             redis.call('HSET', job, 'attempts', attempt)
+            put_back(id, entry, time)
             wake()
         else
             redis.call('HSET', job, 'status', ARGV[i + 4], 'errors', ARGV[i + 5])

@@ -46,7 +46,8 @@ local function lend(id, entry, old)
     jobs[#jobs + 1] = {id, token, tonumber(fields[3] or 0), fields[2] or '', fields[1]}
 end
 
--- A lease is over. It costs the job an attempt if its handler had been called.
+-- A lease is over. It costs the job an attempt if its handler had been called, and at the death
+-- number WEIR_QUEUE_DEATHS_MAX its life.
 local function take_over(id)
     local job = P .. 'job:' .. id
     local entry, attempts, retries, started, cancel =

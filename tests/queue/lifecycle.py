@@ -249,6 +249,19 @@ class People(Test):
         self.assertEqual(len(self.logged("start")), 1)
         self.assert_clean()
 
+    def test_a_job_that_is_cancelled_at_a_worker_before_its_start_does_not_start(self):
+        self.push(1, "body=first:ms=1500")
+        self.push(1, "body=second")
+        worker = self.worker("workers=1", "batch=1", "lease=60000")
+        eventually(lambda: self.started() and self.stats()["running"] == 2, "both at the worker")
+        self.assertIn("error EINPROGRESS", self.play("cancel", 2, status=1))
+        worker.send(signal.SIGTERM)
+        self.assertEqual(worker.end(), 0)
+        self.drain()
+        self.assertEqual(self.started(), {"first:ms=1500": 1})
+        self.assertEqual(self.stats()["cancelled"], 1)
+        self.assert_clean()
+
     def test_a_paused_queue_hands_out_nothing(self):
         self.play("pause")
         self.play("pause")

@@ -207,6 +207,12 @@ class Refused(Test):
         self.server("CONFIG", "SET", "maxmemory", "0")
         self.assert_clean()
 
+    def test_a_server_with_too_many_clients_is_asked_again(self):
+        self.server("CONFIG", "SET", "maxclients", "1")
+        self.assertIn("error EBUSY ", self.push_refused(None))
+        self.server("CONFIG", "SET", "maxclients", "100")
+        self.push(1)
+
     def test_a_database_of_its_own(self):
         self.push(2, url=self.server.url(more="?db=3"))
         self.assertEqual(self.server("DBSIZE"), 0)
