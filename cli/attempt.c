@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
@@ -286,8 +287,11 @@ static void not_started(struct watch *watch, int err, bool prepared)
     result->lost = !prepared || is_scarce(err);
     if (!prepared)
         return;
-    if (err == -E2BIG)
-        complain("job %llu: its command is too long", (unsigned long long)watch->job->seq);
+    result->hopeless = err == -E2BIG;
+    if (result->hopeless)
+        snprintf(watch->slot->argv.why, sizeof(watch->slot->argv.why), "its command is too long");
+    if (result->hopeless)
+        complain("job %llu: %s", (unsigned long long)watch->job->seq, watch->slot->argv.why);
     else
         complain("job %llu: '%.200s' cannot be started: %s", (unsigned long long)watch->job->seq,
                  program, strerror(-err));

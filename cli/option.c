@@ -42,6 +42,8 @@
         of, name, letter, OPTION_READ, 0, 0, 0, function, wanted                                   \
     }
 
+#define LEAST_LEASE 30000000 /* ns: what the queue can keep up */
+
 static const char a_time[] = "a duration such as 300ms, 1.5, 30s, 5m, 2h or 1d";
 static const char a_size[] = "a size such as 64k, 1M or 2G";
 static const char a_file[] = "the name of a file";
@@ -100,7 +102,8 @@ const struct option options[] = {
     TEXT(PUSH, "key", 0, key, "a text such as '{}' or order-{1}"),
     DURATION(PUSH, "remember", remember, -1),
     NUMBER(PUSH, "limit", 0, limit, 1, 1000000000000, "a number of jobs, from 1"),
-    DURATION(WORK, "lease", lease, 0),
+    {WORK, "lease", 0, OPTION_DURATION, AT(lease), LEAST_LEASE - 1, 0, NULL,
+     "a duration of at least 30ms, such as 30s"},
     FLAG(WORK, "drain", 0, drain),
     FLAG(JOBS, "watch", 0, watch),
     FLAG(JOBS, "metrics", 0, as_metrics),

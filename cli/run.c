@@ -320,6 +320,7 @@ int run_line(const struct settings *settings, const struct line *line, const str
     run.joblog.fd = run.log.fd = -1;
     run.begun = weir_now();
     run.seeing.trace.fd = run.seeing.progress = -1;
+    run.keeps_tail = settings->subcommand == SUBCOMMAND_WORK;
     run.needs_shown = settings->joblog != NULL || settings->trace != NULL ||
                       settings->log != NULL || settings->verbose || settings->results != NULL;
     tally_init(&run.tally);

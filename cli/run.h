@@ -29,7 +29,7 @@
 #define QUEUE_WEIGHT 4096
 
 /* How much of the end of a failed job's errors is kept for the list of the dead. */
-#define TAIL_SIZE ((size_t)2048)
+#define TAIL_SIZE ((size_t)3072)
 
 struct run;
 
