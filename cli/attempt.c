@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
@@ -68,9 +69,11 @@ static void obey(struct watch *watch)
     pthread_mutex_lock(&watch->slot->lock);
     int order = watch->slot->order;
     bool no_kill = watch->slot->no_kill;
+    bool lost = watch->slot->lost;
     pthread_mutex_unlock(&watch->slot->lock);
-    watch->ordered |= order != 0 && !watch->timed_out;
-    if (order == SIGTERM && !no_kill && watch->kill_at == WEIR_FOREVER)
+    watch->ordered |= (order != 0 || lost) && !watch->timed_out;
+    bool term = lost || (order == SIGTERM && !no_kill);
+    if (term && watch->kill_at == WEIR_FOREVER)
         watch->kill_at = weir_after(watch->run->settings->kill_after);
     if (order == SIGKILL)
         watch->kill_at = 0;
@@ -116,6 +119,8 @@ static void read_output(struct watch *watch, int which, size_t most)
         got = read(*pipe, data, most < sizeof(data) ? most : sizeof(data));
         if (got > 0) {
             results_tee(slot, is_out, data, (size_t)got);
+            if (!is_out && watch->run->keeps_tail)
+                buffer_keep_tail(&slot->tail, data, (size_t)got, TAIL_SIZE);
             output_lines(&watch->run->output, watch->job, capture, is_out ? 1 : 2,
                          (struct bytes){data, (size_t)got});
         }
@@ -197,8 +202,8 @@ static void announce(struct watch *watch)
     struct slot *slot = watch->slot;
     pthread_mutex_lock(&slot->lock);
     slot->pid = watch->process.pid;
-    if (slot->order != 0)
-        kill(-slot->pid, slot->order);
+    if (slot->order != 0 || slot->lost)
+        kill(-slot->pid, slot->order != 0 ? slot->order : SIGTERM);
     pthread_mutex_unlock(&slot->lock);
     obey(watch);
 }
@@ -282,8 +287,11 @@ static void not_started(struct watch *watch, int err, bool prepared)
     result->lost = !prepared || is_scarce(err);
     if (!prepared)
         return;
-    if (err == -E2BIG)
-        complain("job %llu: its command is too long", (unsigned long long)watch->job->seq);
+    result->hopeless = err == -E2BIG;
+    if (result->hopeless)
+        snprintf(watch->slot->argv.why, sizeof(watch->slot->argv.why), "its command is too long");
+    if (result->hopeless)
+        complain("job %llu: %s", (unsigned long long)watch->job->seq, watch->slot->argv.why);
     else
         complain("job %llu: '%.200s' cannot be started: %s", (unsigned long long)watch->job->seq,
                  program, strerror(-err));
@@ -325,7 +333,7 @@ void attempt_run(struct run *run, struct slot *slot, struct job *job)
 {
     struct watch watch = {.run = run, .slot = slot, .job = job, .kill_at = WEIR_FOREVER};
     struct result *result = &job->result;
-    char **environment = slot_environment(slot, job->seq, job->attempt);
+    char **environment = slot_environment(slot, job->seq, job->attempt, job->id);
     *result = (struct result){.queued = job->queued, .start = now_ms()};
     watch.begun = weir_now();
     int err = results_open(run, slot, job);

@@ -38,7 +38,7 @@ static bool read_column(struct part *ret, struct bytes text)
     return read_trim((struct bytes){text.data + size, text.size - size}, &ret->trim);
 }
 
-static bool read_name(struct part *ret, const struct names *names, struct bytes text)
+bool braces_read_name(struct part *ret, const struct names *names, struct bytes text)
 {
     for (size_t i = 0; i < names->n; i++) {
         size_t size = strlen(names->names[i]);
@@ -52,9 +52,13 @@ static bool read_name(struct part *ret, const struct names *names, struct bytes 
     return false;
 }
 
-/* Letters, digits, _, - and dots: other braces are more likely to be something else. */
-static bool read_member(struct part *ret, struct bytes text)
+/* Letters, digits, _, - and dots: other braces are more likely to be something else. Of a column
+ * that is looked up in the job's own header, `cut` follows. */
+static bool read_member(struct part *ret, struct bytes text, bool cut)
 {
+    size_t whole = text.size;
+    while (cut && text.size > 0 && whole - text.size < 2 && strchr("/.", text.data[text.size - 1]))
+        text.size--;
     for (size_t i = 0; i < text.size; i++) {
         char c = text.data[i];
         bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
@@ -85,7 +89,8 @@ size_t braces_read(struct part *ret, const struct settings *settings, const stru
     }
     if (in.size > 0 && read_trim(in, &ret->trim))
         return size;
-    if (read_name(ret, names, in) || read_column(ret, in))
+    if (braces_read_name(ret, names, in) || read_column(ret, in))
         return size;
-    return settings->json && read_member(ret, in) ? size : 0;
+    bool late = settings->names_in_job;
+    return (settings->json || late) && read_member(ret, in, late) ? size : 0;
 }

@@ -10,4 +10,7 @@
 size_t braces_read(struct part *ret, const struct settings *settings, const struct names *names,
                    const char *text);
 
+/* Reads what is between braces as the name of a column, which may be cut: name, name/. ... */
+bool braces_read_name(struct part *ret, const struct names *names, struct bytes text);
+
 #endif

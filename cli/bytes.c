@@ -61,6 +61,20 @@ void buffer_printf(struct buffer *buffer, const char *format, ...)
     buffer->size += (size_t)size;
 }
 
+void buffer_keep_tail(struct buffer *buffer, const char *data, size_t size, size_t most)
+{
+    if (size > most) {
+        data += size - most;
+        size = most;
+    }
+    size_t kept = buffer->size + size > most ? most - size : buffer->size;
+    if (kept < buffer->size) {
+        memmove(buffer->data, buffer->data + buffer->size - kept, kept);
+        buffer->size = kept;
+    }
+    buffer_append(buffer, data, size);
+}
+
 void buffer_clear(struct buffer *buffer)
 {
     if (buffer->room > KEPT)

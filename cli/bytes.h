@@ -26,6 +26,8 @@ void buffer_append_text(struct buffer *buffer, const char *text);
 void buffer_append_number(struct buffer *buffer, unsigned long long number);
 void buffer_printf(struct buffer *buffer, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* Appends, and forgets the beginning where that leaves more than `most` bytes behind it. */
+void buffer_keep_tail(struct buffer *buffer, const char *data, size_t size, size_t most);
 /* Makes it empty; keeps the memory unless that is much. */
 void buffer_clear(struct buffer *buffer);
 void buffer_free(struct buffer *buffer);

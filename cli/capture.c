@@ -91,6 +91,20 @@ uint64_t capture_size(const struct capture *capture)
     return capture->memory.size + capture->file_size;
 }
 
+size_t capture_tail(const struct capture *capture, char *ret, size_t size)
+{
+    uint64_t all = capture_size(capture);
+    if (size > all)
+        size = (size_t)all;
+    if (!capture->has_file) {
+        if (size > 0)
+            memcpy(ret, capture->memory.data + capture->memory.size - size, size);
+        return size;
+    }
+    ssize_t got = pread(capture->file, ret, size, (off_t)(capture->begin + all - size));
+    return got < 0 ? 0 : (size_t)got;
+}
+
 /* Through memory, from `offset` up to `end`. */
 static int copy_file(int file, off_t offset, off_t end, int fd)
 {

@@ -33,6 +33,9 @@ int capture_append(struct capture *capture, const char *data, size_t size);
 
 uint64_t capture_size(const struct capture *capture);
 
+/* Copies its last bytes, at most `size`. Returns how many; fewer if they cannot be read. */
+size_t capture_tail(const struct capture *capture, char *ret, size_t size);
+
 /* Writes all of it to `fd`, as it is. Returns 0 or a negative errno. */
 int capture_write(struct capture *capture, int fd);
 

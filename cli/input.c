@@ -22,8 +22,7 @@ struct input {
     size_t n;
     bool begun, over;
     struct names names;
-    struct bytes *columns;
-    size_t n_columns, room;
+    struct columns columns;
     int64_t total; /* so many combinations; -1: not known */
     int64_t given;
 };
@@ -98,46 +97,12 @@ static int no_memory(void)
     return -ENOMEM;
 }
 
-static int add_column(struct input *input, const char *data, size_t size)
-{
-    if (input->n_columns == input->room) {
-        size_t room = input->room == 0 ? 8 : 2 * input->room;
-        struct bytes *columns = realloc(input->columns, room * sizeof(*columns));
-        if (columns == NULL)
-            return no_memory();
-        input->columns = columns;
-        input->room = room;
-    }
-    input->columns[input->n_columns++] = (struct bytes){data, size};
-    return 0;
-}
-
-static int split(struct input *input, struct bytes record)
-{
-    const char *separator = input->settings->colsep;
-    if (separator != NULL) {
-        size_t width = strlen(separator);
-        const char *found;
-        while (record.size >= width &&
-               (found = memmem(record.data, record.size, separator, width)) != NULL) {
-            size_t size = (size_t)(found - record.data);
-            int err = add_column(input, record.data, size);
-            if (err != 0)
-                return err;
-            record = (struct bytes){found + width, record.size - size - width};
-        }
-    }
-    return add_column(input, record.data, record.size);
-}
-
 static int split_all(struct input *input)
 {
-    input->n_columns = 0;
-    for (size_t i = 0; i < input->n; i++) {
-        int err = split(input, input->current[i]);
-        if (err != 0)
-            return err;
-    }
+    columns_clear(&input->columns);
+    for (size_t i = 0; i < input->n; i++)
+        if (columns_split(&input->columns, input->current[i], input->settings->colsep) != 0)
+            return no_memory();
     return 0;
 }
 
@@ -154,19 +119,7 @@ static int read_header(struct input *input)
         }
     }
     int err = split_all(input);
-    if (err != 0)
-        return err;
-    input->names.names = calloc(input->n_columns, sizeof(char *));
-    if (input->names.names == NULL)
-        return no_memory();
-    for (; input->names.n < input->n_columns; input->names.n++) {
-        const struct bytes *column = &input->columns[input->names.n];
-        char *name = strndup(column->data, column->size);
-        if (name == NULL)
-            return no_memory();
-        input->names.names[input->names.n] = name;
-    }
-    return 0;
+    return err != 0 ? err : names_of(&input->names, &input->columns) != 0 ? no_memory() : 0;
 }
 
 int input_open(struct input **ret, const struct settings *settings, char *const words[], int n,
@@ -204,13 +157,11 @@ void input_free(struct input *input)
         return;
     for (size_t i = 0; i < input->n; i++)
         source_free(input->sources[i]);
-    for (size_t i = 0; i < input->names.n; i++)
-        free(input->names.names[i]);
-    free(input->names.names);
+    names_free(&input->names);
+    columns_free(&input->columns);
     free(input->sources);
     free(input->current);
     free(input->ended);
-    free(input->columns);
     free(input);
 }
 
@@ -300,9 +251,17 @@ int input_next(struct input *input, const struct bytes **ret_columns, size_t *re
     if (err != 0)
         return err;
     input->given++;
-    *ret_columns = input->columns;
-    *ret_n = input->n_columns;
+    *ret_columns = input->columns.all;
+    *ret_n = input->columns.n;
     return 1;
+}
+
+bool input_is_at_hand(const struct input *input)
+{
+    for (size_t i = 0; i < input->n; i++)
+        if (!source_is_at_hand(input->sources[i]))
+            return false;
+    return true;
 }
 
 int input_next_block(struct input *input, size_t size, struct bytes *ret)

@@ -5,16 +5,10 @@
 #ifndef CLI_INPUT_H
 #define CLI_INPUT_H
 
-#include "bytes.h"
+#include "columns.h"
 #include "settings.h"
 
 struct input;
-
-/* The names of the columns, if there was a header. */
-struct names {
-    char **names;
-    size_t n;
-};
 
 /* `words` begin at the first `:::` or `::::` behind the command; none: -a, or standard input.
  * Reads the header. Returns 0; a negative errno after it has complained. */
@@ -27,6 +21,9 @@ const struct names *input_names(const struct input *input);
 /* The next record: its columns, valid until the next call. Returns 1; 0 at the end; -ECANCELED if
  * the run is to stop; another negative errno after it has complained. */
 int input_next(struct input *input, const struct bytes **ret_columns, size_t *ret_n);
+
+/* Whether the next record can be had without waiting for somebody to write it. */
+bool input_is_at_hand(const struct input *input);
 
 /* With --pipe: the next block. Returns as input_next. */
 int input_next_block(struct input *input, size_t size, struct bytes *ret);

@@ -46,6 +46,8 @@ struct bin {
     struct job *first;
 };
 
+struct names;
+
 struct job {
     weir_task task; /* used if it can be retried */
     struct run *run;
@@ -56,6 +58,7 @@ struct job {
     uint64_t seq;     /* from 1, in the input */
     uint64_t turn;    /* from 0, among those submitted */
     uint64_t log_seq; /* what the log calls it */
+    const char *id;   /* what the queue calls it; NULL: it came from no queue */
     unsigned attempt;
     bool accounted; /* its end was counted */
     int input;      /* --pipe: the file with its block; -1: none */
@@ -65,6 +68,7 @@ struct job {
     struct buffer shown;     /* its command */
     struct buffer tag;       /* what is put before its lines */
     void *object;            /* --json: the record, once it was needed */
+    struct names *names;     /* of its columns, if these are in the job itself; else NULL */
 
     uint32_t weight;       /* permits that it holds while it waits to start */
     void *records;         /* the memory of what follows */

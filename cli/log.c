@@ -61,6 +61,10 @@ int log_add(struct log *log, const struct job *job, unsigned slot, struct bytes 
     buffer_printf(&line, "{\"seq\":%llu,\"slot\":%u,\"attempt\":%u,\"command\":",
                   (unsigned long long)job->seq, slot, job->attempt);
     json_append(&line, command);
+    if (job->id != NULL) {
+        buffer_append_text(&line, ",\"id\":");
+        json_append(&line, (struct bytes){job->id, strlen(job->id)});
+    }
     buffer_printf(&line, ",\"queued\":%lld,\"start\":%lld,\"end\":%lld,\"status\":%d,\"signal\":%d",
                   (long long)result->queued, (long long)result->start, (long long)result->end,
                   result->exit_code, result->signal);

@@ -2,6 +2,7 @@
 /* main.c - the program `weir`: finds the subcommand. */
 #include "complain.h"
 #include "help.h"
+#include "queue_mains.h"
 #include "run.h"
 #include "spelling.h"
 
@@ -25,20 +26,13 @@ static int version_main(int n_words, char *const words[])
     return 0;
 }
 
-static int queue_main(int n_words, char *const words[])
-{
-    (void)n_words;
-    (void)words;
-    return complain("push, work and jobs need a queue, which this build has not");
-}
-
 static const struct {
     const char *name;
     int (*main)(int n_words, char *const words[]);
 } subcommands[] = {
-    {"run", run_main},    {"push", queue_main},      {"work", queue_main},
-    {"jobs", queue_main}, {"help", help_main},       {"--help", help_main},
-    {"-h", help_main},    {"version", version_main}, {"--version", version_main},
+    {"run", run_main},   {"push", push_main},       {"work", work_main},
+    {"jobs", jobs_main}, {"help", help_main},       {"--help", help_main},
+    {"-h", help_main},   {"version", version_main}, {"--version", version_main},
 };
 
 /* A descriptor that is closed would be taken by the next file that is opened: fill it with one that

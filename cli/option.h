@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* option.h - the table of the options of `weir run`: how each is spelled and what sets it. */
+/* option.h - the table of the options of all subcommands: how each is spelled and what sets it. */
 #ifndef CLI_OPTION_H
 #define CLI_OPTION_H
 
@@ -18,6 +18,7 @@ enum option_kind {
 };
 
 struct option {
+    unsigned of;      /* the subcommands that have it: a sum of enum subcommand */
     const char *name; /* without the two hyphens; "" if there is none */
     char letter;      /* 0: none */
     enum option_kind kind;
@@ -30,11 +31,11 @@ struct option {
 extern const struct option options[];
 extern const size_t n_options;
 
-/* The option of this name or letter, or NULL. */
-const struct option *option_find(const char *name, size_t size);
-const struct option *option_find_letter(char letter);
+/* The option of this name or letter that one of these subcommands has, or NULL. */
+const struct option *option_find(unsigned of, const char *name, size_t size);
+const struct option *option_find_letter(unsigned of, char letter);
 
-/* The name of an option that is spelled most like `name`; NULL if none is near. */
-const char *option_nearest(const char *name, size_t size);
+/* The name of theirs that is spelled most like `name`; NULL if none is near. */
+const char *option_nearest(unsigned of, const char *name, size_t size);
 
 #endif

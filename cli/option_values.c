@@ -3,11 +3,13 @@
 #include "option_values.h"
 
 #include "jobs_value.h"
+#include "time_value.h"
 #include "values.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 bool read_file(struct settings *settings, const char *value)
 {
@@ -22,6 +24,7 @@ bool read_file(struct settings *settings, const char *value)
 
 bool read_delimiter(struct settings *settings, const char *value)
 {
+    settings->delimiter_given = true;
     return read_byte(value, &settings->delimiter);
 }
 
@@ -29,6 +32,7 @@ bool set_nul(struct settings *settings, const char *value)
 {
     (void)value;
     settings->delimiter = '\0';
+    settings->delimiter_given = true;
     return true;
 }
 
@@ -247,4 +251,9 @@ bool read_breaker(struct settings *settings, const char *value)
     settings->breaker_ratio = percent / 100;
     return read_number(calls, 1, 1024, &settings->breaker_calls) &&
            read_duration(rest, &settings->breaker_open) && settings->breaker_open > 0;
+}
+
+bool read_at(struct settings *settings, const char *value)
+{
+    return read_time(value, time(NULL), &settings->at);
 }

@@ -27,6 +27,7 @@ bool set_resume_failed(struct settings *settings, const char *value);
 bool read_rate(struct settings *settings, const char *value);
 bool read_load(struct settings *settings, const char *value);
 bool read_breaker(struct settings *settings, const char *value);
+bool read_at(struct settings *settings, const char *value);
 
 /* Whether the list of --retry-on has `entry`: a code in decimal, "signal" or "timeout". */
 bool retry_on_has(const char *list, const char *entry);

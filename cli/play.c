@@ -3,8 +3,8 @@
  *
  * A job that has one attempt is a plain task. One that can be retried is a task that the library
  * retries: between two attempts it waits in the pool's places for delayed tasks, and holds neither
- * a worker nor a slot. Either has exactly one end here: `finish`, after its last attempt, or
- * `leave_out`, if the pool ends it before.
+ * a worker nor a slot. Either has exactly one end here: `play_finish`, after its last attempt, or
+ * `play_leave_out`, if the pool ends it before.
  */
 #include "play.h"
 
@@ -18,10 +18,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* What a task returns for a job that failed; the library asks whether to try that again. */
-enum { CODE_SIGNAL = 256, CODE_TIMEOUT, CODE_HOPELESS, CODE_STOPPED };
-
-static int code_of(const struct result *result)
+/* A task returns it for a job that failed; the library asks whether to try that again. */
+int play_code(const struct result *result)
 {
     switch (result->state) {
     case JOB_OK:
@@ -38,18 +36,22 @@ static int code_of(const struct result *result)
     return CODE_STOPPED;
 }
 
-static int is_retryable(int code, void *user)
+bool play_is_retryable(int code, const struct settings *settings)
 {
-    const struct settings *settings = user;
     char entry[16];
     if (code == CODE_HOPELESS || code == CODE_STOPPED)
-        return 0;
+        return false;
     if (settings->retry_on == NULL)
-        return 1;
+        return true;
     snprintf(entry, sizeof(entry), "%d", code);
     return retry_on_has(settings->retry_on, code == CODE_SIGNAL    ? "signal"
                                             : code == CODE_TIMEOUT ? "timeout"
                                                                    : entry);
+}
+
+static int is_retryable(int code, void *user)
+{
+    return play_is_retryable(code, user);
 }
 
 static void account(struct run *run, struct job *job)
@@ -82,7 +84,7 @@ static void add_to_joblog(struct run *run, struct slot *slot, struct job *job)
 
 /* The job's last attempt is over. What the log says is done has been printed, unless it has to wait
  * for its turn. Gives up the worker's hold on the job. */
-static void finish(struct run *run, struct slot *slot, struct job *job)
+void play_finish(struct run *run, struct slot *slot, struct job *job)
 {
     struct buffer none = {0};
     bool said = run->settings->output != OUTPUT_GROUP;
@@ -114,7 +116,7 @@ static void give_weight_back(struct run *run, struct job *job)
 }
 
 /* The job will not be run, or not again. Gives up one hold on it. */
-static void leave_out(struct run *run, struct job *job)
+void play_leave_out(struct run *run, struct job *job)
 {
     job->result.state = JOB_NOT_RUN;
     give_weight_back(run, job);
@@ -130,6 +132,15 @@ static void no_command(struct slot *slot, struct job *job)
     job->result = (struct result){
         .state = JOB_FAILED, .hopeless = true, .exit_code = 126, .queued = job->queued};
     complain("job %llu: %s", (unsigned long long)job->seq, slot->argv.why);
+}
+
+void play_hopeless(struct run *run, struct slot *slot, struct job *job, const char *why)
+{
+    restraint_started(&run->restraint);
+    buffer_clear(&slot->name);
+    buffer_clear(&slot->shown);
+    snprintf(slot->argv.why, sizeof(slot->argv.why), "%s", why);
+    no_command(slot, job);
 }
 
 /* Makes the slot's command. Returns whether there is one. */
@@ -161,7 +172,7 @@ static void say_command(struct run *run, struct slot *slot, struct job *job)
     output_lines(&run->output, job, &slot->out, STDOUT_FILENO, (struct bytes){"\n", 1});
 }
 
-static void run_attempt(struct run *run, struct slot *slot, struct job *job)
+void play_attempt(struct run *run, struct slot *slot, struct job *job)
 {
     if (!make_command(run, slot, job)) {
         restraint_started(&run->restraint);
@@ -214,7 +225,7 @@ static void reread_slots(struct run *run)
 }
 
 /* Blocks until an attempt may start. */
-static int wait_for_start(struct run *run, struct job *job, uint64_t *ret_ticket)
+int play_wait_for_start(struct run *run, struct job *job, uint64_t *ret_ticket)
 {
     if (weir_context_err(run->stop.ctx) != 0)
         return -ECANCELED;
@@ -237,22 +248,22 @@ static int play(weir_context *ctx, void *arg)
     const struct settings *settings = run->settings;
     uint64_t ticket;
     (void)ctx; /* over when the run stops; but what has begun goes on */
-    if (wait_for_start(run, job, &ticket) != 0) {
+    if (play_wait_for_start(run, job, &ticket) != 0) {
         /* If it can be retried, its task's end accounts for it. */
         if (!job->can_be_retried)
-            leave_out(run, job);
+            play_leave_out(run, job);
         return CODE_STOPPED;
     }
     give_weight_back(run, job);
     struct slot *slot = slots_take(&run->slots);
     job->attempt++;
-    run_attempt(run, slot, job);
-    int code = code_of(&job->result);
+    play_attempt(run, slot, job);
+    int code = play_code(&job->result);
     bool stopped = code == CODE_STOPPED;
     restraint_record(&run->restraint, ticket, stopped ? -ECANCELED : code);
-    if (code == 0 || job->attempt >= settings->retries || !is_retryable(code, run->retry.user)) {
+    if (code == 0 || job->attempt >= settings->retries || !play_is_retryable(code, settings)) {
         job->accounted = true;
-        finish(run, slot, job);
+        play_finish(run, slot, job);
     } else {
         capture_clear(&slot->out);
         capture_clear(&slot->err);
@@ -267,10 +278,10 @@ void play_dropped(weir_task_fn *fn, void *arg, weir_state why, void *user)
 {
     (void)fn;
     (void)why;
-    leave_out(user, arg);
+    play_leave_out(user, arg);
 }
 
-/* The end of a task that could be retried: after `finish`, or in its place. */
+/* The end of a task that could be retried: after `play_finish`, or in its place. */
 static void retried_task_ended(void *arg, weir_state end, int status)
 {
     struct job *job = arg;
@@ -279,7 +290,7 @@ static void retried_task_ended(void *arg, weir_state end, int status)
     (void)status;
     weir_semaphore_release(&run->live, 1);
     if (!job->accounted)
-        leave_out(run, job);
+        play_leave_out(run, job);
     job_release(job, &run->bin);
 }
 
@@ -323,7 +334,7 @@ int play_submit(struct run *run, struct job *job)
     else if (err == 0)
         err = weir_pool_submit(run->pool, play, job);
     if (err != 0)
-        leave_out(run, job);
+        play_leave_out(run, job);
     bin_empty(&run->bin);
     return err;
 }

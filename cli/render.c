@@ -2,6 +2,7 @@
 /* render.c - puts a job's records into the template. */
 #include "render.h"
 
+#include "braces.h"
 #include "members.h"
 
 #include <errno.h>
@@ -65,10 +66,24 @@ static void put_column(struct filling *filling, const struct part *part)
     put(filling, part, value);
 }
 
+/* The column of this name, by the header that came with the job. */
+static void put_named(struct filling *filling, const struct part *part, struct bytes name)
+{
+    struct part column = *part;
+    if (braces_read_name(&column, filling->job->names, name))
+        put_column(filling, &column);
+    else
+        fail(filling, "its header has no column ", name);
+}
+
 static void put_member(struct filling *filling, const struct part *part, size_t record)
 {
     struct job *job = filling->job;
     struct bytes name = {part->text.data + 1, part->text.size - 2};
+    if (job->names != NULL) {
+        put_named(filling, part, name);
+        return;
+    }
     struct buffer value = {0};
     void *object = job->n_records == 1 ? job->object : NULL;
     if (object == NULL)

@@ -25,13 +25,6 @@
 #define QUEUE_OF_BLOCKS 2 /* --pipe: each holds a megabyte */
 #define LIVE_SIZE 4096    /* jobs that wait for their next attempt, and those that run */
 
-/* The words behind the options: the command, and where the values begin. */
-struct line {
-    char *const *words;
-    int n_words;
-    int n_command;
-};
-
 static int check_line(const struct settings *settings, const struct line *line)
 {
     for (int i = line->n_command; i < line->n_words; i++)
@@ -60,15 +53,14 @@ static int open_input(struct run *run, const struct line *line)
     static const struct names no_names;
     const struct settings *settings = run->settings;
     const struct names *names = &no_names;
-    if (!settings->retry_failed) {
-        if (input_open(&run->input, settings, line->words + line->n_command,
-                       line->n_words - line->n_command, run->stop.wake) != 0)
-            return EXIT_WEIR;
-        names = input_names(run->input);
-        if (template_read(&run->command, settings, names, line->words, (size_t)line->n_command) !=
-            0)
-            return EXIT_WEIR;
-    }
+    bool reads = settings->subcommand == SUBCOMMAND_RUN && !settings->retry_failed;
+    if (reads && input_open(&run->input, settings, line->words + line->n_command,
+                            line->n_words - line->n_command, run->stop.wake) != 0)
+        return EXIT_WEIR;
+    names = reads ? input_names(run->input) : names;
+    if (!settings->retry_failed &&
+        template_read(&run->command, settings, names, line->words, (size_t)line->n_command) != 0)
+        return EXIT_WEIR;
     const char *tag = settings->tagstring != NULL ? settings->tagstring
                       : settings->tag             ? settings->placeholder
                                                   : NULL;
@@ -114,8 +106,12 @@ static int make_pool(struct run *run, unsigned slots)
     options.workers = slots;
     unsigned least = settings->pipe ? QUEUE_OF_BLOCKS : QUEUE_SIZE;
     options.capacity = slots > least ? slots : least;
-    options.context = run->stop.ctx;
-    options.on_drop = play_dropped;
+    if (settings->subcommand == SUBCOMMAND_RUN) {
+        options.context = run->stop.ctx;
+        options.on_drop = play_dropped;
+    } else {
+        options.capacity = slots; /* the server keeps what cannot start soon */
+    }
     options.on_worker_start = settings->nice > 0 ? lower_priority : NULL;
     options.user = run;
     options.timers = LIVE_SIZE;
@@ -202,20 +198,28 @@ static void count_rest(struct run *run, bool *ret_all)
         tally_add_not_run(&run->tally, (uint64_t)((rest + per_job - 1) / per_job));
 }
 
+int run_status_of_stop(struct run *run, int err, bool left)
+{
+    int signal;
+    enum stop_reason reason = stop_reason(&run->stop, &signal);
+    if (reason == STOP_OUTPUT || err != 0 || output_error(&run->output) != 0)
+        return EXIT_WEIR;
+    /* What provably cannot start before the deadline is left out before it has passed. */
+    if (reason == STOP_DEADLINE ||
+        (reason == STOP_NO_REASON && left && run->settings->deadline > 0))
+        return 124;
+    return reason == STOP_SIGNAL && left ? 128 + signal : -1;
+}
+
 static int exit_status(struct run *run, const struct counts *counts, bool all, int input_err)
 {
     int signal;
     enum stop_reason reason = stop_reason(&run->stop, &signal);
     uint64_t failed = counts->failed + counts->timed_out;
     bool left = counts->not_run > 0 || !all;
-    if (reason == STOP_OUTPUT || input_err != 0 || output_error(&run->output) != 0)
-        return EXIT_WEIR;
-    /* What provably cannot start before the deadline is left out before it has passed. */
-    if (reason == STOP_DEADLINE ||
-        (reason == STOP_NO_REASON && left && run->settings->deadline > 0))
-        return 124;
-    if (reason == STOP_SIGNAL && left)
-        return 128 + signal;
+    int status = run_status_of_stop(run, input_err, left);
+    if (status >= 0)
+        return status;
     if (failed > 0) {
         bool met = reason == STOP_HALT && run->settings->halt_when == HALT_NOW &&
                    run->settings->halt_what == HALT_SUCCESS;
@@ -254,7 +258,7 @@ static void *feed_and_drain(void *arg)
 {
     struct feeding *feeding = arg;
     struct run *run = feeding->run;
-    feeding->err = feed(run);
+    feeding->err = run->origin->feed(run);
     tally_set_total(&run->tally, (int64_t)tally_read(&run->tally).read);
     /* Jobs that wait for their next attempt are waited for, too. */
     while (weir_pool_drain(run->pool) != 0)
@@ -287,7 +291,7 @@ static int run_jobs(struct run *run, const sigset_t *waited_for)
     weir_pool_free(run->pool);
     bin_empty(&run->bin);
     seeing_stop(run);
-    return sum_up(run, feeding.err);
+    return run->origin->sum_up(run, feeding.err);
 }
 
 static void take_apart(struct run *run)
@@ -307,14 +311,16 @@ static void take_apart(struct run *run)
     launcher_destroy(&run->launcher);
 }
 
-static int run_line(const struct settings *settings, const struct line *line)
+int run_line(const struct settings *settings, const struct line *line, const struct origin *origin)
 {
-    struct run run = {.settings = settings, .bin.lock = PTHREAD_MUTEX_INITIALIZER};
+    struct run run = {
+        .settings = settings, .origin = origin, .bin.lock = PTHREAD_MUTEX_INITIALIZER};
     sigset_t mask;
     sigset_t waited_for;
     run.joblog.fd = run.log.fd = -1;
     run.begun = weir_now();
     run.seeing.trace.fd = run.seeing.progress = -1;
+    run.keeps_tail = settings->subcommand == SUBCOMMAND_WORK;
     run.needs_shown = settings->joblog != NULL || settings->trace != NULL ||
                       settings->log != NULL || settings->verbose || settings->results != NULL;
     tally_init(&run.tally);
@@ -342,21 +348,23 @@ static int run_line(const struct settings *settings, const struct line *line)
     return status;
 }
 
+static const struct origin from_input = {.feed = feed, .sum_up = sum_up};
+
 int run_main(int n_words, char *const words[])
 {
     struct settings settings;
-    settings_init(&settings);
+    settings_init(&settings, SUBCOMMAND_RUN);
     int taken = settings_read(&settings, n_words, words);
     int status = EXIT_WEIR;
     if (taken >= 0 && settings.help) {
         status = help_say("run");
-    } else if (taken >= 0) {
+    } else if (taken >= 0 && settings_check(&settings) == 0) {
         struct line line = {words + taken, n_words - taken, 0};
         while (line.n_command < line.n_words && !input_is_separator(line.words[line.n_command]))
             line.n_command++;
         status = check_line(&settings, &line);
         if (status == 0)
-            status = run_line(&settings, &line);
+            status = run_line(&settings, &line, &from_input);
     }
     settings_destroy(&settings);
     return status;

@@ -11,9 +11,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-void settings_init(struct settings *settings)
+const char *settings_name(unsigned subcommand)
+{
+    return (subcommand & SUBCOMMAND_RUN) != 0    ? "run"
+           : (subcommand & SUBCOMMAND_PUSH) != 0 ? "push"
+           : (subcommand & SUBCOMMAND_WORK) != 0 ? "work"
+                                                 : "jobs";
+}
+
+void settings_init(struct settings *settings, enum subcommand subcommand)
 {
     *settings = (struct settings){
+        .subcommand = subcommand,
+        .remember = -1,
         .delimiter = '\n',
         .placeholder = "{}",
         .kill_after = INT64_C(5000000000),
@@ -78,22 +88,32 @@ static int apply(struct settings *settings, const struct option *option, const c
     return taken;
 }
 
+/* Says that there is no such option, and which may have been meant. Returns -1. */
+static int unknown_long(const struct settings *settings, const char *name, size_t size)
+{
+    const char *mine = settings_name(settings->subcommand);
+    const struct option *others = option_find(SUBCOMMAND_ANY, name, size);
+    const char *nearest = option_nearest(settings->subcommand, name, size);
+    if (others != NULL)
+        complain("weir %s has no option --%.*s: it is one of weir %s", mine, (int)size, name,
+                 settings_name(others->of));
+    else if (nearest != NULL)
+        complain("there is no option --%.*s; did you mean --%s?", (int)size, name, nearest);
+    else
+        complain("there is no option --%.*s; see weir %s --help", (int)size, name, mine);
+    return -1;
+}
+
 static int read_long(struct settings *settings, const char *word, const char *next)
 {
     const char *name = word + 2;
     size_t size = strcspn(name, "=");
     const char *value = name[size] == '=' ? name + size + 1 : NULL;
-    const struct option *option = option_find(name, size);
-    if (option == NULL) {
-        const char *nearest = option_nearest(name, size);
-        if (nearest != NULL)
-            complain("there is no option --%.*s; did you mean --%s?", (int)size, name, nearest);
-        else
-            complain("there is no option --%.*s; see weir run --help", (int)size, name);
-        return -1;
-    }
+    const struct option *option = option_find(settings->subcommand, name, size);
+    if (option == NULL)
+        return unknown_long(settings, name, size);
     /* As GNU parallel spells it, whose value is a pattern: here the first record is the header. */
-    if (option == option_find("header", 6)) {
+    if (strcmp(option->name, "header") == 0) {
         if (value == NULL && next != NULL && strcmp(next, ":") == 0)
             return 1 + (apply(settings, option, "--header", NULL, NULL) == 1);
         if (value != NULL && strcmp(value, ":") == 0)
@@ -104,24 +124,32 @@ static int read_long(struct settings *settings, const char *word, const char *ne
     return apply(settings, option, spelled, value, next);
 }
 
+/* The same for the first letter at `letter`; `word` is all of them. */
+static int unknown_letter(const struct settings *settings, const char *word, const char *letter)
+{
+    const char *mine = settings_name(settings->subcommand);
+    const struct option *others = option_find_letter(SUBCOMMAND_ANY, *letter);
+    const char *nearest = option_nearest(settings->subcommand, word + 1, strlen(word + 1));
+    if ((unsigned char)*letter >= 0x80)
+        complain("there is no option -%s; see weir %s --help", letter, mine);
+    else if (nearest != NULL && word[2] != '\0')
+        complain("there is no option -%c; did you mean --%s?", *letter, nearest);
+    else if (others != NULL)
+        complain("weir %s has no option -%c: it is one of weir %s", mine, *letter,
+                 settings_name(others->of));
+    else
+        complain("there is no option -%c; see weir %s --help", *letter, mine);
+    return -1;
+}
+
 /* Letters that take no value may stand together in one word; the value of the last may follow. */
 static int read_letters(struct settings *settings, const char *word, const char *next)
 {
     for (const char *letter = word + 1; *letter != '\0'; letter++) {
-        const struct option *option = option_find_letter(*letter);
+        const struct option *option = option_find_letter(settings->subcommand, *letter);
         char spelled[3] = {'-', *letter, '\0'};
-        if (option == NULL && (unsigned char)*letter >= 0x80) {
-            complain("there is no option -%s; see weir run --help", letter);
-            return -1;
-        }
-        if (option == NULL) {
-            const char *nearest = option_nearest(word + 1, strlen(word + 1));
-            if (nearest != NULL && word[2] != '\0')
-                complain("there is no option %s; did you mean --%s?", spelled, nearest);
-            else
-                complain("there is no option %s; see weir run --help", spelled);
-            return -1;
-        }
+        if (option == NULL)
+            return unknown_letter(settings, word, letter);
         if (has_value(option))
             return apply(settings, option, spelled, letter[1] == '\0' ? NULL : letter + 1, next);
         if (apply(settings, option, spelled, NULL, NULL) < 0)
@@ -138,7 +166,9 @@ struct pair {
 
 static int check_pairs(const struct settings *s)
 {
-    static const char records[] = "a block is a job's input, not its words";
+    bool work = s->subcommand == SUBCOMMAND_WORK;
+    const char *records = work ? "the record is the job's input, not its words"
+                               : "a block is a job's input, not its words";
     static const char touched[] = "-u does not touch output";
     const struct pair pairs[] = {
         {s->shell_given, s->no_shell_given, "--shell", "--no-shell", "choose one"},
@@ -155,7 +185,9 @@ static int check_pairs(const struct settings *s)
         {s->pipe, s->colsep != NULL, "--pipe", "--colsep", records},
         {s->pipe, s->header, "--pipe", "--header", records},
         {s->pipe, s->link, "--pipe", "--link", records},
-        {s->pipe, s->tag, "--pipe", "--tag", "a block has no name; see --tagstring"},
+        {s->pipe && !work, s->tag, "--pipe", "--tag", "a block has no name; see --tagstring"},
+        {s->at > 0, s->delay > 0, "--at", "--delay", "choose one"},
+        {s->json, s->as_metrics, "--json", "--metrics", "choose one"},
         {s->pipe, s->resume != RESUME_NO, "--pipe", "--resume", "a block has no name"},
         {s->json, s->colsep != NULL, "--json", "--colsep", "an object names its members"},
         {s->json, s->header, "--json", "--header", "an object names its members"},
@@ -177,16 +209,20 @@ static int check_pairs(const struct settings *s)
     return 0;
 }
 
-/* Options that mean nothing without another one. */
+/* Options that mean nothing without another one. In a queue the job has its own retries. */
 static int check_needs(const struct settings *s)
 {
+    bool run = s->subcommand == SUBCOMMAND_RUN;
+    bool work = s->subcommand == SUBCOMMAND_WORK;
     const struct pair needs[] = {
         {s->block > 0, s->pipe, "--block", "--pipe", NULL},
         {s->resume_given, s->joblog != NULL, "--resume", "--joblog FILE", NULL},
         {s->resume_failed_given, s->joblog != NULL, "--resume-failed", "--joblog FILE", NULL},
         {s->retry_failed, s->joblog != NULL, "--retry-failed", "--joblog FILE", NULL},
-        {s->backoff_first > 0, s->retries > 0, "--backoff", "--retries N", NULL},
-        {s->retry_on != NULL, s->retries > 0, "--retry-on", "--retries N", NULL},
+        {run && s->backoff_first > 0, s->retries > 0, "--backoff", "--retries N", NULL},
+        {run && s->retry_on != NULL, s->retries > 0, "--retry-on", "--retries N", NULL},
+        {work && s->delimiter_given, s->header, "-d", "--header here", NULL},
+        {s->remember >= 0, s->key != NULL, "--remember", "--key", NULL},
     };
     for (size_t i = 0; i < sizeof(needs) / sizeof(needs[0]); i++) {
         if (needs[i].one && !needs[i].other) {
@@ -195,6 +231,11 @@ static int check_needs(const struct settings *s)
         }
     }
     return 0;
+}
+
+int settings_check(const struct settings *settings)
+{
+    return check_pairs(settings) < 0 || check_needs(settings) < 0 ? -1 : 0;
 }
 
 int settings_read(struct settings *settings, int n_words, char *const words[])
@@ -212,7 +253,5 @@ int settings_read(struct settings *settings, int n_words, char *const words[])
             return -1;
         i += taken;
     }
-    if (settings->help)
-        return i;
-    return check_pairs(settings) < 0 || check_needs(settings) < 0 ? -1 : i;
+    return i;
 }

@@ -12,28 +12,28 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define N_VARIABLES 4
-
 /* A copy of weir's own environment, with places for what a job sees besides. */
 static char **copy_environment(struct slot *slot)
 {
     size_t n = 0;
-    size_t kept = N_VARIABLES;
+    size_t kept = SLOT_VARIABLES;
     while (environ[n] != NULL)
         n++;
-    char **copy = calloc(n + N_VARIABLES + 1, sizeof(*copy));
+    char **copy = calloc(n + SLOT_VARIABLES + 2, sizeof(*copy));
     if (copy == NULL)
         return NULL;
-    for (size_t i = 0; i < N_VARIABLES; i++)
+    for (size_t i = 0; i < SLOT_VARIABLES; i++)
         copy[i] = slot->variables[i];
     for (size_t i = 0; i < n; i++) {
-        static const char *const ours[] = {"WEIR_SEQ=", "WEIR_SLOT=", "WEIR_ATTEMPT=", "WEIR_JOB="};
+        static const char *const ours[] = {
+            "WEIR_SEQ=", "WEIR_SLOT=", "WEIR_ATTEMPT=", "WEIR_JOB=", "WEIR_ID="};
         bool is_ours = false;
-        for (size_t j = 0; j < N_VARIABLES; j++)
+        for (size_t j = 0; j < sizeof(ours) / sizeof(ours[0]); j++)
             is_ours |= strncmp(environ[i], ours[j], strlen(ours[j])) == 0;
         if (!is_ours)
             copy[kept++] = environ[i];
     }
+    slot->id_at = kept;
     return copy;
 }
 
@@ -67,6 +67,7 @@ void slots_destroy(struct slots *slots)
         buffer_free(&slot->name);
         capture_free(&slot->out);
         capture_free(&slot->err);
+        buffer_free(&slot->tail);
         free(slot->environment);
         close(slot->nudge);
         pthread_mutex_destroy(&slot->lock);
@@ -94,7 +95,7 @@ void slots_give(struct slots *slots, struct slot *slot)
     pthread_mutex_unlock(&slots->lock);
 }
 
-char **slot_environment(struct slot *slot, uint64_t seq, unsigned attempt)
+char **slot_environment(struct slot *slot, uint64_t seq, unsigned attempt, const char *id)
 {
     if (slot->environment == NULL)
         slot->environment = copy_environment(slot);
@@ -107,6 +108,8 @@ char **slot_environment(struct slot *slot, uint64_t seq, unsigned attempt)
     /* By this one a process is known that has left its group and its parents: see family.c. */
     snprintf(slot->variables[3], sizeof(slot->variables[3]), "WEIR_JOB=%d.%llu", (int)getpid(),
              number);
+    snprintf(slot->id, sizeof(slot->id), "WEIR_ID=%s", id == NULL ? "" : id);
+    slot->environment[slot->id_at] = id == NULL ? NULL : slot->id;
     return slot->environment;
 }
 
@@ -126,6 +129,18 @@ unsigned slots_running(struct slots *slots)
         pthread_mutex_unlock(&slots->all[i].lock);
     }
     return running;
+}
+
+void slot_end_job(struct slot *slot)
+{
+    pthread_mutex_lock(&slot->lock);
+    slot->lost = true;
+    if (slot->pid > 0) {
+        kill(-slot->pid, SIGTERM);
+        kill(-slot->pid, SIGCONT);
+    }
+    pthread_mutex_unlock(&slot->lock);
+    nudge(slot);
 }
 
 void slots_signal(struct slots *slots, int signal, bool order, bool no_kill)

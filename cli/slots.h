@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #define LABEL_SIZE 96
+#define SLOT_VARIABLES 4
 
 struct slot {
     unsigned number;
@@ -22,6 +23,7 @@ struct slot {
     pid_t pid;
     int order;    /* SIGTERM, SIGKILL: what every job here is to get; 0: none. It only grows. */
     bool no_kill; /* the order was SIGTERM, and SIGKILL will come as an order too */
+    bool lost;    /* the job that runs is to end, whatever becomes of the others */
     uint64_t seq; /* of the job that runs; 0: none */
     int64_t since;
     char label[LABEL_SIZE]; /* its command, cut; for the bar */
@@ -34,9 +36,12 @@ struct slot {
     struct buffer shown; /* the command as a shell would take it */
     struct buffer name;  /* what the log calls the job, if that is something else */
     struct capture out, err;
-    int results[2]; /* --results with --line-buffer: its files, or -1 */
+    struct buffer tail; /* the end of its errors, if it is kept although they were printed */
+    int results[2];     /* --results with --line-buffer: its files, or -1 */
     char **environment;
-    char variables[4][64];
+    size_t id_at; /* where WEIR_ID is in it, which a job of no queue has not */
+    char variables[SLOT_VARIABLES][64];
+    char id[64];
 };
 
 struct slots {
@@ -53,8 +58,11 @@ void slots_destroy(struct slots *slots);
 struct slot *slots_take(struct slots *slots);
 void slots_give(struct slots *slots, struct slot *slot);
 
-/* The environment of an attempt. */
-char **slot_environment(struct slot *slot, uint64_t seq, unsigned attempt);
+/* The environment of an attempt. `id`: what the queue calls the job; NULL: there is none. */
+char **slot_environment(struct slot *slot, uint64_t seq, unsigned attempt, const char *id);
+
+/* Ends the job that runs there, and only that one: SIGTERM, and SIGKILL after a time. */
+void slot_end_job(struct slot *slot);
 
 /* How many processes there are. */
 unsigned slots_running(struct slots *slots);

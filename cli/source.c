@@ -201,6 +201,13 @@ int source_next(struct source *source, struct bytes *ret)
     return 1;
 }
 
+bool source_is_at_hand(const struct source *source)
+{
+    size_t unseen = source->end - source->seen;
+    return source->path == NULL || source->regular || source->at_end ||
+           (unseen > 0 && memchr(source->data + source->seen, source->delimiter, unseen) != NULL);
+}
+
 int source_next_block(struct source *source, size_t size, struct bytes *ret)
 {
     for (;;) {

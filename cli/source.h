@@ -25,6 +25,9 @@ void source_free(struct source *source);
  * once `stop_fd` can be read and nothing else; another negative errno after it has complained. */
 int source_next(struct source *source, struct bytes *ret);
 
+/* Whether source_next would not wait for more to read. */
+bool source_is_at_hand(const struct source *source);
+
 /* The next part of the file, of at least `size` bytes unless it ends before, up to the end of a
  * record. Returns as source_next. */
 int source_next_block(struct source *source, size_t size, struct bytes *ret);

@@ -14,7 +14,7 @@ import time
 import unittest
 from pathlib import Path
 
-from support import DEADLINE, Case, have, main
+from support import DEADLINE, WEIR, Case, has_queue, have, main
 
 SOURCE = Path(os.environ.get("WEIR_SOURCE", Path(__file__).resolve().parents[2]))
 MAN = SOURCE / "docs/man"
@@ -29,10 +29,15 @@ printf '%s\\n' "${COMPREPLY[@]}"
 """
 
 
-def known_options():
+SUBCOMMANDS = ("run", "push", "work", "jobs")
+PAGES = ("weir.1", *(f"weir-{name}.1" for name in SUBCOMMANDS))
+
+
+def known_options(subcommand="run"):
     """As the manual describes them; whether the program has them is a test of its own."""
     names = set()
-    for line in re.findall(r"^\.It Fl (.*)$", (MAN / "weir-run.1").read_text(), re.M):
+    page = MAN / f"weir-{subcommand}.1"
+    for line in re.findall(r"^\.It Fl (.*)$", page.read_text(), re.M):
         names.update("-" + word for word in re.findall(r"(?<![\w-])-[a-z][a-z-]+", line))
     return names
 
@@ -41,27 +46,35 @@ class Manual(Case):
     def test_the_pages_are_flawless(self):
         if not have("mandoc"):
             self.skipTest("mandoc is not installed")
-        result = self.run_it(
-            *("-Tlint", "-W", "style", "weir.1", "weir-run.1"), program=("mandoc",), cwd=MAN
-        )
+        result = self.run_it(*("-Tlint", "-W", "style", *PAGES), program=("mandoc",), cwd=MAN)
         # It also says when its database does not know the pages of others on this machine.
         lines = (result.out + result.err).decode().splitlines()
         self.assertEqual([line for line in lines if "outdated mandoc.db" not in line], [])
 
     def test_every_option_of_the_help_has_its_paragraph(self):
-        text = self.weir("--help").out.decode()
-        named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text))
-        self.assertLessEqual(named, known_options())
-        self.assertGreater(len(named), 30)
+        for subcommand in SUBCOMMANDS:
+            text = self.weir(subcommand, program=(WEIR, "help")).out.decode()
+            # Behind the examples, and but for what is said of other subcommands.
+            named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) - {"--help"}
+            known = known_options(subcommand) - {"--help"}
+            self.assertLessEqual(named, known, subcommand)
+            if subcommand != "run":
+                self.assertEqual(named, known, subcommand)
+        self.assertGreater(len(known_options()), 30)
 
     def test_the_program_has_every_option_of_the_manual(self):
         """As the last word: it is complete, lacks its value, or lacks the command."""
-        letters = re.findall(r"^\.It Fl (\w) ,", (MAN / "weir-run.1").read_text(), re.M)
-        unknown = self.run_it("--xyzzy").err.decode().replace("--xyzzy", "")
-        for name in sorted(known_options()) + [f"-{letter}" for letter in letters]:
-            said = self.run_it(name).err.decode()
-            self.assertNotEqual(said.replace(name, ""), unknown)
-            self.assertNotIn("did you mean", said)
+        for subcommand in SUBCOMMANDS if has_queue() else ("run",):
+            page = (MAN / f"weir-{subcommand}.1").read_text()
+            letters = re.findall(r"^\.It Fl (\w) ,", page, re.M)
+            program = (WEIR, subcommand)
+            unknown = self.run_it("--xyzzy", program=program).err.decode()
+            unknown = unknown.replace("--xyzzy", "")
+            for name in sorted(known_options(subcommand)) + [f"-{letter}" for letter in letters]:
+                said = self.run_it(name, program=program).err.decode()
+                self.assertNotEqual(said.replace(name, ""), unknown)
+                self.assertNotIn("did you mean", said)
+                self.assertNotIn("it is one of weir", said)
 
 
 @unittest.skipUnless(have("bash"), "bash is not installed")
@@ -74,12 +87,14 @@ class Bash(Case):
     def test_subcommands(self):
         self.assertEqual(self.ask("weir", "r"), ["run"])
         self.assertEqual(
-            set(self.ask("weir", "")) - {"--help", "--version"}, {"run", "help", "version"}
+            set(self.ask("weir", "")) - {"--help", "--version"},
+            {*SUBCOMMANDS, "help", "version"},
         )
         self.assertEqual(self.ask("weir", "help", "ru"), ["run"])
 
     def test_every_option(self):
-        self.assertEqual(set(self.ask("weir", "run", "--")), known_options())
+        for subcommand in SUBCOMMANDS:
+            self.assertEqual(set(self.ask("weir", subcommand, "--")), known_options(subcommand))
         self.assertEqual(
             set(self.ask("weir", "run", "--re")),
             {o for o in known_options() if o.startswith("--re")},
@@ -103,6 +118,22 @@ class Bash(Case):
         self.assertIn("printf", self.ask("weir", "run", "-k", "print"))
         self.script("mine", "")
         self.assertEqual(self.ask("weir", "run", "-j2", "./mi"), ["./mine"])
+
+    def test_queues(self):
+        """A URL is several words to bash."""
+        url = ("redis", ":", "//host/pages")
+        self.write("data", "")
+        self.assertEqual(self.ask("weir", "push", "red"), ["redis://", "redis+unix:///"])
+        self.assertEqual(self.ask("weir", "push", *url, "--ke"), ["--key"])
+        self.assertEqual(self.ask("weir", "push", "-q", *url, "-a", "da"), ["data"])
+        self.assertEqual(self.ask("weir", "push", *url, ":::", "da"), ["data"])
+        self.assertIn("printf", self.ask("weir", "work", "-j2", *url, "print"))
+        self.assertEqual(self.ask("weir", "work", *url, "--dra"), ["--drain"])
+        self.assertEqual(self.ask("weir", "work", *url, "cat", "da"), ["data"])
+        self.assertEqual(self.ask("weir", "jobs", *url, "pau"), ["pause"])
+        self.assertEqual(self.ask("weir", "jobs", *url, "dead", ""), ["retry", "drop"])
+        port = ("redis", ":", "//host", ":", "6380/pages")
+        self.assertEqual(self.ask("weir", "jobs", *port, "res"), ["resume"])
 
     def test_words_of_the_command_are_files(self):
         self.write("data", "")
@@ -171,21 +202,29 @@ class Zsh(Case):
 
     def test_every_option_is_there(self):
         text = ZSH.read_text()
-        options = set(
-            re.findall(r"(?<![\w-])--[a-z][a-z-]+(?==?[\[}])", text.partition("_weir() {")[0])
-        )
-        self.assertEqual(options, known_options())
+        for subcommand in SUBCOMMANDS:
+            function = text.partition(f"_weir_{subcommand}() {{")[2].partition("\n}")[0]
+            options = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+(?==?[\[}])", function))
+            self.assertEqual(options, known_options(subcommand))
 
     def test_it_answers(self):
         self.write("list.txt", "")
-        asked = ("weir ", "weir run --re", "weir run --joblog li", "weir run -j2 --keep")
+        asked = (
+            *("weir ", "weir run --re", "weir run --joblog li", "weir run -j2 --keep"),
+            *("weir push --ke", "weir work redis://host/pages --dra"),
+            *("weir jobs redis://host/pages ", "weir jobs redis://host/pages dead "),
+        )
         shown = list(self.ask(*asked))
-        for word in ("run", "help", "version"):
+        for word in (*SUBCOMMANDS, "help", "version"):
             self.assertIn(word, shown[0])
         for word in ("--resume", "--retries", "--retry-on", "--retry-failed", "--results"):
             self.assertIn(word, shown[1])
         self.assertIn("list.txt", shown[2])
         self.assertIn("--keep-order", shown[3])
+        self.assertIn("--key", shown[4])
+        self.assertIn("--drain", shown[5])
+        self.assertIn("resume", shown[6])
+        self.assertIn("retry", shown[7])
 
 
 if __name__ == "__main__":

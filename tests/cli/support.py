@@ -150,6 +150,12 @@ def is_sanitized():
     return b"__asan_init" in listed or b"__tsan_init" in listed
 
 
+def has_queue():
+    """Whether this build has push, work and jobs."""
+    command = [WEIR, "jobs", "--help"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
 def have(*programs):
     return all(shutil.which(program) for program in programs)
 

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: MIT
 """What a user gets wrong: exit 125, one sentence that names the word, and nothing was started."""
 
-from support import WEIR, Case, main
+import unittest
+
+from support import WEIR, Case, has_queue, main
 
 JOB = ("touch", "started", ":::", "a")
 
@@ -254,6 +256,12 @@ class Subcommands(Case):
 
     def test_none(self):
         self.ask(words=["weir help"])
+
+    @unittest.skipIf(has_queue(), "this build has a queue")
+    def test_those_that_need_a_queue(self):
+        for subcommand in ("push", "work", "jobs"):
+            for words in ((), ("redis://host/q", "true"), ("--help",)):
+                self.ask(subcommand, *words, words=[f"weir {subcommand}", "hiredis"])
 
     def test_a_misspelt_one(self):
         self.ask("rnu", "echo", ":::", "a", words=["rnu", "run"])

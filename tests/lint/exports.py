@@ -5,7 +5,7 @@
 The shared library exports the functions marked WEIR_API, all of them and nothing else. The static
 library, which cannot hide names, defines the same ones, and besides them only weir__ names.
 
-Usage: exports.py NM INCLUDE [--shared FILE] [--static FILE]
+Usage: exports.py NM HEADERS... [--shared FILE] [--static FILE]
 """
 
 import argparse
@@ -24,9 +24,9 @@ GENERATED = re.compile(
 )
 
 
-def declared(include):
+def declared(headers):
     names = set()
-    for path in sorted(include.rglob("*.h")):
+    for path in headers:
         text = re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.DOTALL)
         text = "\n".join(line for line in text.split("\n") if not line.startswith("#"))
         for declaration in DECLARATION.findall(text):
@@ -58,15 +58,15 @@ def report(names, sentence):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("nm")
-    parser.add_argument("include", type=Path)
+    parser.add_argument("headers", type=Path, nargs="+")
     parser.add_argument("--shared")
     parser.add_argument("--static")
     args = parser.parse_args()
 
-    promised = declared(args.include)
+    promised = declared(args.headers)
     problems = report({n for n in promised if not re.match(r"weir_[a-z]", n)}, "a public name?")
     if not promised:
-        problems += report({"include"}, "no declaration found: nothing was checked")
+        problems += report({"headers"}, "no declaration found: nothing was checked")
     if args.shared:
         exported = defined(args.nm, "--dynamic", args.shared)
         problems += report(promised - exported, "is declared, but not exported")

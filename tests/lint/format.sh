@@ -19,5 +19,6 @@ if [ -z "$formatter" ]; then
     exit 77
 fi
 
-find include src cli tests examples bench \( -name '*.[ch]' -o -name '*.cpp' -o -name '*.hpp' \) \
+find include src queue cli tests examples bench \
+    \( -name '*.[ch]' -o -name '*.cpp' -o -name '*.hpp' \) \
     -exec "$formatter" --dry-run -Werror --ferror-limit=3 {} +

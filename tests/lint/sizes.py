@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Checks that the files and functions of library and program are short enough to be read at once.
+"""Checks that the files and functions of libraries and program are short enough to be read at once.
 
 A function's lines are those from its opening brace to its closing one.
 
@@ -27,7 +27,8 @@ def functions(lines):
 
 def check(root):
     checked = 0
-    for path in sorted([*(root / "src").rglob("*.[ch]"), *(root / "cli").rglob("*.[ch]")]):
+    folders = [root / name for name in ("src", "queue", "cli")]
+    for path in sorted(path for folder in folders for path in folder.rglob("*.[ch]")):
         name, lines = path.relative_to(root), path.read_text().splitlines()
         if len(lines) > FILE_LINES:
             yield f"{name}: has {len(lines)} lines, more than {FILE_LINES}"

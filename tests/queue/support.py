@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: MIT
+"""What the tests of the queue share: servers, a client of theirs, and players (player.c).
+
+Each test has a folder, and servers of its own on free ports of the loopback, which are ended by
+their process ids. Nothing passes by timing: a test waits until something is so, and then looks.
+"""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import unittest
+from collections import Counter
+from pathlib import Path
+
+PLAYER = os.environ.get("PLAYER", "player")
+DEADLINE = 90 * float(os.environ.get("WEIR_TESTS_PATIENCE", "1"))
+QUEUE = "q"
+PREFIX = f"weir:{{{QUEUE}}}:"
+
+
+def eventually(look, what):
+    """Waits until look() is true, and returns it."""
+    ends = time.monotonic() + DEADLINE
+    while True:
+        found = look()
+        if found:
+            return found
+        if time.monotonic() > ends:
+            raise AssertionError(f"never came: {what}")
+        time.sleep(0.01)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Client:
+    """A few commands of the protocol, one at a time."""
+
+    def __init__(self, port):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=DEADLINE)
+        self.file = self.socket.makefile("rb")
+
+    def __call__(self, *words):
+        words = [w if isinstance(w, bytes) else str(w).encode() for w in words]
+        parts = [b"*%d\r\n" % len(words)] + [b"$%d\r\n%s\r\n" % (len(w), w) for w in words]
+        self.socket.sendall(b"".join(parts))
+        return self.reply()
+
+    def reply(self):
+        line = self.file.readline()
+        if not line:
+            raise ConnectionError("the server has closed the connection")
+        kind, rest = line[:1], line[1:-2]
+        if kind == b"+":
+            return rest.decode()
+        if kind == b"-":
+            return RuntimeError(rest.decode())
+        if kind == b":":
+            return int(rest)
+        if kind == b"$":
+            return None if rest == b"-1" else self.file.read(int(rest) + 2)[:-2].decode("latin-1")
+        return None if rest == b"-1" else [self.reply() for _ in range(int(rest))]
+
+    def close(self):
+        self.file.close()
+        self.socket.close()
+
+
+class Server:
+    """A redis-server, that can be killed and started again on the same port."""
+
+    def __init__(self, folder, *options):
+        self.folder, self.options, self.process, self.client = folder, options, None, None
+        self.port = free_port()
+        self.start()
+
+    def start(self):
+        for _ in range(20):
+            log = open(Path(self.folder, "redis.log"), "ab")
+            self.process = subprocess.Popen(
+                ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "",
+                 "--dir", str(self.folder), "--daemonize", "no", *self.options],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            )
+            log.close()
+            if self.ready():
+                return
+            self.port = free_port()  # somebody else took it meanwhile
+        raise AssertionError("no redis-server starts; see redis.log")
+
+    def ready(self):
+        ends = time.monotonic() + DEADLINE
+        while time.monotonic() < ends and self.process.poll() is None:
+            try:
+                self.client = Client(self.port)
+                if not str(self.client("PING")).startswith("LOADING"):
+                    return True
+                self.client.close()
+            except OSError:
+                pass
+            time.sleep(0.02)
+        return False
+
+    def __call__(self, *words):
+        return self.client(*words)
+
+    def kill(self):
+        self.client.close()
+        self.process.kill()
+        self.process.wait()
+
+    def url(self, user="", more=""):
+        return f"redis://{user}127.0.0.1:{self.port}/{QUEUE}{more}"
+
+
+class Player:
+    """A player that runs."""
+
+    def __init__(self, out, *words):
+        self.out = out
+        with open(out, "wb") as stream:
+            self.process = subprocess.Popen(
+                [PLAYER, *map(str, words)], stdin=subprocess.DEVNULL, stdout=stream
+            )
+        self.pid = self.process.pid
+
+    def text(self):
+        return Path(self.out).read_text(errors="replace")
+
+    def lines(self, word):
+        return [line for line in self.text().splitlines() if line.startswith(word + " ")]
+
+    def send(self, number):
+        self.process.send_signal(number)
+
+    def end(self):
+        return self.process.wait(timeout=DEADLINE)
+
+
+class Test(unittest.TestCase):
+    options = ()  # of the server
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="weir-queue-")
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+        self.players, self.servers = [], []
+        self.addCleanup(self.end_all)
+        self.log = Path(self.folder, "log")
+        self.log.touch()
+        self.server = self.new_server(*self.options)
+
+    def end_all(self):
+        for player in self.players:
+            if player.process.poll() is None:
+                player.process.kill()
+                player.process.wait()
+        for server in self.servers:
+            if server.process.poll() is None:
+                server.kill()
+
+    def new_server(self, *options):
+        folder = Path(self.folder, f"server{len(self.servers)}")
+        folder.mkdir()
+        self.servers.append(Server(folder, *options))
+        return self.servers[-1]
+
+    def player(self, what, *words, url=None):
+        out = Path(self.folder, f"out{len(self.players)}")
+        self.players.append(Player(out, what, url or self.server.url(), *words))
+        return self.players[-1]
+
+    def worker(self, *words, url=None):
+        return self.player("serve", f"log={self.log}", *words, url=url)
+
+    def play(self, what, *words, url=None, status=0):
+        """Runs a player to its end and returns what it printed."""
+        player = self.player(what, *words, url=url)
+        ended = player.end()
+        self.assertEqual(ended, status, player.text())
+        return player.text()
+
+    def push(self, count, *words, url=None):
+        return self.play("push", count, *words, url=url)
+
+    def drain(self, *words):
+        return self.play("serve", f"log={self.log}", "drain=1", *words)
+
+    def stats(self, url=None):
+        return json.loads(self.play("stats", url=url))
+
+    def logged(self, word):
+        """The lines of handlers: [(body, id, number, pid)]. The last one may not be whole."""
+        text = self.log.read_text()
+        rows = [line.split() for line in text[: text.rfind("\n") + 1].splitlines()]
+        return [tuple(row[1:]) for row in rows if row[0] == word]
+
+    def started(self):
+        """How often the handler of each body was called."""
+        return Counter(row[0] for row in self.logged("start"))
+
+    def ended_well(self):
+        return Counter(row[0] for row in self.logged("end") if row[2] == "0")
+
+    def pending(self):
+        summary = self.server("XPENDING", PREFIX + "jobs", "workers")
+        return 0 if isinstance(summary, RuntimeError) else summary[0]
+
+    def keys(self):
+        """All keys; only a test asks like this."""
+        return sorted(key[len(PREFIX):] for key in self.server("KEYS", "*"))
+
+    def assert_clean(self):
+        """Nothing of any job is left on the server."""
+        left = [key for key in self.keys() if key.split(":")[0] not in
+                ("jobs", "next", "counts", "wake", "workers", "push")]
+        self.assertEqual(left, [])
+        self.assertEqual(self.server("XLEN", PREFIX + "jobs"), 0)
+        self.assertEqual(self.pending(), 0)
+
+
+def main():
+    if shutil.which("redis-server") is None:
+        print("redis-server is not installed")
+        raise SystemExit(77)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    unittest.main(verbosity=2)
