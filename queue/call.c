@@ -123,7 +123,8 @@ int weir__queue_ask(weir_queue *queue, const struct args *args, weir_context *ct
         pause = earlier(2 * pause, LONGEST_PAUSE);
     }
     (void)weir_context_hook_stop(&hook);
-    return err < 0 ? weir__fail_queue(queue, &queue->wire.failure) : 0;
+    /* A script that the server does not have is sent: no failure of the caller's. */
+    return err < 0 && err != -ENOEXEC ? weir__fail_queue(queue, &queue->wire.failure) : err;
 }
 
 void weir__script_args(struct args *args, const struct script *script,

@@ -36,7 +36,8 @@ int weir__queue_take_turn(weir_queue *queue, weir_context *ctx, int64_t deadline
 void weir__queue_end_turn(weir_queue *queue);
 
 /* With the turn: has the server do a command, tries again for `patience` if it cannot be reached,
- * and returns its reply, which is no error. The text of an error is set. */
+ * and returns its reply, which is no error. The text of an error is set, but for -ENOEXEC: the
+ * server does not know the script. */
 int weir__queue_ask(weir_queue *queue, const struct args *args, weir_context *ctx, int64_t deadline,
                     struct redisReply **ret);
 

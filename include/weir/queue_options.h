@@ -26,7 +26,7 @@ typedef struct weir_queue weir_queue;
 
 /* What is pushed, and what a handler is given. */
 typedef struct weir_message {
-    const void *body; /* any bytes; NULL if size is 0 */
+    const void *body; /* any bytes; may be NULL if size is 0; a handler finds a NUL behind them */
     size_t size;
     const char *key;  /* not empty; pushed: not added if there is such a job already; NULL: none */
     const char *id;   /* handler: names the job, for people too; push ignores it */

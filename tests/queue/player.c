@@ -53,6 +53,8 @@ static int finish(weir_queue *queue, int64_t err)
         const char *name = strerrorname_np((int)-err);
         printf("error %s %s\n", name != NULL ? name : "?", weir_queue_error(queue));
     }
+    if (err >= 0 && *weir_queue_error(queue) != '\0')
+        printf("no error, but %s\n", weir_queue_error(queue));
     weir_queue_close(queue);
     return err < 0;
 }
