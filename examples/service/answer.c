@@ -119,8 +119,6 @@ static struct MHD_Response *make_late_response(struct request *request, int *ret
         if (!late)
             MHD_add_response_header(response, "Retry-After", "1");
     }
-    if (!late)
-        atomic_fetch_add(&request->service->lost, 1);
     return response;
 }
 
@@ -160,6 +158,9 @@ struct MHD_Response *make_response(struct request *request)
         if (atomic_load(&service->phase) != RUNNING)
             MHD_add_response_header(response, "Connection", "close");
     }
+    /* It was accepted, and got no answer of its own before the service stopped. */
+    if (status == 503 && request->queued_once && weir_context_err(request->context) == -ECANCELED)
+        atomic_fetch_add(&service->lost, 1);
     request->answered = status;
     return response;
 }

@@ -48,11 +48,9 @@ static void read_again(struct service *service, int argc, char **argv, struct se
 }
 
 static void serve(struct service *service, int argc, char **argv, struct settings *settings,
-                  const sigset_t *signals)
+                  struct files files, const sigset_t *signals)
 {
-    struct files files = {{0}, {0}};
     const struct timespec second = {.tv_sec = 1};
-    (void)was_changed(settings, &files);
     for (;;) {
         int number = sigtimedwait(signals, NULL, &second);
         if (number == SIGTERM || number == SIGINT)
@@ -80,6 +78,10 @@ int main(int argc, char **argv)
 {
     static struct settings settings;
     char why[512];
+    /* The times come between two readings: so no change gets lost. */
+    struct files files = {{0}, {0}};
+    if (settings_read(&settings, argc, argv, why, sizeof why) == 0)
+        (void)was_changed(&settings, &files);
     if (settings_read(&settings, argc, argv, why, sizeof why) != 0) {
         fprintf(stderr, "weir-service: %s\n", why);
         return 2;
@@ -104,6 +106,6 @@ int main(int argc, char **argv)
     struct service *service = service_start(&settings);
     if (service == NULL)
         return 1;
-    serve(service, argc, argv, &settings, &signals);
+    serve(service, argc, argv, &settings, files, &signals);
     return service_stop(service);
 }

@@ -36,7 +36,7 @@ int service_add_route(struct service *service, const char *method, const char *p
 static int add_routes(struct service *service)
 {
     static int (*const parts[])(struct service *) = {add_middleware, add_health, add_documents,
-                                                     add_jobs,       add_events, add_page};
+                                                     add_exports,    add_events, add_page};
     int err = 0;
     for (size_t i = 0; i < sizeof parts / sizeof parts[0] && err == 0; i++)
         err = parts[i](service);

@@ -224,7 +224,8 @@ static int read_flag(struct settings *settings, int argc, char **argv, int *at, 
     if (setting == NULL && !config)
         return no_such_flag(arg, why, size);
     const char *value = arg[2 + n] == '=' ? arg + 3 + n : NULL;
-    if (value == NULL && !config && setting->kind == SWITCH)
+    if (value == NULL && !config && setting->kind == SWITCH &&
+        (*at + 1 == argc || strncmp(argv[*at + 1], "--", 2) == 0))
         value = "yes";
     if (value == NULL && *at + 1 < argc)
         value = argv[++*at];
