@@ -4,6 +4,10 @@
 
 #include <stdlib.h>
 
+/* It ends later than it begins: a gap in the load is not its end, and what comes after it would fill
+ * the queue. */
+enum { CALM_INTERVALS = 10 };
+
 /* One that has left the queue moves the head on; the order in which two workers count theirs does
  * not matter, for nobody asks which of them it was. */
 static void leave_queue(struct crew *crew)
@@ -135,7 +139,8 @@ static bool is_shedding_locked(struct admission *admission, int64_t age, int64_t
         admission->above_since = 0;
     else if (admission->above_since == 0)
         admission->above_since = now;
-    if (admission->refused_at != 0 && now - admission->refused_at > admission->interval)
+    if (admission->refused_at != 0 &&
+        now - admission->refused_at > CALM_INTERVALS * admission->interval)
         admission->refused_at = 0;
     return admission->refused_at != 0 ||
            (admission->above_since != 0 && now - admission->above_since > admission->interval);
@@ -199,8 +204,8 @@ void admission_read(struct admission *admission, struct admission_state *ret)
     ret->workers = admission->crew->workers;
     ret->capacity = admission->crew->capacity;
     ret->head_age = head_age_locked(admission, now);
-    ret->shedding =
-        admission->refused_at != 0 && now - admission->refused_at <= admission->interval;
+    ret->shedding = admission->refused_at != 0 &&
+                    now - admission->refused_at <= CALM_INTERVALS * admission->interval;
     pthread_mutex_unlock(&admission->lock);
 }
 

@@ -7,7 +7,7 @@
  * Load is shed when that age has been above a target for an interval: then the queue does not take
  * up a burst, but stands (the signal is CoDel's, RFC 8289). From then on a request gets in only if
  * it can be expected to start within the target: from the number of those in front of it, and how
- * long one takes lately. This ends when for an interval nothing had to be refused. */
+ * long one takes lately. This ends when for ten intervals nothing had to be refused. */
 #ifndef ADMISSION_H
 #define ADMISSION_H
 

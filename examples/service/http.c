@@ -315,24 +315,28 @@ int http_start(struct service *service, unsigned *ret_port)
     return 0;
 }
 
-/* Clients that have connected and were not accepted yet are taken along: they get an answer. */
+/* Clients that have connected and were not accepted yet are taken along: they get an answer. From
+ * then on the system refuses new ones. MHD's thread may be about to accept, so the descriptor is
+ * closed only when that has ended. */
 void http_stop_accepting(struct service *service)
 {
     struct sockaddr_storage address;
     socklen_t size = sizeof address;
-    int fd = MHD_quiesce_daemon(service->http), client;
+    int fd = service->listen_fd = MHD_quiesce_daemon(service->http), client;
     while ((client = accept4(fd, (struct sockaddr *)&address, &size,
                              SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
         (void)MHD_add_connection(service->http, client, (struct sockaddr *)&address, size);
         size = sizeof address;
     }
-    (void)close(fd);
+    (void)shutdown(fd, SHUT_RD);
 }
 
 void http_stop(struct service *service)
 {
     if (service->http != NULL)
         MHD_stop_daemon(service->http);
+    if (service->listen_fd >= 0)
+        (void)close(service->listen_fd);
     service->http = NULL;
     if (service->connections != NULL)
         pthread_mutex_destroy(&service->connections->lock);

@@ -34,8 +34,10 @@ struct route {
 enum phase { RUNNING, LAME, STOPPING, CANCELLED };
 
 struct service {
-    struct settings settings; /* what is FIXED never changes; the rest is read under `lock` */
+    struct settings settings; /* as it was started */
+    struct settings latest;   /* the main thread's */
     pthread_mutex_t lock;
+    int64_t open, timeout_ms; /* under `lock` */
 
     struct route routes[MAX_ROUTES];
     size_t n_routes;
@@ -58,10 +60,11 @@ struct service {
     struct rates rates;
     struct jobs *jobs;
     struct events *events;
+    struct recent *recent; /* page.c's */
     struct cache *cache;
     weir_metrics *metrics;
     struct MHD_Daemon *http, *admin;
-    int admin_fd;
+    int listen_fd; /* behind http_stop_accepting: ours to close */
     struct connections *connections;
     void *plugin;
     weir_task housekeeping;

@@ -170,7 +170,7 @@ static int authenticate(struct request *request)
     if (given != NULL)
         given = strncasecmp(given, "Bearer ", 7) == 0 ? given + 7 : NULL;
     pthread_mutex_lock(&service->lock);
-    bool may = service->settings.open != 0 || tokens_has(service->tokens, given);
+    bool may = service->open != 0 || tokens_has(service->tokens, given);
     pthread_mutex_unlock(&service->lock);
     if (may)
         return request_next(request);
@@ -204,7 +204,7 @@ static int set_deadline(struct request *request)
     const char *given = request_header(request, "Timeout-Ms");
     int64_t timeout;
     pthread_mutex_lock(&service->lock);
-    timeout = service->settings.timeout_ms;
+    timeout = service->timeout_ms;
     pthread_mutex_unlock(&service->lock);
     if (given != NULL && read_number(given, 1, INT64_MAX, &timeout) != 0)
         return -EINVAL;

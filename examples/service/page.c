@@ -21,9 +21,36 @@ static int send_page(struct request *request)
     return respond(request, 200, "text/html; charset=utf-8", NULL, 0);
 }
 
+/* What the pool counted some seconds ago, so that the page shows what is and not what was. Of the
+ * network's thread alone. */
+struct recent {
+    const weir_pool *pool; /* another one begins anew */
+    int64_t taken_at;
+    weir_pool_stats now;
+    weir_histogram wait[2], run[2]; /* of the last two looks; [1] is the older one */
+};
+
 static int read_pool(weir_pool *pool, void *arg)
 {
-    return weir_pool_read_stats(pool, arg);
+    struct recent *recent = arg;
+    int64_t now = weir_now();
+    recent->now.size = sizeof recent->now;
+    int err = weir_pool_read_stats(pool, &recent->now);
+    if (err != 0)
+        return err;
+    if (recent->pool != pool)
+        *recent = (struct recent){.pool = pool, .now = recent->now};
+    weir_histogram wait = recent->now.wait, run = recent->now.run;
+    weir_histogram_sub(&recent->now.wait, &recent->wait[1]);
+    weir_histogram_sub(&recent->now.run, &recent->run[1]);
+    if (now - recent->taken_at > WEIR_S(5)) {
+        recent->taken_at = now;
+        recent->wait[1] = recent->wait[0];
+        recent->run[1] = recent->run[0];
+        recent->wait[0] = wait;
+        recent->run[0] = run;
+    }
+    return 0;
 }
 
 static double ms(const weir_histogram *histogram, double q)
@@ -51,12 +78,9 @@ static int send_stats(struct request *request)
     struct service *service = request->service;
     struct text text = {0};
     struct admission_state state;
-    weir_pool_stats *stats = malloc(sizeof *stats);
-    if (stats == NULL)
-        return -ENOMEM;
-    stats->size = sizeof *stats;
+    const weir_pool_stats *stats = &service->recent->now;
     admission_read(&service->admission, &state);
-    int err = admission_with_pool(&service->admission, read_pool, stats);
+    int err = admission_with_pool(&service->admission, read_pool, service->recent);
     text_put(&text, "{");
     put_answers(&text, service);
     text_format(&text,
@@ -72,7 +96,6 @@ static int send_stats(struct request *request)
                 ms(&stats->run, 0.99),
                 states[weir_breaker_read_state(store_breaker(&service->store))],
                 atomic_load(&service->in_flight));
-    free(stats);
     size_t size = 0;
     char *body = text_take(&text, &size);
     if (err != 0 || body == NULL) {
@@ -85,7 +108,10 @@ static int send_stats(struct request *request)
 
 int add_page(struct service *service)
 {
-    int err = service_add_route(service, "GET", "/", send_page, ROUTE_INLINE);
+    service->recent = calloc(1, sizeof *service->recent);
+    int err = service->recent == NULL ? -ENOMEM : 0;
+    if (err == 0)
+        err = service_add_route(service, "GET", "/", send_page, ROUTE_INLINE);
     if (err == 0)
         err = service_add_route(service, "GET", "/stats", send_stats, ROUTE_INLINE | ROUTE_ALWAYS);
     return err;

@@ -168,6 +168,7 @@ static void tear_down(struct service *service)
         store_close(&service->store);
     events_free(service->events);
     cache_free(service->cache);
+    free(service->recent);
     if (service->rates.burst != 0)
         rates_destroy(&service->rates);
     tokens_free(service->tokens);
@@ -185,7 +186,10 @@ struct service *service_start(const struct settings *settings)
     unsigned port = 0, admin = 0;
     if (service == NULL)
         return NULL;
-    service->settings = *settings;
+    service->settings = service->latest = *settings;
+    service->open = settings->open;
+    service->timeout_ms = settings->timeout_ms;
+    service->listen_fd = -1;
     pthread_mutex_init(&service->lock, NULL);
     if (getrandom(&service->boot, sizeof service->boot, 0) != sizeof service->boot)
         service->boot = (uint64_t)weir_now();
@@ -227,7 +231,7 @@ static void change_crew(struct service *service, struct crew *crew, const struct
 
 int service_change(struct service *service, const struct settings *to)
 {
-    struct settings from = service->settings;
+    const struct settings from = service->latest;
     struct tokens *tokens = NULL;
     struct crew *crew = NULL;
     struct store_options options = store_options(to);
@@ -255,9 +259,11 @@ int service_change(struct service *service, const struct settings *to)
     pthread_mutex_lock(&service->lock);
     struct tokens *old_tokens = service->tokens;
     service->tokens = tokens;
-    service->settings = *to;
+    service->open = to->open;
+    service->timeout_ms = to->timeout_ms;
     pthread_mutex_unlock(&service->lock);
     tokens_free(old_tokens);
+    service->latest = *to;
     log_error(&service->log, "settings read again");
     return 0;
 }
@@ -314,7 +320,7 @@ static bool end_workers(struct service *service, weir_shutdown_report *ret_repor
 
 int service_stop(struct service *service)
 {
-    struct settings settings = service->settings;
+    const struct settings settings = service->latest;
     atomic_store(&service->phase, LAME);
     int64_t ends = weir_after(WEIR_MS(settings.lame_duck_ms));
     for (int64_t left; (left = ends - weir_now()) > 0; service_tick(service))

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""A database that is slow, fails, or is locked: the breaker opens, search degrades, all recovers."""
+"""A slow, a failing, a locked database: the breaker opens, search degrades, all recovers."""
 
 import sqlite3
 
