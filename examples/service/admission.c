@@ -4,8 +4,8 @@
 
 #include <stdlib.h>
 
-/* It ends later than it begins: a gap in the load is not its end, and what comes after it would fill
- * the queue. */
+/* Shedding ends later than it begins: a gap in the load is not its end, and what comes after the
+ * gap would fill the queue. */
 enum { CALM_INTERVALS = 10 };
 
 /* One that has left the queue moves the head on; the order in which two workers count theirs does

@@ -54,7 +54,10 @@ static void write_log_line(struct request *request, void *arg)
 
 static int access_log(struct request *request)
 {
-    int err = request_at_end(request, write_log_line, &request->service->log);
+    struct service *service = request->service;
+    int err = 0;
+    if (service->settings.access_log)
+        err = request_at_end(request, write_log_line, &service->log);
     return err != 0 ? err : request_next(request);
 }
 

@@ -38,6 +38,7 @@ static const struct setting table[] = {
     {"plugin", "file to load", TEXT, FIXED, AT(plugin), 0, 0, 0, ""},
     {"open", "anybody may write", SWITCH, RELOADED, AT(open), 0, 1, 0, NULL},
     {"bench", "routes for measurements", SWITCH, FIXED, AT(bench), 0, 1, 0, NULL},
+    {"access-log", "a line for each request", SWITCH, FIXED, AT(access_log), 0, 1, 1, NULL},
     {"shed", "refuse by delay", SWITCH, RELOADED, AT(shed), 0, 1, 1, NULL},
     {"workers", "threads for requests; 0: one for each CPU", NUMBER, RELOADED, AT(workers), 0, 1024,
      0, NULL},

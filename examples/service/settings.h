@@ -12,7 +12,7 @@ enum { SETTING_TEXT = 256 };
 struct settings {
     char listen[SETTING_TEXT], admin[SETTING_TEXT];
     char database[SETTING_TEXT], tokens[SETTING_TEXT], plugin[SETTING_TEXT];
-    int64_t open, bench, shed;
+    int64_t open, bench, access_log, shed;
     int64_t workers, capacity, job_workers, db_connections;
     int64_t target_ms, interval_ms, timeout_ms;
     int64_t rate, burst;
