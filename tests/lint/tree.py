@@ -16,7 +16,7 @@ SCRIPTS = {"run"}
 WITHOUT_LICENCE_LINE = {"LICENSE", "packages", ".gitignore"}
 INPUTS = {"corpus", "kept"}  # folders of tests/fuzz that hold bytes, not text
 PROSE = {".md"}
-GENERATED = {".svg"}  # pictures that programs have drawn
+GENERATED = {".svg", ".png"}  # pictures that programs have drawn
 INDENTED_BY_TABS = {".go"}
 AS_WIDE_AS_IT_IS = PROSE | {".txt"}  # documents, and the output that tests expect
 
