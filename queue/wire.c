@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "reader.h"
 #include "scripts.h"
 
 #define READ_SIZE (64 * 1024)
@@ -197,7 +198,7 @@ int weir__wire_connect(struct wire *wire, const struct dial *dial)
 {
     weir_assert(wire->state == WIRE_CLOSED);
     wire->dial = *dial;
-    wire->reader = redisReaderCreate();
+    wire->reader = weir__reader_new();
     if (wire->reader == NULL)
         return close_with(wire, no_memory(wire));
     wire->state = WIRE_CONNECTING;

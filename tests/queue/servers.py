@@ -4,6 +4,7 @@
 Usage: servers.py [--long]     --long: as many jobs as show whether memory grows, for the suite slow
 """
 
+import resource
 import signal
 import socket
 import sys
@@ -281,6 +282,8 @@ class Hostile(Test):
                       b"*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n"):
             text, _ = self.ask(replies(b"+PONG\r\n", reply))
             self.assertRegex(text, "error (EPROTO|ENOMEM|ETIMEDOUT) ", reply)
+        most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+        self.assertLess(most, 2 << 20, "KiB: it believed in a thousand million elements")
 
     def test_takes_that_make_no_sense(self):
         def greeting_then(reply):
