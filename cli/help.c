@@ -19,6 +19,15 @@ static const char of_weir[] =
     "\n"
     "See weir run --help, weir(1), weir-run(1), weir-push(1), weir-work(1), weir-jobs(1).\n";
 
+/* Of what reads records. */
+#define INPUT                                                                                      \
+    "Input\n"                                                                                      \
+    "  -a, --arg-file FILE   records from FILE (- is standard input)\n"                            \
+    "  -0, --null            they end with NUL        -d, --delimiter C  with C\n"                 \
+    "  -C, --colsep STR      columns are between STR  --header  the first names them\n"            \
+    "  --json                a record is a JSON object\n"                                          \
+    "  --link                sources side by side, not every combination\n"
+
 static const char of_run[] =
     "weir run [OPTION...] [--] COMMAND [ARG...] [::: VALUE...]... [:::: FILE...]...\n"
     "Runs COMMAND for each line of standard input, of FILEs, or for each VALUE.\n"
@@ -38,14 +47,7 @@ static const char of_run[] =
     "column or source, {name} column or JSON member. Without any the record is\n"
     "appended. A COMMAND of one word with blanks or characters of the shell is run\n"
     "by sh; what is put into it is quoted for the place where it stands.\n"
-    "\n"
-    "Input\n"
-    "  -a, --arg-file FILE   records from FILE (- is standard input)\n"
-    "  -0, --null            they end with NUL        -d, --delimiter C  with C\n"
-    "  -C, --colsep STR      columns are between STR  --header  the first names them\n"
-    "  --json                a record is a JSON object\n"
-    "  --link                sources side by side, not every combination\n"
-    "  -n, --max-args N      N records a job          -X, --fill  as many as fit\n"
+    "\n" INPUT "  -n, --max-args N      N records a job          -X, --fill  as many as fit\n"
     "  --pipe                blocks of standard input are the jobs' standard input\n"
     "  --block SIZE          so large (1M)\n"
     "Command\n"
@@ -103,14 +105,7 @@ static const char of_push[] =
     "URL: redis://[USER:PASSWORD@]HOST[:PORT]/QUEUE[?db=N&password-file=PATH], or\n"
     "redis+unix:///PATH?queue=QUEUE; by default WEIR_QUEUE_URL. A password is better\n"
     "kept in a file, or in WEIR_QUEUE_PASSWORD.\n"
-    "\n"
-    "Input\n"
-    "  -a, --arg-file FILE   records from FILE (- is standard input)\n"
-    "  -0, --null            they end with NUL        -d, --delimiter C  with C\n"
-    "  -C, --colsep STR      columns are between STR  --header  the first names them\n"
-    "  --json                a record is a JSON object\n"
-    "  --link                sources side by side, not every combination\n"
-    "Jobs\n"
+    "\n" INPUT "Jobs\n"
     "  --key KEY             of a job, such as {} or {id}: one whose key is queued, or\n"
     "                        was done a short time ago, is not added again\n"
     "  --remember D          how long is a short time (1h)\n"
