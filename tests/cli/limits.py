@@ -169,19 +169,18 @@ class Descriptors(Case):
 
 
 class ProcessLimit(Case):
-    @unittest.skipUnless(os.geteuid() == 0, "only root becomes another user")
-    def test_few_processes(self):
-        """Fewer jobs run at once than there are slots, and all of them run."""
+    def limited(self, processes, *args):
+        """As another user, whose limit holds: root has none."""
 
         def limit():
-            resource.setrlimit(resource.RLIMIT_NPROC, (60, 60))
+            resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
             os.setgid(65534)
             os.setuid(65534)
 
         os.chmod(self.folder, 0o777)
         os.chmod(self.cwd, 0o777)
-        ran = subprocess.run(
-            [WEIR, "run", "-j50", "sleep", ":::", *["0.2"] * 80],
+        return subprocess.run(
+            [WEIR, "run", *args],
             preexec_fn=limit,
             capture_output=True,
             cwd=self.cwd,
@@ -189,28 +188,17 @@ class ProcessLimit(Case):
             timeout=120,
             check=False,
         )
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root becomes another user")
+    def test_few_processes(self):
+        """Fewer jobs run at once than there are slots, and all of them run."""
+        ran = self.limited(60, "-j50", "sleep", ":::", *["0.2"] * 80)
         self.assertEqual((ran.returncode, ran.stderr), (0, b""))
 
     @unittest.skipUnless(os.geteuid() == 0, "only root becomes another user")
     def test_no_more_processes(self):
         """A job that cannot be started for lack of processes is a failure that is told."""
-
-        def limit():
-            resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
-            os.setgid(65534)
-            os.setuid(65534)
-
-        os.chmod(self.folder, 0o777)
-        os.chmod(self.cwd, 0o777)
-        ran = subprocess.run(
-            [WEIR, "run", "echo", ":::", "a", "b"],
-            preexec_fn=limit,
-            capture_output=True,
-            cwd=self.cwd,
-            env=self.env,
-            timeout=60,
-            check=False,
-        )
+        ran = self.limited(1, "echo", ":::", "a", "b")
         if ran.returncode == 0:
             self.assertEqual(sorted(ran.stdout.split()), [b"a", b"b"])
         else:

@@ -9,7 +9,7 @@ import signal
 import unittest
 from pathlib import Path
 
-from servers import QueueCase, free_port
+from servers import QueueCase, redis_server
 from support import WEIR, alive, main
 
 SECRET = "s3cret-w0rd"
@@ -140,7 +140,7 @@ class Servers(QueueCase):
         self.assertEqual(sorted(map(int, set(self.read("done").split()))), list(range(50)))
 
     def test_there_is_no_server(self):
-        url = f"redis://user:{SECRET}@127.0.0.1:{free_port()}/q"
+        url = f"redis://user:{SECRET}@127.0.0.1:{redis_server.free_port()}/q"
         for subcommand, result in self.each(url):
             self.assertEqual(result.status, 125, result)
             said = result.err.decode()
@@ -164,16 +164,16 @@ class Servers(QueueCase):
                     self.assertNotIn(SECRET, result.err.decode())
 
     def test_a_key_of_another_kind(self):
-        self.server.ask("SET", f"weir:{{{self.queue}}}:jobs", "mine")
+        self.server("SET", f"weir:{{{self.queue}}}:jobs", "mine")
         for subcommand, words in (("push", [":::", "a"]), ("work", ["true"])):
             self.complains(subcommand, self.url, *words)
-        self.assertEqual(self.server.ask("GET", f"weir:{{{self.queue}}}:jobs"), b"mine")
+        self.assertEqual(self.server("GET", f"weir:{{{self.queue}}}:jobs"), "mine")
 
     def test_a_server_that_takes_no_writes(self):
         other = self.own_server(repl_diskless_sync_delay=0)
         replica = self.own_server(replicaof=f"127.0.0.1 {other.port}")
         self.wait_until(
-            lambda: b"master_link_status:up" in replica.ask("INFO", "replication"), "the link"
+            lambda: "master_link_status:up" in replica("INFO", "replication"), "the link"
         )
         for subcommand, result in self.each(self.url_of(replica)):
             if subcommand != "jobs":
@@ -190,7 +190,7 @@ class Servers(QueueCase):
         added, known, left_out = map(int, (word for word in result.out.split() if word.isdigit()))
         self.assertEqual((added + left_out, known), (1000, 0), result)
         self.assertGreater(left_out, 0)
-        server.ask("CONFIG", "SET", "maxmemory", "0")
+        self.assertEqual(server("CONFIG", "SET", "maxmemory", "0"), "OK")
         self.assertEqual(self.stats(url=url)["queued"], added)
 
 

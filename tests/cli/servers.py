@@ -1,12 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""A redis-server for tests: its own process, on a free port of the loopback interface, with its
-files in the test's folder. It is stopped by its process id.
-"""
+"""Tests of the subcommands that need a server."""
 
 import json
 import shutil
-import socket
-import subprocess
+import sys
 import tempfile
 import time
 import unittest
@@ -15,94 +12,27 @@ from pathlib import Path
 
 from support import DEADLINE, WEIR, Case, has_queue, have
 
-SERVER = "redis-server"
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+
+import redis_server  # noqa: E402
 
 
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-class Server:
-    """Keyword arguments are its configuration, _ for -."""
+class Server(redis_server.Server):
+    """With a folder of its own. Keyword arguments are its configuration, _ for -."""
 
     def __init__(self, **settings):
-        self.folder = tempfile.mkdtemp(prefix="weir-redis-")
-        self.settings = {"save": "", "appendonly": "no", **settings}
-        self.process = None
-        self.start()
-
-    def start(self):
-        """Also again, with what it has kept, and at the same port."""
-        for _ in range(20):
-            self.port = getattr(self, "port", None) or free_port()
-            words = [SERVER, "--bind", "127.0.0.1", "--port", str(self.port), "--dir", self.folder]
-            for name, value in self.settings.items():
-                words += [f"--{name.replace('_', '-')}", str(value)]
-            with open(Path(self.folder, "server.log"), "ab") as log:
-                self.process = subprocess.Popen(words, stdout=log, stderr=log)
-            if self.answers():
-                return
-            self.kill()
-            self.port = None  # somebody else had it
-        raise AssertionError(Path(self.folder, "server.log").read_text())
-
-    def answers(self):
-        ends = time.monotonic() + DEADLINE
-        while time.monotonic() < ends and self.process.poll() is None:
-            try:
-                with socket.create_connection(("127.0.0.1", self.port), 1) as connection:
-                    connection.sendall(b"PING\r\n")
-                    said = connection.recv(100)
-                    if said.startswith((b"+PONG", b"-NOAUTH")):
-                        return True
-            except OSError:
-                pass
-            time.sleep(0.005)
-        return False
-
-    def kill(self):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
+        options = []
+        for name, value in settings.items():
+            options += [f"--{name.replace('_', '-')}", str(value)]
+        super().__init__(tempfile.mkdtemp(prefix="weir-redis-"), *options)
 
     def remove(self):
         self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def ask(self, *words):
-        """What it answers: an int, bytes, None, or a list; an error is raised."""
-        with socket.create_connection(("127.0.0.1", self.port), DEADLINE) as connection:
-            file = connection.makefile("rwb")
-            if "requirepass" in self.settings and words[0] != "AUTH":
-                self.send(file, "AUTH", self.settings["requirepass"])
-            return self.send(file, *words)
-
-    def send(self, file, *words):
-        file.write(b"*%d\r\n" % len(words))
-        for word in words:
-            word = word if isinstance(word, bytes) else str(word).encode()
-            file.write(b"$%d\r\n%s\r\n" % (len(word), word))
-        file.flush()
-        return self.read(file)
-
-    def read(self, file):
-        line = file.readline().rstrip(b"\r\n")
-        kind, rest = line[:1], line[1:]
-        if kind == b"-":
-            raise AssertionError(rest.decode())
-        if kind == b":":
-            return int(rest)
-        if kind == b"$":
-            return None if rest == b"-1" else file.read(int(rest) + 2)[:-2]
-        if kind == b"*":
-            return [self.read(file) for _ in range(int(rest))]
-        return rest
-
 
 @unittest.skipUnless(has_queue(), "this build has no queue")
-@unittest.skipUnless(have(SERVER), f"{SERVER} is not installed")
+@unittest.skipUnless(have(redis_server.PROGRAM), "redis-server is not installed")
 class QueueCase(Case):
     """One server for all tests of a class; each has a queue of its own."""
 

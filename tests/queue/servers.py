@@ -12,7 +12,7 @@ import threading
 import time
 from pathlib import Path
 
-from support import PREFIX, QUEUE, Test, eventually, free_port, main
+from support import PREFIX, QUEUE, Test, eventually, main, redis_server
 
 DAY = 86400
 ROUNDS = 9 if "--long" in sys.argv else 2
@@ -133,7 +133,7 @@ class Broken(Test):
 
 class Refused(Test):
     def test_no_server(self):
-        url = f"redis://127.0.0.1:{free_port()}/{QUEUE}"
+        url = f"redis://127.0.0.1:{redis_server.free_port()}/{QUEUE}"
         for what in ("push", "serve", "stats"):
             words = (1,) if what == "push" else ()
             text = self.play(what, *words, "patience=300", url=url, status=1)
@@ -192,7 +192,7 @@ class Refused(Test):
 
     def test_a_server_that_is_read_only(self):
         self.push(1)
-        self.server("REPLICAOF", "127.0.0.1", free_port())
+        self.server("REPLICAOF", "127.0.0.1", redis_server.free_port())
         self.assertIn("error EROFS ", self.push_refused(None))
         self.assertIn("error EROFS ", self.play("serve", "patience=100", status=1))
         self.server("REPLICAOF", "NO", "ONE")
