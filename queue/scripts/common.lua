@@ -9,7 +9,7 @@
 --   running  in the stream and pending there, and in leases by the time when its lease ends
 --   waiting  in the stream, acknowledged, and in retry by the time from which on it may be taken
 --   delayed  in delayed by the time when it is queued; not in the stream
--- Its token grows whenever it changes hands: who comes with another one has lost the job.
+-- Its token grows whenever it changes hands: a worker that comes with an older one has lost it.
 
 local P = KEYS[1]
 local JOBS, LEASES, RETRY = P .. 'jobs', P .. 'leases', P .. 'retry'

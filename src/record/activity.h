@@ -68,8 +68,8 @@ struct activity_level {
 
 struct activity {
     _Alignas(2 * CACHE_LINE) atomic(uint64_t) state;
-    atomic(int64_t) stamp;     /* when a worker last read the clock outside of tasks: what it runs
-                              began later; or 0 */
+    atomic(int64_t) stamp;     /* when the thread, or one before it in this place, last read the
+                              clock outside of tasks: what it runs began later; or 0 */
     atomic(const char *) call; /* of a wait */
     atomic(const void *) object;
     atomic(const void *) awaited; /* a sink */
