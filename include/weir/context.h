@@ -49,7 +49,8 @@ WEIR_API void weir_context_unref(weir_context *ctx);
 
 /* Cancels `ctx` and so all its descendants, wakes the threads that are blocked with one of them,
  * and calls their hooks (below). The first cause wins; 0 means -ECANCELED. Cancelling NULL or a
- * context that is over does nothing. Blocks for a short internal lock only, apart from the hooks.
+ * context that is over does nothing. Takes a step for each thread and hook that it ends, however
+ * many others there are; needs no memory. Blocks for an internal lock only, apart from the hooks.
  * Not for a signal handler.
  * Ordering: what came before the call happens-before whatever sees the context as cancelled. */
 WEIR_API void weir_context_cancel(weir_context *ctx, int cause);

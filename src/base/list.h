@@ -25,12 +25,18 @@ static inline bool list_empty(const struct list *head)
     return head->next == head;
 }
 
+/* Inserts the element before `next`, which may be the head. */
+static inline void list_insert(struct list *next, struct list *element)
+{
+    element->prev = next->prev;
+    element->next = next;
+    next->prev->next = element;
+    next->prev = element;
+}
+
 static inline void list_append(struct list *head, struct list *element)
 {
-    element->prev = head->prev;
-    element->next = head;
-    head->prev->next = element;
-    head->prev = element;
+    list_insert(head, element);
 }
 
 static inline void list_remove(struct list *element)
@@ -38,6 +44,18 @@ static inline void list_remove(struct list *element)
     weir_assert(element->prev != NULL && element->next != NULL);
     element->prev->next = element->next;
     element->next->prev = element->prev;
+}
+
+/* Appends all elements of `from`, which is empty then. */
+static inline void list_move_all(struct list *head, struct list *from)
+{
+    if (list_empty(from))
+        return;
+    from->next->prev = head->prev;
+    head->prev->next = from->next;
+    from->prev->next = head;
+    head->prev = from->prev;
+    list_init(from);
 }
 
 #endif

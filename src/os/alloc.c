@@ -32,6 +32,11 @@ void *weir__alloc_unaligned(size_t size)
     return calloc(1, size);
 }
 
+void *weir__alloc_unaligned_untouched(size_t size)
+{
+    return malloc(size);
+}
+
 void weir__free(void *memory)
 {
     free(memory);

@@ -11,6 +11,8 @@ void *weir__alloc(size_t count, size_t size);
 void *weir__alloc_untouched(size_t count, size_t size);
 /* For what is made and freed again and again: not aligned to a cache line. */
 void *weir__alloc_unaligned(size_t size);
+/* The same without the zeroes, which is faster by half. */
+void *weir__alloc_unaligned_untouched(size_t size);
 void weir__free(void *memory);
 
 #endif

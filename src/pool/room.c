@@ -24,9 +24,9 @@ void weir__room_wake_all(struct room *room)
 }
 
 /* A context of one of them is over. */
-static void wake_all(struct waiter *waiter)
+static void wake_all(struct sleeper *sleeper)
 {
-    weir__eventcount_wake_all(container_of(waiter->park, struct eventcount, park));
+    weir__eventcount_wake_all(container_of(sleeper->park, struct eventcount, park));
 }
 
 static void cancel(struct eventcount *ec, bool timed)

@@ -50,7 +50,7 @@ void weir_pool_close(weir_pool *pool)
         return;
     advance(pool, POOL_CLOSED);
     weir__room_wake_all(&pool->queue.room);
-    weir__context_wake_everybody(); /* also those that wait for a place in a group */
+    weir__follow_wake(pool->host.context); /* also those that wait for a place in a group */
     weir__delay_close(&pool->delay, false);
 }
 
@@ -61,7 +61,7 @@ static void cancel_tasks(weir_pool *pool, bool running)
     if (running)
         weir_context_cancel(pool->host.context, 0);
     else
-        weir__context_wake_everybody(); /* tasks that wait for a place in a group: none is left */
+        weir__follow_wake(pool->host.context); /* tasks that wait for a place in a group */
     weir__room_wake_all(&pool->queue.room);
     weir__delay_close(&pool->delay, true);
     struct job job;

@@ -289,12 +289,12 @@ int weir_task_cancel(weir_task *handle)
     if (state_done(task_word(task)))
         return -EALREADY;
     tsan_release(&task->cancelled);
-    (void)or_seqcst(&task->cancelled, 1); /* pairs with own_cancellation */
+    (void)or_seqcst(&task->cancelled, 1); /* pairs with weir__own_cancellation */
     if (sink_ops(&task->sink)->again != NULL) {
         weir__delay_fence(&pool->delay); /* it does not repeat from now on, or is queued already */
         if (cancel_queued(pool, task))
             return 0;
     }
-    weir__context_task_cancelled(&task->cancelled);
+    weir__follow_tell_task(&task->cancelled);
     return -EINPROGRESS;
 }

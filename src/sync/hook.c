@@ -4,32 +4,29 @@
  * States: UNSET -> SETTING -> SET -> UNSET (stopped) or BEGUN (its function is or was called). A
  * hook that is UNSET or BEGUN can be set, also again.
  *
- * A hook that is SET is in the list `hooks`, or in that of a thread that is about to run it. The
- * thread that takes it out of there, under the lock, decides what becomes of it: a thread that
- * cancels, the alarm of its context's deadline, a thread that sets it and finds the context over,
- * or one that stops it. So it is called once or never, and is not called after a stop that took it.
- * A hook without a context is in no list.
+ * A hook that is SET follows its context (wait/follow.h), or was told that this is over, and is in
+ * the list of a thread that is about to run it. The thread that takes it out of there, under the
+ * lock, decides what becomes of it: a thread that cancels, the alarm of its context's deadline, a
+ * thread that sets it and finds the context over, or one that stops it. So it is called once or
+ * never, and is not called after a stop that took it. A hook without a context is in no list.
  *
  * Called with no lock held. While its function is called nothing of the hook is touched: so the
  * function may free it or set it again. `runs` notes, by the hook's address, that a call is under
  * way, until the caller takes its note out and wakes the threads that wait for that under the
  * address.
  *
- * Lock: `lock` guards the lists, and `state` and `rung` of all hooks. No other is taken under it.
+ * Lock: that of the followers guards `runs` too, and `state` and `rung` of all hooks. No other is
+ * taken under it.
  *
  * The alarm is set before the hook is, so that no thread can take the hook while the alarm is being
  * set. A thread that takes a hook stops its alarm before it goes on; if that has begun to ring, it
  * waits until the ring has finished with the hook (`rung`), which needs nothing but the lock.
  *
- * No call is lost: weir_context_on_done counts the hook in the context and its ancestors (count),
- * then looks whether the context is over (enter). weir_context_cancel writes the cancellation, then
- * looks at the count. All are sequentially consistent: one of the two sees the other. A context
- * without hooks below it is cancelled without a look at the list.
+ * No call is lost: weir_context_on_done has the hook follow the context, then looks whether that is
+ * over (enter); wait/follow.c says why a cancellation is not missed.
  *
  * fork: a child has neither the lists nor the clock's thread; hooks of the parent are not called
  * there.
- *
- * Recursion: over `also` only, as in context.c.
  */
 #include "weir/context.h"
 
@@ -43,7 +40,7 @@
 enum state { UNSET, SETTING, SET, BEGUN };
 
 struct __attribute__((may_alias)) hook {
-    struct list link;
+    struct follower follower;
     struct alarm alarm; /* of the context's deadline */
     weir_context *ctx;  /* a reference, or NULL */
     void (*fn)(void *arg);
@@ -65,20 +62,17 @@ struct run {
     uint32_t fork; /* fork_count() when it began: if fn forks, it is in no list of the child's */
 };
 
-static struct lock lock = LOCK_INIT;
-static struct list hooks = {&hooks, &hooks};
+static struct lock *const lock = &weir__follow_lock;
 static struct list runs = {&runs, &runs};
 static struct alarm_clock deadlines = ALARM_CLOCK_FOR_EVER("weir");
 
 static void reset_after_fork(void)
 {
-    lock_init(&lock);
-    list_init(&hooks);
     list_init(&runs);
     weir__alarm_clock_init(&deadlines, "weir", true);
 }
 
-static void run_hooks(void);
+static void run_hooks(struct list *told);
 
 __attribute__((constructor)) static void register_here(void)
 {
@@ -86,28 +80,14 @@ __attribute__((constructor)) static void register_here(void)
     (void)weir__at_fork_child(reset_after_fork); /* fails only if memory ends while loading */
 }
 
-/* Counts a hook in (or out of) the context and all contexts whose cancellation ends it. */
-static void count(weir_context *ctx, bool in)
-{
-    for (; ctx != NULL; ctx = ctx->parent) {
-        if (in)
-            add_seqcst(&ctx->hooks, 1); /* pairs with weir_context_cancel */
-        else /* Pairs with weir_context_cancel: one that sees no hook any more sees what was done
-              * before it was stopped; one that sees it late looks at the list for nothing. */
-            sub_acqrel(&ctx->hooks, 1);
-        if (ctx->also != NULL)
-            count(ctx->also, in);
-    }
-}
-
 /* The alarm of a hook that this thread took. */
 
 static bool has_rung(void *arg)
 {
     const struct hook *hook = arg;
-    lock_acquire(&lock);
+    lock_acquire(lock);
     bool rung = hook->rung;
-    lock_release(&lock);
+    lock_release(lock);
     return rung;
 }
 
@@ -123,7 +103,7 @@ static void stop_alarm(struct hook *hook)
 static void begin_locked(struct hook *hook, struct run *run)
 {
     weir_assert(hook->state == SET);
-    list_remove(&hook->link);
+    weir__unfollow_locked(&hook->follower);
     hook->state = BEGUN;
     *run =
         (struct run){.hook = hook, .thread = this_thread(), .ctx = hook->ctx, .fork = fork_count()};
@@ -134,12 +114,11 @@ static void begin_locked(struct hook *hook, struct run *run)
 static void call(struct hook *hook, struct run *run)
 {
     hook->fn(hook->arg);
-    lock_acquire(&lock);
+    lock_acquire(lock);
     if (run->fork == fork_count())
         list_remove(&run->link);
-    lock_release(&lock);
+    lock_release(lock);
     weir__wake_all(run->hook); /* only the address */
-    count(run->ctx, false);
     weir_context_unref(run->ctx);
 }
 
@@ -148,12 +127,12 @@ static void call(struct hook *hook, struct run *run)
 static bool run_next(struct list *due)
 {
     struct run run;
-    lock_acquire(&lock);
-    struct hook *hook = container_of(due->next, struct hook, link);
+    lock_acquire(lock);
+    struct hook *hook = container_of(due->next, struct hook, follower.link);
     bool any = !list_empty(due) && hook->fork == fork_count();
     if (any)
         begin_locked(hook, &run);
-    lock_release(&lock);
+    lock_release(lock);
     if (any) {
         stop_alarm(hook);
         call(hook, &run);
@@ -161,20 +140,10 @@ static bool run_next(struct list *due)
     return any;
 }
 
-static void run_hooks(void)
+/* A stop still finds them, in this list. */
+static void run_hooks(struct list *told)
 {
-    struct list due, *next;
-    list_init(&due);
-    lock_acquire(&lock);
-    for (struct list *at = hooks.next; at != &hooks; at = next) {
-        next = at->next;
-        if (weir_context_err(container_of(at, struct hook, link)->ctx) == 0)
-            continue;
-        list_remove(at); /* a stop still finds it, in `due` */
-        list_append(&due, at);
-    }
-    lock_release(&lock);
-    while (run_next(&due))
+    while (run_next(told))
         continue;
 }
 
@@ -183,13 +152,13 @@ static void ring(struct alarm *alarm)
 {
     struct hook *hook = container_of(alarm, struct hook, alarm);
     struct run run;
-    lock_acquire(&lock);
+    lock_acquire(lock);
     bool ours = hook->state == SET;
     if (ours)
         begin_locked(hook, &run);
     else
         hook->rung = true; /* from here on it may be gone */
-    lock_release(&lock);
+    lock_release(lock);
     if (ours)
         call(hook, &run);
     else
@@ -201,13 +170,13 @@ static void ring(struct alarm *alarm)
 /* Takes the hook for this call, unless it is set already. */
 static bool begin_setting(struct hook *hook)
 {
-    lock_acquire(&lock);
+    lock_acquire(lock);
     bool set = hook->fork == fork_count() && (hook->state == SET || hook->state == SETTING);
     if (!set) {
         hook->state = SETTING;
         hook->fork = fork_count();
     }
-    lock_release(&lock);
+    lock_release(lock);
     return !set;
 }
 
@@ -215,25 +184,26 @@ static bool begin_setting(struct hook *hook)
  * lock: as soon as another thread can take the hook, it may be gone. */
 static bool enter(struct hook *hook, struct run *run)
 {
-    lock_acquire(&lock);
+    lock_acquire(lock);
+    hook->follower.of = 0;
     if (hook->ctx != NULL)
-        list_append(&hooks, &hook->link);
+        weir__follow_locked(&hook->follower, FOLLOWER_HOOK, hook->ctx);
     else
-        list_init(&hook->link);
+        list_init(&hook->follower.link);
     hook->state = SET;
-    bool over = weir_context_err(hook->ctx) != 0; /* after `count`: see the head */
+    bool over = weir_context_err(hook->ctx) != 0; /* after it follows: see the head */
     if (over)
         begin_locked(hook, run);
-    lock_release(&lock);
+    lock_release(lock);
     return over;
 }
 
 /* It was not set after all. */
 static int give_up(struct hook *hook, int err)
 {
-    lock_acquire(&lock);
+    lock_acquire(lock);
     hook->state = UNSET;
-    lock_release(&lock);
+    lock_release(lock);
     return err;
 }
 
@@ -261,7 +231,6 @@ int weir_context_on_done(weir_context *ctx, weir_context_hook *handle, void (*fn
             return give_up(hook, err);
         }
     }
-    count(held, true);
     struct run run;
     if (enter(hook, &run)) {
         stop_alarm(hook);
@@ -288,9 +257,9 @@ static bool running_locked(const struct hook *hook, bool *ret_own)
 static bool not_running(void *hook)
 {
     bool own = false;
-    lock_acquire(&lock);
+    lock_acquire(lock);
     bool running = running_locked(hook, &own);
-    lock_release(&lock);
+    lock_release(lock);
     return !running;
 }
 
@@ -308,23 +277,22 @@ int weir_context_hook_stop(weir_context_hook *handle)
     struct hook *hook = (struct hook *)handle;
     if (hook == NULL)
         return -EINVAL;
-    lock_acquire(&lock);
+    lock_acquire(lock);
     if (hook->fork != 0 && hook->fork != fork_count()) {
-        lock_release(&lock);
+        lock_release(lock);
         return leave_to_parent(hook);
     }
     enum state state = hook->state;
     bool own = false, running = running_locked(hook, &own);
     if (state == SET) {
-        list_remove(&hook->link);
+        weir__unfollow_locked(&hook->follower);
         hook->state = UNSET;
     }
-    lock_release(&lock);
+    lock_release(lock);
     if (state == SETTING)
         return -EBUSY;
     if (state == SET) {
         stop_alarm(hook);
-        count(hook->ctx, false);
         weir_context_unref(hook->ctx);
     }
     if (own)

@@ -46,9 +46,15 @@ _Static_assert(sizeof(struct semaphore) <= sizeof(weir_semaphore), "fits");
 
 /* A waiter, on its own stack. */
 struct request {
-    struct waiter waiter; /* with its context */
+    struct waiter waiter;
+    const weir_context *ctx; /* or NULL */
     uint32_t n;
 };
+
+static const struct request *request_of(const struct waiter *waiter)
+{
+    return container_of(waiter, const struct request, waiter);
+}
 
 static uint32_t free_permits(uint64_t state)
 {
@@ -100,7 +106,7 @@ static bool others_wait(const struct semaphore *sem, struct bucket *bucket)
 {
     const struct waiter *waiter = NULL;
     while ((waiter = weir__waiters_next_locked(bucket, giver_key(sem), waiter)) != NULL)
-        if (weir_context_err(waiter->contexts[0]) == 0)
+        if (weir_context_err(request_of(waiter)->ctx) == 0)
             return true;
     return false;
 }
@@ -158,8 +164,8 @@ static void hand_over_locked(struct semaphore *sem, struct bucket *bucket, uint3
     struct waiter *waiter = weir__waiters_next_locked(bucket, giver_key(sem), NULL), *next;
     for (; waiter != NULL; waiter = next) {
         next = weir__waiters_next_locked(bucket, giver_key(sem), waiter);
-        struct request *request = container_of(waiter, struct request, waiter);
-        if (weir_context_err(waiter->contexts[0]) != 0) {
+        const struct request *request = request_of(waiter);
+        if (weir_context_err(request->ctx) != 0) {
             flag = WAITED_FOR; /* it is about to give up */
             continue;
         }
@@ -176,7 +182,7 @@ static void hand_over_locked(struct semaphore *sem, struct bucket *bucket, uint3
     while (!list_empty(&served)) {
         waiter = container_of(served.next, struct waiter, link);
         list_remove(&waiter->link);
-        weir__waiter_wake_locked(waiter);
+        weir__sleeper_wake_locked(&waiter->sleeper);
     }
 }
 
@@ -219,14 +225,14 @@ void weir_semaphore_release(weir_semaphore *handle, uint32_t n)
 static bool served(void *arg)
 {
     const struct request *request = arg;
-    return waiter_woken(&request->waiter);
+    return sleeper_woken(&request->waiter.sleeper);
 }
 
 /* False: it was served before. */
 static bool give_up(struct semaphore *sem, struct request *request)
 {
     struct bucket *bucket = weir__waiters_lock(giver_key(sem));
-    bool waits = !waiter_woken(&request->waiter);
+    bool waits = !sleeper_woken(&request->waiter.sleeper);
     if (waits) {
         weir__waiter_take_locked(bucket, &request->waiter);
         hand_over_locked(sem, bucket, 0);
@@ -256,10 +262,11 @@ int weir_semaphore_acquire_until(weir_semaphore *handle, uint32_t n, weir_contex
     if (likely(take(sem, n)))
         return keep(sem, n, ctx);
     struct request request = {
-        .waiter = {.key = giver_key(sem), .wake = weir__wake_thread, .park = &this_thread()->park},
+        .waiter = {.node.key = giver_key(sem),
+                   .sleeper = {.wake = weir__wake_thread, .park = &this_thread()->park}},
+        .ctx = ctx,
         .n = n,
     };
-    request.waiter.contexts[0] = ctx;
     if (take_or_enter(sem, n, &request))
         return keep(sem, n, ctx);
     err = weir__wait_until(TELL("weir_semaphore_acquire", sem), NULL, served, &request, ctx, NULL,

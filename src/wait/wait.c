@@ -15,29 +15,14 @@
 #include "base/deadline.h"
 #include "os/thread.h"
 
-void weir__watch_begin(struct watch *watch, const weir_context *const contexts[3],
-                       struct park *park, void (*wake)(struct waiter *waiter))
+/* A function of its own, so that what it has on the stack is gone while the thread runs tasks. */
+static __attribute__((noinline)) void watch_contexts(struct watch *watch, const weir_context *ctx,
+                                                     const weir_context *const also[2],
+                                                     struct park *park)
 {
-    watch->on = contexts[0] != NULL || contexts[1] != NULL || contexts[2] != NULL;
-    if (!watch->on)
-        return;
-    watch->waiter = (struct waiter){
-        .wake = wake, .park = park, .contexts = {contexts[0], contexts[1], contexts[2]}};
-    weir__context_watch(&watch->waiter);
-}
-
-bool weir__watch_again(struct watch *watch)
-{
-    if (!watch->on || !waiter_woken(&watch->waiter))
-        return false;
-    weir__waiter_add(&watch->waiter);
-    return true;
-}
-
-void weir__watch_end(struct watch *watch)
-{
-    if (watch->on)
-        weir__waiter_remove(&watch->waiter);
+    const weir_context *const contexts[3] = {ctx, also != NULL ? also[0] : NULL,
+                                             also != NULL ? also[1] : NULL};
+    weir__watch_begin(watch, contexts, park, weir__wake_thread);
 }
 
 int weir__wait_until(struct told told, const void *key, bool (*ready)(void *arg), void *arg,
@@ -52,13 +37,12 @@ int weir__wait_until(struct told told, const void *key, bool (*ready)(void *arg)
         return -ETIMEDOUT;
     int64_t until = ctx != NULL ? earlier(deadline, ctx->deadline) : deadline;
     struct park *park = &this_thread()->park;
-    struct waiter object = {.key = key, .wake = weir__wake_thread, .park = park, .arg = arg};
-    const weir_context *contexts[3] = {ctx, also != NULL ? also[0] : NULL,
-                                       also != NULL ? also[1] : NULL};
+    struct waiter object = {
+        .node.key = key, .sleeper = {.wake = weir__wake_thread, .park = park}, .arg = arg};
     struct watch watch;
     if (key != NULL)
         weir__waiter_add(&object);
-    weir__watch_begin(&watch, contexts, park, weir__wake_thread);
+    watch_contexts(&watch, ctx, also, park);
     note_block(told);
     for (int slept = 0;;) {
         uint32_t seen = load_acq(&park->word); /* pairs with weir__wake_thread; before the looks */
@@ -73,7 +57,7 @@ int weir__wait_until(struct told told, const void *key, bool (*ready)(void *arg)
             break;
         }
         bool again = weir__watch_again(&watch);
-        if (key != NULL && waiter_woken(&object)) {
+        if (key != NULL && sleeper_woken(&object.sleeper)) {
             weir__waiter_add(&object);
             again = true;
         }

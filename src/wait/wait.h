@@ -69,7 +69,6 @@
 
 #include "record/notes.h"
 #include "wait/context.h"
-#include "wait/waiter.h"
 
 /* Blocks until ready(arg), which is asked again after each weir__wake_* of `key`. Returns 0: ready;
  * else ctx's err, or -ETIMEDOUT. A context that is over fails first; then ready() is asked even if
@@ -80,19 +79,5 @@
  * is for those who look what this thread does (weir/dump.h). */
 int weir__wait_until(struct told told, const void *key, bool (*ready)(void *arg), void *arg,
                      weir_context *ctx, const weir_context *const also[2], int64_t deadline);
-
-/* A waiter that is woken when one of its contexts is cancelled, for a thread that sleeps on
- * `park`; for loops that sleep elsewhere than in weir__wait_until. Does nothing if all contexts are
- * NULL. */
-struct watch {
-    struct waiter waiter;
-    bool on;
-};
-
-void weir__watch_begin(struct watch *watch, const weir_context *const contexts[3],
-                       struct park *park, void (*wake)(struct waiter *waiter));
-/* Was it woken? Then it is entered again, and the caller has to look again before it sleeps. */
-bool weir__watch_again(struct watch *watch);
-void weir__watch_end(struct watch *watch);
 
 #endif

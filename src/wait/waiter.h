@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* waiter.h - lists of threads that wait for something, found by its address.
+/* waiter.h - threads that wait for something, found by its address.
  *
  * The objects that are waited for carry no list: a waiter enters itself under the object's address
  * in a table, and a thread that changes the object wakes by address. So the change itself can be
@@ -11,47 +11,53 @@
 #ifndef WEIR_WAIT_WAITER_H
 #define WEIR_WAIT_WAITER_H
 
+#include "base/address_tree.h"
 #include "base/atomic.h"
 #include "base/list.h"
 #include "os/park.h"
 
-struct weir_context;
-
 enum {
-    WAITING,  /* in the list */
-    WOKEN,    /* out of the list; the waker is still at work on the waiter */
+    WAITING,  /* in the table */
+    WOKEN,    /* out of the table; the waker is still at work on the waiter */
     RELEASED, /* the waker has finished with it */
 };
 
+/* A thread that waits for somebody to wake it. */
+struct sleeper {
+    void (*wake)(struct sleeper *); /* called under the table's lock, must not take another one */
+    struct park *park;              /* for wake */
+    atomic(uint32_t) woken;         /* WAITING, WOKEN or RELEASED */
+};
+
 struct waiter {
-    struct list link;              /* under the bucket's lock */
-    const void *key;               /* the address waited for */
-    void (*wake)(struct waiter *); /* called under the bucket's lock, must not take another one */
-    struct park *park;             /* for wake */
-    const struct weir_context *contexts[3]; /* read by a cancel; NULL where unused */
-    const void *arg;                        /* read by a wake with a match; or NULL */
-    atomic(uint32_t) woken;                 /* WAITING, WOKEN or RELEASED */
+    struct sleeper sleeper;
+    struct tree_node node; /* with the address waited for; the rest under the bucket's lock: in the
+                            * tree is the waiter that has waited longest for that address */
+    struct list link;      /* of those that wait for one address; under the lock */
+    const void *arg;       /* read by a wake with a match; or NULL */
 };
 
 /* A `wake` for a thread that sleeps on its own park. */
-void weir__wake_thread(struct waiter *waiter);
+void weir__wake_thread(struct sleeper *sleeper);
 
-/* Enters the waiter under waiter->key, for the first time or after it was woken; the other fields
- * are the caller's, link and woken are not. */
+/* Enters the waiter under waiter->node.key, for the first time or after it was woken; `wake`,
+ * `park` and `arg` are the caller's too. */
 void weir__waiter_add(struct waiter *waiter);
 
 /* Takes it out if it was not woken. Afterwards no other thread touches it. */
 void weir__waiter_remove(struct waiter *waiter);
 
-/* Was it taken out of the list? Then a wake of the key no longer finds it. */
-static inline bool waiter_woken(const struct waiter *waiter)
+/* Was it taken out of the table? Then a wake of the key no longer finds it. */
+static inline bool sleeper_woken(const struct sleeper *sleeper)
 {
     /* Relaxed: add and remove wait for the waker, by the lock or by RELEASED. */
-    return load_rlx(&waiter->woken) != WAITING;
+    return load_rlx(&sleeper->woken) != WAITING;
 }
 
 /* Wakes all waiters, or the one that has waited longest, that are entered under `key`. Touches only
- * the address, not what is there. Takes no lock while that part of the table is empty. */
+ * the address, not what is there. Takes no lock while that part of the table is empty. Costs a step
+ * for each waiter that it looks at, and as many to find them as the logarithm of how many addresses
+ * are waited for. */
 void weir__wake_all(const void *key);
 void weir__wake_one(const void *key);
 
@@ -71,7 +77,7 @@ struct waiter *weir__waiters_next_locked(struct bucket *bucket, const void *key,
  * one that was taken out, which may be gone afterwards. */
 void weir__waiter_add_locked(struct bucket *bucket, struct waiter *waiter);
 void weir__waiter_take_locked(struct bucket *bucket, struct waiter *waiter);
-void weir__waiter_wake_locked(struct waiter *waiter);
+void weir__sleeper_wake_locked(struct sleeper *sleeper);
 
 /* The address for these objects. A wake touches only an address, and may come late: when the memory
  * holds another object. A thread that is entered under an object's own address then just looks once

@@ -280,6 +280,11 @@ void *weir__alloc_unaligned(size_t size)
     return weir__alloc(1, size);
 }
 
+void *weir__alloc_unaligned_untouched(size_t size)
+{
+    return arena_alloc(size);
+}
+
 void weir__free(void *memory)
 {
     if (memory == NULL)

@@ -33,7 +33,8 @@ static const struct scenario *const all[] = {
     freeze_scenarios,   freelist_scenarios,   eventcount_scenarios, quiet_scenarios,
     room_scenarios,     latch_scenarios,      stop_scenarios,       activity_scenarios,
     names_scenarios,    signals_scenarios,    pipeline_scenarios,   chain_scenarios,
-    metrics_scenarios,  watchdog_scenarios,   trace_scenarios,      slot_scenarios};
+    metrics_scenarios,  watchdog_scenarios,   trace_scenarios,      slot_scenarios,
+    follow_scenarios};
 
 /* Calls visit for every scenario until it returns false. */
 static void each_scenario(bool (*visit)(const struct scenario *scenario, void *arg), void *arg)

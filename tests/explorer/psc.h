@@ -71,7 +71,7 @@ bool psc_allows(const struct psc_operation *operation);
 struct ref psc_add(const struct psc_operation *operation);
 
 /* The current thread looks at the clock and finds this time: it comes after all looks that found
- * an earlier one. C11 says nothing of clocks; context.c relies on it. */
+ * an earlier one. C11 says nothing of clocks; context_state.c relies on it. */
 void psc_look_at_clock(int64_t time);
 
 /* The current thread does any operation on the word, lock or thread at `address`: `self` says

@@ -135,7 +135,7 @@ static const char *const protocols[][5] = {
     {"pool/slot.h"},
     {"pool/quiet.c", "pool/quiet.h", "pool/tally.h"},
     {"sync/mutex.c", "sync/mutex.h"},
-    {"wait/wait.c", "wait/waiter.c", "wait/context.c", "wait/context.h"},
+    {"wait/wait.c", "wait/waiter.c", "wait/follow.c", "wait/context_state.c", "wait/context.h"},
 };
 
 static bool is_in(const char *const files[5], const struct mutant *mutant)

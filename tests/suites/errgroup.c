@@ -1205,6 +1205,48 @@ START_TEST(a_closed_pool_refuses_members_and_wakes_who_waits_at_the_limit)
 }
 END_TEST
 
+static int keep_context(weir_context *ctx, void *arg)
+{
+    *(weir_context **)arg = weir_context_ref(ctx);
+    return 0;
+}
+
+/* A caller that is woken leaves the contexts that it was blocked with. Here each has one of a task
+ * of the pool, which stands beside it among those that the close walks over. */
+START_TEST(the_close_of_the_pool_wakes_all_who_wait_at_limits)
+{
+    enum { GROUPS = 3 };
+    weir_pool *pool = new_pool(GROUPS, GROUPS);
+    gate hold = GATE_INIT;
+    counter ran = COUNTER_INIT;
+    weir_errgroup *groups[GROUPS];
+    struct go go[GROUPS];
+    caller waiters[GROUPS];
+    weir_context *kept[GROUPS];
+    for (int i = 0; i < GROUPS; i++)
+        ck_assert_int_eq(weir_pool_submit(pool, keep_context, &kept[i]), 0);
+    ck_assert_int_eq(weir_pool_drain(pool), 0);
+    for (int i = 0; i < GROUPS; i++) {
+        groups[i] = new_group(pool, NULL, 1, 0);
+        ck_assert_int_eq(weir_errgroup_go(groups[i], gate_task, &hold), 0);
+        go[i] = (struct go){groups[i], counter_task, &ran, kept[i]};
+        caller_start(&waiters[i], go_until, &go[i]);
+        ck_assert(caller_await_asleep(&waiters[i]));
+    }
+    weir_pool_close(pool);
+    for (int i = 0; i < GROUPS; i++)
+        ck_assert_int_eq(caller_join(&waiters[i]), -EPIPE);
+    gate_open(&hold);
+    for (int i = 0; i < GROUPS; i++) {
+        ck_assert_int_eq(weir_errgroup_wait(groups[i]), 0);
+        weir_errgroup_free(groups[i]);
+        weir_context_unref(kept[i]);
+    }
+    ck_assert_uint_eq(counter_get(&ran), 0);
+    finish_pool(pool);
+}
+END_TEST
+
 /* Cancel. */
 
 START_TEST(the_parent_ends_the_group)
@@ -1592,6 +1634,7 @@ Suite *weir_suite(void)
     tcase_add_loop_test(blocking, the_end_of_the_group_wakes_who_waits_at_the_limit, 0, ENDERS);
     tcase_add_loop_test(blocking, the_end_of_the_group_wakes_who_waits_for_room_in_the_pool, 0, 2);
     tcase_add_test(blocking, a_closed_pool_refuses_members_and_wakes_who_waits_at_the_limit);
+    tcase_add_test(blocking, the_close_of_the_pool_wakes_all_who_wait_at_limits);
 
     TCase *cancel = add_group(suite, "cancel");
     tcase_add_test(cancel, the_parent_ends_the_group);
