@@ -18,6 +18,7 @@
 #include "weir/pipeline.h"
 #include "weir/pool.h"
 #include "weir/pool_options.h"
+#include "weir/ready.h"
 #include "weir/retry.h"
 #include "weir/ring.h"
 #include "weir/semaphore.h"

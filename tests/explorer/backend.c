@@ -13,10 +13,12 @@
 #include "os/file.h"
 #include "os/lock.h"
 #include "os/notify.h"
+#include "os/poll.h"
 #include "os/signals.h"
 #include "os/symbol.h"
 #include "psc.h"
 #include "scheduler.h"
+#include "weir/clock.h"
 
 void virtual_lock_acquire(struct lock *lock, const char *site)
 {
@@ -156,11 +158,29 @@ unsigned weir__usable_cpus(void)
 
 /* The one that was opened last. */
 static struct notify *notifier;
+static const struct notify *polled_beside; /* by weir__poll */
+
+/* What weir__poll looks at has changed: its word. */
+static struct park polled = PARK_INIT;
+static atomic(uint32_t) descriptor; /* the only one: for what it is ready */
+
+static void poll_again(void)
+{
+    add_seqcst(&polled.word, 1);
+    (void)weir__park_wake(&polled, PARK_ALL);
+}
+
+void virtual_descriptor(unsigned events)
+{
+    (void)xchg_seqcst(&descriptor, events);
+    poll_again();
+}
 
 int weir__notify_open(struct notify *notify)
 {
     weir__park_init(&notify->level);
     notifier = notify;
+    polled_beside = NULL;
     return 0;
 }
 
@@ -174,12 +194,31 @@ void weir__notify_raise(struct notify *notify)
     if (xchg_seqcst(&notify->level.word, 1) != 0)
         fail("raised twice");
     (void)weir__park_wake(&notify->level, PARK_ALL);
+    if (notify == polled_beside)
+        poll_again();
 }
 
 void weir__notify_lower(struct notify *notify)
 {
     if (xchg_seqcst(&notify->level.word, 0) != 1)
         fail("lowered twice");
+}
+
+int weir__poll(int fd, unsigned events, const struct notify *also, int64_t deadline)
+{
+    (void)fd;
+    polled_beside = also;
+    for (;;) {
+        uint32_t seen = load_seqcst(&polled.word);
+        unsigned ready = load_seqcst(&descriptor) & events;
+        if (ready != 0 || (also != NULL && load_seqcst(&also->level.word) != 0))
+            return (int)ready;
+        if (deadline != INT64_MAX && deadline <= weir_now())
+            return -ETIMEDOUT;
+        int err = weir__park_wait(&polled, seen, deadline);
+        if (err == -EINTR)
+            return err;
+    }
 }
 
 void virtual_poll(void)

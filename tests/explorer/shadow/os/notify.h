@@ -20,6 +20,9 @@ static inline int weir__notify_fd(const struct notify *notify)
     return (int)load_seqcst(&notify->level.word);
 }
 
+/* Makes the only descriptor that weir__poll knows ready for these events, and for no others. */
+void virtual_descriptor(unsigned events);
+
 /* Blocks until the one that was opened last is raised. */
 void virtual_poll(void);
 
