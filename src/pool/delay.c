@@ -11,26 +11,18 @@
  * is a dead ticket in the ring; or that has come out already, and the slot is in use for another
  * job: then its claim is another one.
  *
- * The clock's thread moves what is due, in order of time, to `due` and from there into the ring. If
- * that is full it waits for room as a blocked submitter does, but wakes also for the next alarm and
- * when nothing is due any more. An earlier alarm need not wake it: it would wait for room as well.
- * The thread is there while a place is in use.
+ * The clock's thread, which moves what is due into the ring (due.c), is there while a place is in
+ * use.
  */
 #include "pool/delay.h"
 
 #include <errno.h>
 
-#include "base/deadline.h"
 #include "os/alloc.h"
-
-static struct slot *slot_in(const struct delay *delay, const struct delay_place *place)
-{
-    return &delay->host->queue->slots[place->slot - 1];
-}
+#include "pool/places.h"
 
 /* Places. */
 
-static void on_ring(struct alarm *alarm);
 static void on_over(struct alarm_clock *clock);
 
 int weir__delay_init(struct delay *delay, struct host *host, uint32_t places, const char *name,
@@ -73,7 +65,8 @@ static uint32_t free_place_locked(struct delay *delay)
     uint32_t index = delay->free;
     if (index == 0) {
         weir__queue_add_slot(delay->host->queue);
-        delay->all[delay->fresh] = (struct delay_place){.delay = delay, .alarm.ring = on_ring};
+        delay->all[delay->fresh] =
+            (struct delay_place){.delay = delay, .alarm.ring = weir__delay_ring};
         return ++delay->fresh;
     }
     delay->free = delay->all[index - 1].next_free;
@@ -94,25 +87,10 @@ static int take_locked(struct delay *delay, bool periodic, uint32_t *ret)
     return err;
 }
 
-static void free_locked(struct delay *delay, struct delay_place *place)
-{
-    place->next_free = delay->free;
-    delay->free = (uint32_t)(place - delay->all) + 1;
-}
-
-static void give_locked(struct delay *delay, struct delay_place *place)
-{
-    place->state = PLACE_FREE;
-    delay->used--;
-    if (!place->stray)
-        free_locked(delay, place);
-    weir__alarm_clock_release(&delay->clock);
-}
-
 void weir__delay_give_place(struct delay *delay, uint32_t place)
 {
     lock_acquire(&delay->lock);
-    give_locked(delay, &delay->all[place - 1]);
+    place_give_locked(delay, &delay->all[place - 1]);
     lock_release(&delay->lock);
 }
 
@@ -168,13 +146,6 @@ int weir__delay_wait(struct delay *delay, const struct wait_for_time *wait, uint
 
 /* Leaving. */
 
-static void leave_locked(struct delay *delay, struct delay_place *place)
-{
-    list_remove(&place->link);
-    store_rlx(&slot_in(delay, place)->place, 0); /* read again under the lock */
-    place->state = PLACE_KEPT;
-}
-
 /* The job was claimed by this thread, in its place. */
 static void take_out_locked(struct delay *delay, struct delay_place *place)
 {
@@ -186,7 +157,7 @@ static void take_out_locked(struct delay *delay, struct delay_place *place)
         quiet_in(&queue->quiet, own_tally(queue));
         COUNT(queue, besides, -1);
     }
-    leave_locked(delay, place);
+    place_leave_locked(delay, place);
 }
 
 /* A job whose slot names a place was claimed, and the claim was counted. False: its ticket is in
@@ -205,7 +176,7 @@ static bool claimed_in_place(struct delay *delay, struct slot *slot, uint64_t cl
     bool was_due = place->state == PLACE_DUE;
     take_out_locked(delay, place);
     if (!place->periodic)
-        give_locked(delay, place);
+        place_give_locked(delay, place);
     was_due = was_due && list_empty(&delay->due);
     lock_release(&delay->lock);
     weir__queue_give_slot(delay->host->queue, link);
@@ -223,120 +194,6 @@ bool weir__delay_claim(struct delay *delay, struct slot *slot, uint64_t claim)
     if (load_rlx(&slot->place) != 0 && claimed_in_place(delay, slot, claim))
         weir__queue_no_ticket(queue);
     return true;
-}
-
-/* Becoming due: on the clock's thread. */
-
-static void note_due(struct alarm *alarm)
-{
-    struct delay_place *place = container_of(alarm, struct delay_place, alarm);
-    struct delay *delay = place->delay;
-    lock_acquire(&delay->lock);
-    if (place->stray) {
-        place->stray = false;
-        if (place->state == PLACE_FREE)
-            free_locked(delay, place);
-    } else {
-        weir_assert(place->state == PLACE_WAITING);
-        place->state = PLACE_DUE;
-        list_remove(&place->link);
-        list_append(&delay->due, &place->link);
-    }
-    lock_release(&delay->lock);
-}
-
-/* The first that is due and that no thread has claimed, or NULL. */
-static struct delay_place *first_due_locked(const struct delay *delay, uint64_t *ret_claim)
-{
-    for (struct list *at = delay->due.next; at != &delay->due; at = at->next) {
-        struct delay_place *place = container_of(at, struct delay_place, link);
-        /* Relaxed: it was filled under the lock. A thread that claims it waits for the lock. */
-        *ret_claim = load_rlx(&slot_in(delay, place)->claim);
-        if (!claim_taken(*ret_claim))
-            return place;
-    }
-    return NULL;
-}
-
-/* Ends the job if it has expired. */
-static bool expire(struct delay *delay, struct slot *slot, uint64_t claim, const struct job *job)
-{
-    if (job->start_by == WEIR_FOREVER || job->start_by > weir_now())
-        return false;
-    if (weir__delay_claim(delay, slot, claim))
-        weir__end_unstarted(delay->host, job, WEIR_TASK_EXPIRED);
-    return true;
-}
-
-/* False: there is no room. */
-static bool push_locked(struct delay *delay, struct delay_place *place)
-{
-    struct queue *queue = delay->host->queue;
-    sub_rlx(&delay->delayed, 1); /* before the end of the job can be seen */
-    COUNT(queue, besides, -1);   /* the push counts it */
-    if (!weir__queue_put_slot(queue, place->slot)) {
-        COUNT(queue, besides, 1);
-        add_rlx(&delay->delayed, 1);
-        return false;
-    }
-    leave_locked(delay, place); /* if it was claimed meanwhile, the ticket is dead */
-    if (!place->periodic)
-        give_locked(delay, place);
-    return true;
-}
-
-/* Pushes what is due. False: there is no room; `*ret_until` is when the first one will expire. */
-static bool push_due(struct delay *delay, int64_t *ret_until)
-{
-    struct queue *queue = delay->host->queue;
-    for (;;) {
-        uint64_t claim;
-        lock_acquire(&delay->lock);
-        struct delay_place *place = first_due_locked(delay, &claim);
-        if (place == NULL) {
-            lock_release(&delay->lock);
-            return true;
-        }
-        struct slot *slot = slot_in(delay, place);
-        struct job job;
-        slot_read(slot, &job); /* it stays where it is while the lock is held */
-        bool periodic = place->periodic, pushed = push_locked(delay, place);
-        lock_release(&delay->lock);
-        if (pushed && !periodic)
-            quiet_out(&queue->quiet, own_tally(queue)); /* of its wait */
-        *ret_until = job.start_by;
-        if (!pushed && !expire(delay, slot, claim, &job))
-            return false;
-    }
-}
-
-/* The clock's thread looks for room, and at everything else that it has to do. */
-static int look(void *arg, int64_t passed, int64_t *ret_until)
-{
-    struct delay *delay = arg;
-    struct alarm *alarm;
-    int64_t next, first, head;
-    do {
-        while ((alarm = weir__alarm_take_due(&delay->clock, &next)) != NULL)
-            note_due(alarm);
-        if (weir_context_err(delay->clock.watched) != 0)
-            weir__delay_close(delay, true);
-        if (push_due(delay, &first))
-            return 0;
-    } while (weir__clear_head(delay->host, passed, &head));
-    *ret_until = earlier(next, earlier(first, head));
-    return -EAGAIN;
-}
-
-static void on_ring(struct alarm *alarm)
-{
-    struct delay *delay = container_of(alarm, struct delay_place, alarm)->delay;
-    int64_t ignored;
-    note_due(alarm);
-    if (push_due(delay, &ignored))
-        return;
-    struct room_wait wait = {.look = look, .arg = delay, .contexts = {delay->clock.watched}};
-    (void)weir__room_wait(&delay->host->queue->room, &wait); /* until nothing is due */
 }
 
 /* The end of all. */
@@ -360,7 +217,7 @@ static void end_taken(struct delay *delay, struct delay_place *place)
     lock_acquire(&delay->lock);
     list_remove(&place->link);
     if (!place->periodic)
-        give_locked(delay, place);
+        place_give_locked(delay, place);
     lock_release(&delay->lock);
     weir__queue_give_slot(delay->host->queue, link);
     weir__end_unstarted(delay->host, &job, WEIR_TASK_CANCELLED);

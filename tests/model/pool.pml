@@ -28,7 +28,7 @@
  *   drainer                      weir__wait_until in src/wait/wait.c, and in it
  *                                reached_or_stopped, weir__quiet_is_reached in src/pool/quiet.c
  *   claimer                      weir__queue_claim in src/pool/queue.c, then weir__end_unstarted
- *   clock                        weir__delay_wait, push_due in src/pool/delay.c
+ *   clock                        weir__delay_wait in src/pool/delay.c, push_due in src/pool/due.c
  *
  * A look at a ring word and the CAS that follows it are one step: if the CAS fails, nothing has
  * happened but a look. A scan goes on by one position, where ring_skip may jump over others that it

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/* due.c - jobs that have waited long enough: from their places into the queue.
+ *
+ * The clock's thread moves what is due, in order of time, to `due` and from there into the ring. If
+ * that is full it waits for room as a blocked submitter does, but wakes also for the next alarm and
+ * when nothing is due any more. An earlier alarm need not wake it: it would wait for room as well.
+ */
+#include <errno.h>
+
+#include "base/deadline.h"
+#include "pool/places.h"
+
+static void note_due(struct alarm *alarm)
+{
+    struct delay_place *place = container_of(alarm, struct delay_place, alarm);
+    struct delay *delay = place->delay;
+    lock_acquire(&delay->lock);
+    if (place->stray) {
+        place->stray = false;
+        if (place->state == PLACE_FREE)
+            place_free_locked(delay, place);
+    } else {
+        weir_assert(place->state == PLACE_WAITING);
+        place->state = PLACE_DUE;
+        list_remove(&place->link);
+        list_append(&delay->due, &place->link);
+    }
+    lock_release(&delay->lock);
+}
+
+/* The first that is due and that no thread has claimed, or NULL. */
+static struct delay_place *first_due_locked(const struct delay *delay, uint64_t *ret_claim)
+{
+    for (struct list *at = delay->due.next; at != &delay->due; at = at->next) {
+        struct delay_place *place = container_of(at, struct delay_place, link);
+        /* Relaxed: it was filled under the lock. A thread that claims it waits for the lock. */
+        *ret_claim = load_rlx(&slot_in(delay, place)->claim);
+        if (!claim_taken(*ret_claim))
+            return place;
+    }
+    return NULL;
+}
+
+/* Ends the job if it has expired. */
+static bool expire(struct delay *delay, struct slot *slot, uint64_t claim, const struct job *job)
+{
+    if (job->start_by == WEIR_FOREVER || job->start_by > weir_now())
+        return false;
+    if (weir__delay_claim(delay, slot, claim))
+        weir__end_unstarted(delay->host, job, WEIR_TASK_EXPIRED);
+    return true;
+}
+
+/* False: there is no room. */
+static bool push_locked(struct delay *delay, struct delay_place *place)
+{
+    struct queue *queue = delay->host->queue;
+    sub_rlx(&delay->delayed, 1); /* before the end of the job can be seen */
+    COUNT(queue, besides, -1);   /* the push counts it */
+    if (!weir__queue_put_slot(queue, place->slot)) {
+        COUNT(queue, besides, 1);
+        add_rlx(&delay->delayed, 1);
+        return false;
+    }
+    place_leave_locked(delay, place); /* if it was claimed meanwhile, the ticket is dead */
+    if (!place->periodic)
+        place_give_locked(delay, place);
+    return true;
+}
+
+/* Pushes what is due. False: there is no room; `*ret_until` is when the first one will expire. */
+static bool push_due(struct delay *delay, int64_t *ret_until)
+{
+    struct queue *queue = delay->host->queue;
+    for (;;) {
+        uint64_t claim;
+        lock_acquire(&delay->lock);
+        struct delay_place *place = first_due_locked(delay, &claim);
+        if (place == NULL) {
+            lock_release(&delay->lock);
+            return true;
+        }
+        struct slot *slot = slot_in(delay, place);
+        struct job job;
+        slot_read(slot, &job); /* it stays where it is while the lock is held */
+        bool periodic = place->periodic, pushed = push_locked(delay, place);
+        lock_release(&delay->lock);
+        if (pushed && !periodic)
+            quiet_out(&queue->quiet, own_tally(queue)); /* of its wait */
+        *ret_until = job.start_by;
+        if (!pushed && !expire(delay, slot, claim, &job))
+            return false;
+    }
+}
+
+/* The clock's thread looks for room, and at everything else that it has to do. */
+static int look(void *arg, int64_t passed, int64_t *ret_until)
+{
+    struct delay *delay = arg;
+    struct alarm *alarm;
+    int64_t next, first, head;
+    do {
+        while ((alarm = weir__alarm_take_due(&delay->clock, &next)) != NULL)
+            note_due(alarm);
+        if (weir_context_err(delay->clock.watched) != 0)
+            weir__delay_close(delay, true);
+        if (push_due(delay, &first))
+            return 0;
+    } while (weir__clear_head(delay->host, passed, &head));
+    *ret_until = earlier(next, earlier(first, head));
+    return -EAGAIN;
+}
+
+void weir__delay_ring(struct alarm *alarm)
+{
+    struct delay *delay = container_of(alarm, struct delay_place, alarm)->delay;
+    int64_t ignored;
+    note_due(alarm);
+    if (push_due(delay, &ignored))
+        return;
+    struct room_wait wait = {.look = look, .arg = delay, .contexts = {delay->clock.watched}};
+    (void)weir__room_wait(&delay->host->queue->room, &wait); /* until nothing is due */
+}
