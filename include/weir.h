@@ -11,6 +11,7 @@
 #include "weir/context.h"
 #include "weir/dump.h"
 #include "weir/errgroup.h"
+#include "weir/gate.h"
 #include "weir/lease.h"
 #include "weir/limiter.h"
 #include "weir/metrics.h"

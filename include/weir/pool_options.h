@@ -86,7 +86,8 @@ typedef struct weir_pool_options {
     void *user;                         /* for the callbacks */
     unsigned char outside_waiters_help; /* 1: threads outside the pool that wait for its tasks run
                                            them if they have not started */
-    size_t timers; /* places to wait for a time or a retry (else FAILED), <= 2^22; 0: capacity */
+    /* Places to wait for a time, a retry (else FAILED) or a gate, at most 2^22; 0: capacity */
+    size_t timers;
     weir_measure measure; /* 0: SAMPLED */
     /* The name of a plain task for weir/dump.h, which is copied; called before it runs, by the
        thread that runs it. 0, or a result of NULL: the name of `fn` */

@@ -48,6 +48,7 @@ typedef struct weir_task {
 typedef void weir_done_fn(void *arg, weir_state end, int status);
 
 typedef struct weir_completion weir_completion;
+typedef struct weir_gate weir_gate;
 
 typedef struct weir_task_options {
     size_t size;                 /* filled by WEIR_TASK_OPTIONS or weir_task_options_init */
@@ -59,6 +60,7 @@ typedef struct weir_task_options {
     weir_completion *completion; /* reports the end to an event loop: weir/completion.h; 0: none */
     int64_t stuck_after; /* ns, for the watchdog of a pool that has on_stuck: tell if it runs for
                             longer; 0: as the pool; negative: never */
+    weir_gate *gate;     /* it starts only when this lets it: weir/gate.h; 0: none */
 } weir_task_options;
 
 /* A pointer to options with the fields named set and the others default (C only). */

@@ -15,12 +15,13 @@
  *
  * Lock: one, for all fields but the constants. Nothing is called under it.
  */
-#include "weir/breaker.h"
+#include "flow/breaker.h"
 
 #include <errno.h>
 #include <stdbool.h>
 
 #include "base/assert.h"
+#include "base/deadline.h"
 #include "base/options.h"
 #include "os/lock.h"
 #include "os/probe.h"
@@ -230,6 +231,25 @@ int weir_breaker_allow_at(weir_breaker *handle, uint64_t *ret_ticket, int64_t no
 int weir_breaker_allow(weir_breaker *breaker, uint64_t *ret_ticket)
 {
     return weir_breaker_allow_at(breaker, ret_ticket, weir_now());
+}
+
+int64_t weir__breaker_ask_again(weir_breaker *handle, int64_t now)
+{
+    struct breaker *breaker = (struct breaker *)handle;
+    int64_t at = WEIR_FOREVER;
+    lock_acquire(&breaker->lock);
+    if (breaker->state == WEIR_BREAKER_CLOSED)
+        at = now;
+    else if (breaker->state == WEIR_BREAKER_OPEN && now < breaker->open_until)
+        at = breaker->open_until;
+    else if (breaker->state == WEIR_BREAKER_HALF_OPEN)
+        for (uint32_t i = 0; i < breaker->half_open_calls; i++)
+            if (breaker->probes[i].ticket != 0)
+                at = earlier(at, breaker->probes[i].void_at);
+    if (at == WEIR_FOREVER) /* too many changes are untold */
+        at = time_after(now, breaker->open_for);
+    lock_release(&breaker->lock);
+    return at;
 }
 
 weir_breaker_state weir_breaker_read_state_at(const weir_breaker *handle, int64_t now)

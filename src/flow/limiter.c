@@ -38,14 +38,13 @@
  * written once, and a thread that flips has met the base, since it has proposed too. A limiter does
  * not order its callers' data.
  */
-#include "weir/limiter.h"
+#include "flow/limiter.h"
 
 #include <errno.h>
 
 #include "base/assert.h"
 #include "base/atomic.h"
 #include "base/deadline.h"
-#include "flow/gaps.h"
 #include "flow/limiter_view.h"
 #include "os/lock.h"
 
@@ -154,9 +153,8 @@ static void flip(struct limiter *limiter, const struct view *view, int64_t now)
 
 /* Taking. */
 
-/* Takes n tokens if they are there within `most` ns. Returns the ns until then, or -EAGAIN: later;
- * -EDEADLK: never; -EOVERFLOW; -EINVAL. On success *ret says what to give back. */
-static int64_t take(weir_limiter *handle, uint32_t n, int64_t now, int64_t most, struct gap *ret)
+int64_t weir__limiter_take(weir_limiter *handle, uint32_t n, int64_t now, int64_t most,
+                           struct gap *ret)
 {
     struct limiter *limiter = (struct limiter *)handle;
     if (limiter == NULL || n > limiter->burst)
@@ -195,7 +193,7 @@ static int64_t take(weir_limiter *handle, uint32_t n, int64_t now, int64_t most,
 
 /* Giving back. */
 
-static void give_back(weir_limiter *handle, struct gap given)
+void weir__limiter_give_back(weir_limiter *handle, struct gap given)
 {
     struct limiter *limiter = (struct limiter *)handle;
     lock_acquire(&limiter->lock);
@@ -218,7 +216,7 @@ static void give_back(weir_limiter *handle, struct gap given)
 int weir_limiter_allow_at(weir_limiter *limiter, uint32_t n, int64_t now)
 {
     struct gap taken;
-    int64_t wait = take(limiter, n, now, 0, &taken);
+    int64_t wait = weir__limiter_take(limiter, n, now, 0, &taken);
     return wait == -EDEADLK ? -EAGAIN : (int)wait;
 }
 
@@ -230,7 +228,7 @@ int weir_limiter_allow(weir_limiter *limiter, uint32_t n)
 int64_t weir_limiter_reserve_at(weir_limiter *limiter, uint32_t n, int64_t now)
 {
     struct gap taken;
-    return take(limiter, n, now, INT64_MAX, &taken);
+    return weir__limiter_take(limiter, n, now, INT64_MAX, &taken);
 }
 
 int64_t weir_limiter_reserve(weir_limiter *limiter, uint32_t n)
@@ -247,14 +245,14 @@ int weir_limiter_wait_until(weir_limiter *limiter, uint32_t n, weir_context *ctx
     deadline = earlier(deadline, weir_context_deadline(ctx));
     int64_t most = time_left(deadline, now);
     struct gap taken;
-    int64_t wait = take(limiter, n, now, most, &taken);
+    int64_t wait = weir__limiter_take(limiter, n, now, most, &taken);
     if (wait == -EAGAIN || (wait == -EDEADLK && deadline != WEIR_FOREVER))
         return -ETIMEDOUT;
     if (wait <= 0)
         return (int)wait;
     if (weir_sleep_until(ctx, time_after(now, wait)) != -ECANCELED)
         return 0; /* slept, or the context ended at that very time */
-    give_back(limiter, taken);
+    weir__limiter_give_back(limiter, taken);
     return -ECANCELED;
 }
 

@@ -37,12 +37,14 @@ int weir__delay_init(struct delay *delay, struct host *host, uint32_t places, co
     list_init(&delay->due);
     delay->places = places;
     delay->all = weir__alloc_untouched((size_t)places + 1, sizeof *delay->all);
-    return delay->all != NULL ? 0 : -ENOMEM;
+    delay->passes = weir__alloc_untouched((size_t)places + 1, sizeof *delay->passes);
+    return delay->all != NULL && delay->passes != NULL ? 0 : -ENOMEM;
 }
 
 void weir__delay_release(struct delay *delay)
 {
     weir__free(delay->all);
+    weir__free(delay->passes);
 }
 
 void weir__delay_fence(struct delay *delay)
@@ -65,8 +67,7 @@ static uint32_t free_place_locked(struct delay *delay)
     uint32_t index = delay->free;
     if (index == 0) {
         weir__queue_add_slot(delay->host->queue);
-        delay->all[delay->fresh] =
-            (struct delay_place){.delay = delay, .alarm.ring = weir__delay_ring};
+        delay->all[delay->fresh] = (struct delay_place){.delay = delay, .alarm.ring = delay->ring};
         return ++delay->fresh;
     }
     delay->free = delay->all[index - 1].next_free;
@@ -74,17 +75,24 @@ static uint32_t free_place_locked(struct delay *delay)
 }
 
 /* Takes a place, and keeps the clock's thread for as long as it is used. */
-static int take_locked(struct delay *delay, bool periodic, uint32_t *ret)
+static int take_locked(struct delay *delay, const struct wait_for_time *wait, uint32_t *ret)
 {
     if (delay->used == delay->places)
         return -EAGAIN;
     int err = weir__alarm_clock_hold(&delay->clock);
-    if (err == 0) {
-        *ret = free_place_locked(delay);
-        delay->all[*ret - 1].periodic = periodic;
-        delay->used++;
+    if (err != 0)
+        return err;
+    *ret = free_place_locked(delay);
+    struct delay_place *place = &delay->all[*ret - 1];
+    place->periodic = wait->periodic;
+    place->pass = NULL;
+    if (wait->gate != NULL) {
+        place->pass = &delay->passes[*ret - 1];
+        *place->pass = (struct pass){.gate = wait->gate, .delay = delay};
+        wait->gate->ops->join_locked(wait->gate);
     }
-    return err;
+    delay->used++;
+    return 0;
 }
 
 void weir__delay_give_place(struct delay *delay, uint32_t place)
@@ -94,27 +102,50 @@ void weir__delay_give_place(struct delay *delay, uint32_t place)
     lock_release(&delay->lock);
 }
 
+/* Constant while the place is used. */
+static struct pass *pass_of(const struct delay *delay, uint32_t place)
+{
+    return delay->all[place - 1].pass;
+}
+
+void weir__delay_gated_ran(struct delay *delay, uint32_t place, int status)
+{
+    struct pass *pass = pass_of(delay, place);
+    pass->gate->ops->leave(pass, false, true, status);
+}
+
+void weir__delay_gated_ended(struct delay *delay, uint32_t place, bool started, int status)
+{
+    struct pass *pass = pass_of(delay, place);
+    pass->gate->ops->leave(pass, true, started, status);
+    weir__delay_give_place(delay, place);
+}
+
 /* Waiting. */
 
 /* Puts the job into the slot and the slot into the place. From here on others may claim the job;
- * they cannot end it before the lock is free. */
-static void wait_locked(struct delay *delay, struct delay_place *place, uint32_t link,
-                        const struct job *job, int64_t at)
+ * they cannot end it before the lock is free. Returns the gate to look at, or NULL. */
+static struct job_gate *wait_locked(struct delay *delay, struct delay_place *place, uint32_t link,
+                                    const struct wait_for_time *wait)
 {
     struct queue *queue = delay->host->queue;
     struct slot *slot = &queue->slots[link - 1];
+    struct sink *sink = wait->job->sink;
+    struct pass *pass = place->pass;
     place->slot = link;
     place->state = PLACE_WAITING;
+    place->let_in = false;
     list_append(&delay->waiting, &place->link);
     add_rlx(&delay->delayed, 1); /* a count by itself */
     if (!place->periodic)
         quiet_in(&queue->quiet, own_tally(queue));
     store_rlx(&slot->place, (uint32_t)(place - delay->all) + 1); /* published by slot_fill */
-    uint64_t claim = slot_fill(slot, job, queue_stamp_at(queue, at));
-    sink_ops(job->sink)->placed(job->sink, claim, at);
-    int err = weir__alarm_set(&delay->clock, &place->alarm, at);
-    weir_assert(err == 0); /* the clock is held */
-    (void)err;
+    uint64_t claim = slot_fill(slot, wait->job, queue_stamp_at(queue, wait->at));
+    sink_ops(sink)->placed(sink, claim, pass != NULL ? WEIR_FOREVER : wait->at);
+    if (pass != NULL && wait->at == 0)
+        return place_enter_locked(delay, place, wait->job->start_by) ? pass->gate : NULL;
+    place_set_alarm_locked(delay, place, wait->at);
+    return NULL;
 }
 
 /* May the job wait? Under the lock that a close takes: what comes in here is counted before it. */
@@ -132,15 +163,18 @@ static int refusal_locked(const struct delay *delay, const struct wait_for_time 
 int weir__delay_wait(struct delay *delay, const struct wait_for_time *wait, uint32_t *place)
 {
     uint32_t link = weir__queue_take_slot(delay->host->queue);
+    struct job_gate *gate = NULL;
     lock_acquire(&delay->lock);
     int err = refusal_locked(delay, wait);
     if (err == 0 && *place == 0)
-        err = take_locked(delay, wait->periodic, place);
+        err = take_locked(delay, wait, place);
     if (err == 0)
-        wait_locked(delay, &delay->all[*place - 1], link, wait->job, wait->at);
+        gate = wait_locked(delay, &delay->all[*place - 1], link, wait);
     lock_release(&delay->lock);
     if (err != 0)
         weir__queue_give_slot(delay->host->queue, link);
+    if (gate != NULL)
+        gate->ops->look(gate);
     return err;
 }
 
@@ -150,7 +184,7 @@ int weir__delay_wait(struct delay *delay, const struct wait_for_time *wait, uint
 static void take_out_locked(struct delay *delay, struct delay_place *place)
 {
     struct queue *queue = delay->host->queue;
-    if (place->state == PLACE_WAITING && !weir__alarm_stop(&delay->clock, &place->alarm))
+    if (place->state != PLACE_DUE && !weir__alarm_stop(&delay->clock, &place->alarm))
         place->stray = true;
     sub_rlx(&delay->delayed, 1); /* a count by itself */
     if (place->periodic) {       /* the run counts from now on, until its end */
@@ -175,7 +209,7 @@ static bool claimed_in_place(struct delay *delay, struct slot *slot, uint64_t cl
     uint32_t link = place->slot;
     bool was_due = place->state == PLACE_DUE;
     take_out_locked(delay, place);
-    if (!place->periodic)
+    if (!place_kept(place))
         place_give_locked(delay, place);
     was_due = was_due && list_empty(&delay->due);
     lock_release(&delay->lock);
@@ -216,7 +250,7 @@ static void end_taken(struct delay *delay, struct delay_place *place)
     slot_read(slot_in(delay, place), &job);
     lock_acquire(&delay->lock);
     list_remove(&place->link);
-    if (!place->periodic)
+    if (!place_kept(place))
         place_give_locked(delay, place);
     lock_release(&delay->lock);
     weir__queue_give_slot(delay->host->queue, link);

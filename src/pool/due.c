@@ -4,28 +4,64 @@
  * The clock's thread moves what is due, in order of time, to `due` and from there into the ring. If
  * that is full it waits for room as a blocked submitter does, but wakes also for the next alarm and
  * when nothing is due any more. An earlier alarm need not wake it: it would wait for room as well.
+ *
+ * A job with a gate is not due when its time has come: it enters the gate then. There its alarm
+ * stays set, for the time at which it expires, or for the gate's own purposes. The thread that
+ * finds that it is its turn pushes it. Where there is no room, or others are due before it, the
+ * clock's thread does that.
+ *
+ * Nothing is called under the lock but what says that it is (gate.h, job.h).
  */
+#include "pool/due.h"
+
 #include <errno.h>
 
 #include "base/deadline.h"
 #include "pool/places.h"
 
+/* When the job in the place expires. */
+static int64_t expiry_of(const struct delay *delay, const struct delay_place *place)
+{
+    return load_rlx(&slot_in(delay, place)->start_by); /* filled under the lock */
+}
+
+/* To `due`, in order of time. */
+static void fall_due_locked(struct delay *delay, struct delay_place *place)
+{
+    place->state = PLACE_DUE;
+    list_remove(&place->link);
+    list_append(&delay->due, &place->link);
+}
+
+/* The alarm of a place rang in which the job waits, or is at its gate. Returns the gate to look at,
+ * or NULL. */
+static struct job_gate *ring_locked(struct delay *delay, struct delay_place *place)
+{
+    weir_assert(place->state == PLACE_WAITING || place->state == PLACE_GATED);
+    int64_t expires = expiry_of(delay, place);
+    if (place->pass != NULL && !place->let_in && expires > weir_now())
+        return place_enter_locked(delay, place, expires) ? place->pass->gate : NULL;
+    fall_due_locked(delay, place);
+    return NULL;
+}
+
+/* On the clock's thread, for each alarm that has come. */
 static void note_due(struct alarm *alarm)
 {
     struct delay_place *place = container_of(alarm, struct delay_place, alarm);
     struct delay *delay = place->delay;
+    struct job_gate *gate = NULL;
     lock_acquire(&delay->lock);
     if (place->stray) {
         place->stray = false;
         if (place->state == PLACE_FREE)
             place_free_locked(delay, place);
     } else {
-        weir_assert(place->state == PLACE_WAITING);
-        place->state = PLACE_DUE;
-        list_remove(&place->link);
-        list_append(&delay->due, &place->link);
+        gate = ring_locked(delay, place);
     }
     lock_release(&delay->lock);
+    if (gate != NULL)
+        gate->ops->look(gate);
 }
 
 /* The first that is due and that no thread has claimed, or NULL. */
@@ -63,7 +99,7 @@ static bool push_locked(struct delay *delay, struct delay_place *place)
         return false;
     }
     place_leave_locked(delay, place); /* if it was claimed meanwhile, the ticket is dead */
-    if (!place->periodic)
+    if (!place_kept(place))
         place_give_locked(delay, place);
     return true;
 }
@@ -111,7 +147,7 @@ static int look(void *arg, int64_t passed, int64_t *ret_until)
     return -EAGAIN;
 }
 
-void weir__delay_ring(struct alarm *alarm)
+void weir__due_ring(struct alarm *alarm)
 {
     struct delay *delay = container_of(alarm, struct delay_place, alarm)->delay;
     int64_t ignored;
@@ -120,4 +156,67 @@ void weir__delay_ring(struct alarm *alarm)
         return;
     struct room_wait wait = {.look = look, .arg = delay, .contexts = {delay->clock.watched}};
     (void)weir__room_wait(&delay->host->queue->room, &wait); /* until nothing is due */
+}
+
+/* Gates. */
+
+static struct delay_place *place_of(const struct pass *pass)
+{
+    return &pass->delay->all[pass - pass->delay->passes];
+}
+
+/* The job is at the gate, and no thread has claimed it. One that does from here on waits for the
+ * lock. */
+static bool at_gate_locked(const struct delay *delay, const struct delay_place *place)
+{
+    /* Relaxed: it was filled under the lock. */
+    return place->state == PLACE_GATED && !claim_taken(load_rlx(&slot_in(delay, place)->claim));
+}
+
+bool weir__due_ring_at(struct pass *pass, int64_t at)
+{
+    struct delay *delay = pass->delay;
+    struct delay_place *place = place_of(pass);
+    lock_acquire(&delay->lock);
+    bool there = at_gate_locked(delay, place);
+    if (there) /* false: it is about to ring */
+        (void)weir__alarm_move(&delay->clock, &place->alarm, earlier(at, expiry_of(delay, place)));
+    lock_release(&delay->lock);
+    return there;
+}
+
+/* The job is not at the gate any more. True: it was pushed. */
+static bool let_in_locked(struct delay *delay, struct delay_place *place)
+{
+    struct slot *slot = slot_in(delay, place);
+    struct sink *sink = load_rlx(&slot->sink); /* filled under the lock */
+    int64_t now = weir_now();
+    place->let_in = true;
+    place->state = PLACE_WAITING;
+    store_rlx(&slot->stamp, queue_stamp_at(delay->host->queue, now)); /* published by the push */
+    sink_ops(sink)->let_in(sink, now);
+    if (!list_empty(&delay->due)) {
+        (void)weir__alarm_move(&delay->clock, &place->alarm, now); /* false: it is about to ring */
+        return false;
+    }
+    if (!weir__alarm_stop(&delay->clock, &place->alarm))
+        return false; /* likewise */
+    if (push_locked(delay, place))
+        return true;
+    place_set_alarm_locked(delay, place, now);
+    return false;
+}
+
+bool weir__due_let_in(struct pass *pass)
+{
+    struct delay *delay = pass->delay;
+    struct queue *queue = delay->host->queue;
+    struct delay_place *place = place_of(pass);
+    lock_acquire(&delay->lock);
+    bool there = at_gate_locked(delay, place);
+    bool pushed = there && let_in_locked(delay, place);
+    lock_release(&delay->lock);
+    if (pushed)
+        quiet_out(&queue->quiet, own_tally(queue)); /* of its wait */
+    return there;
 }

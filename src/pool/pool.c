@@ -8,6 +8,7 @@
 #include "base/options.h"
 #include "os/alloc.h"
 #include "os/cpus.h"
+#include "pool/due.h"
 #include "weir/shutdown.h"
 
 enum {
@@ -209,6 +210,7 @@ static int build(weir_pool *pool, const weir_pool_options *options)
         err = make_watchdog(pool, options);
     if (err == 0)
         err = make_context(pool, options->context);
+    pool->delay.ring = weir__due_ring;
     if (err == 0)
         err = weir__delay_init(&pool->delay, &pool->host, places, pool->crew.name,
                                options->context != NULL ? pool->host.context : NULL);

@@ -115,6 +115,14 @@ void weir__task_withdrawn(struct sink *sink)
     store_rel(&task->word, SUBMITTING | task->before); /* the last run: pairs with task_word */
 }
 
+void weir__task_let_in(struct sink *sink, int64_t now)
+{
+    struct task *task = (struct task *)sink;
+    store_rlx(&task->not_before, now);                /* published by the next step */
+    (void)xchg_seqcst(&task->word, WEIR_TASK_QUEUED); /* pairs with first_done */
+    weir__task_wake(task); /* a thread that waits for it may run it; it waits for the lock */
+}
+
 void weir__task_starts(struct sink *sink, struct start *ret)
 {
     struct task *task = (struct task *)sink;
@@ -180,6 +188,23 @@ const struct sink_ops weir__task_sink = {
     .starts = weir__task_starts,
     .cancelled = weir__task_cancelled,
     .ended = weir__task_end,
+};
+
+static void gated_ended(struct sink *sink, const struct job *job, weir_state end, int status)
+{
+    struct task *task = (struct task *)sink;
+    weir_pool *pool = load_rlx(&task->pool); /* constant until the task is submitted again */
+    weir__delay_gated_ended(&pool->delay, task->place, end <= WEIR_TASK_FAILED, status);
+    weir__task_end(sink, job, end, status);
+}
+
+const struct sink_ops weir__gated_sink = {
+    .placed = weir__task_placed,
+    .withdrawn = weir__task_withdrawn,
+    .let_in = weir__task_let_in,
+    .starts = weir__task_starts,
+    .cancelled = weir__task_cancelled,
+    .ended = gated_ended,
 };
 
 /* Observers. */

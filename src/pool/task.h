@@ -20,9 +20,9 @@
  * last access to the handle, which the waiter may free. If on_done goes on with the task, that is
  * left out, and the submit is what any other is.
  *
- * A delayed task is QUEUED from the start. A thread that runs it without a ticket keeps to
- * `not_before`, one that ends it as expired to `start_by`: both are read after the claim that they
- * belong to.
+ * A delayed task is QUEUED from the start, and so is one at a gate. A thread that runs it without a
+ * ticket keeps to `not_before`, one that ends it as expired to `start_by`: both are read after the
+ * claim that they belong to.
  */
 #ifndef WEIR_POOL_TASK_H
 #define WEIR_POOL_TASK_H
@@ -58,7 +58,7 @@ struct __attribute__((may_alias)) task {
     struct reports *reports;    /* with a place reserved; or NULL */
     atomic(int64_t) not_before; /* time of the next run; 0: at once */
     int64_t period;             /* of a periodic one, as is the next */
-    uint32_t place;             /* that it keeps (delay.h) */
+    uint32_t place;             /* that it keeps (delay.h), or 0 */
     float stuck_after;          /* ns; as good as exact, and half as long */
     struct repeat *repeat;      /* of one that is retried (repeats.h) */
 };
@@ -91,12 +91,14 @@ static inline bool task_inherited(const struct task *task)
     return load_rlx(&task->fork) != fork_count();
 }
 
-/* Of tasks that run once. */
+/* Of tasks that run once; and of those that have a gate, and keep a place. */
 extern const struct sink_ops weir__task_sink;
+extern const struct sink_ops weir__gated_sink;
 
-/* The members of weir__task_sink, for other tables. */
+/* The members of these, for other tables. */
 void weir__task_placed(struct sink *sink, uint64_t claim, int64_t not_before);
 void weir__task_withdrawn(struct sink *sink);
+void weir__task_let_in(struct sink *sink, int64_t now);
 void weir__task_starts(struct sink *sink, struct start *ret);
 bool weir__task_cancelled(struct sink *sink);
 void weir__task_end(struct sink *sink, const struct job *job, weir_state end, int status);

@@ -3,9 +3,10 @@
  *
  * A periodic task runs again after a run that returned 0, in the place that it keeps until its end.
  * One that is retried runs again after a run that failed, if its struct repeat says so; it takes a
- * place for the pause only. Either goes from RUNNING back to QUEUED, by the thread that ran it,
- * under the lock of the places, and only if it was not cancelled. A canceller raises the flag, then
- * takes that lock: either its flag was seen, or it sees the task queued and can claim it.
+ * place for the pause only, unless it has a gate, which each of its runs has to pass. Either goes
+ * from RUNNING back to QUEUED, by the thread that ran it, under the lock of the places, and only if
+ * it was not cancelled. A canceller raises the flag, then takes that lock: either its flag was
+ * seen, or it sees the task queued and can claim it.
  */
 #include "pool/task_repeat.h"
 
@@ -82,7 +83,9 @@ static bool retried_again(struct sink *sink, const struct job *job, int status, 
     struct repeat *repeat = job->arg;
     struct wait_for_time wait = {.job = job};
     int64_t end_by = earlier(job->start_by, weir_context_deadline(pool->host.context));
-    uint32_t place = 0;
+    uint32_t place = task->place; /* the task may be gone when it is read; 0: it has no gate */
+    if (place != 0)
+        weir__delay_gated_ran(&pool->delay, place, status);
     if (status == 0)
         return false;
     store_rlx(&task->cause, status); /* published by the end, or weir__task_placed */
@@ -114,6 +117,8 @@ static void retried_ended(struct sink *sink, const struct job *job, weir_state e
 {
     struct task *task = (struct task *)sink;
     weir_pool *pool = load_rlx(&task->pool); /* constant until the task is submitted again */
+    if (task->place != 0)
+        weir__delay_gated_ended(&pool->delay, task->place, end <= WEIR_TASK_FAILED, status);
     weir__repeats_give(&pool->repeats, task->repeat);
     weir__task_end(sink, job, end, status);
 }
@@ -121,6 +126,7 @@ static void retried_ended(struct sink *sink, const struct job *job, weir_state e
 const struct sink_ops weir__retried_sink = {
     .placed = weir__task_placed,
     .withdrawn = weir__task_withdrawn,
+    .let_in = weir__task_let_in,
     .starts = retried_starts,
     .submitted = retried_submitted,
     .again = retried_again,

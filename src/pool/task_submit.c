@@ -26,11 +26,18 @@ static int read_task_options(weir_task_options *ret, const weir_task_options *gi
                         offsetof(weir_task_options, on_done) + sizeof ret->on_done, given);
 }
 
+static const struct job_gate *gate_in(const weir_task_options *options)
+{
+    return (const struct job_gate *)options->gate;
+}
+
 static const char *wrong_field(const weir_task_options *options)
 {
     if (options->start_by < 0)
         return "start_by: negative";
-    return options->timeout < 0 ? "timeout: negative" : NULL;
+    if (options->timeout < 0)
+        return "timeout: negative";
+    return options->gate != NULL && gate_in(options)->ops == NULL ? "gate: never made" : NULL;
 }
 
 const char *weir_task_options_error(const weir_task_options *given)
@@ -49,6 +56,7 @@ struct entry {
     bool timed;   /* then from here on, else from above */
     int64_t at, period;
     const struct repeat *repeat; /* or NULL */
+    struct job_gate *gate;       /* likewise */
 };
 
 /* Is it known that it cannot start in time? */
@@ -62,8 +70,11 @@ static bool too_late(const struct entry *entry, int64_t start_by)
 static int delay(weir_pool *pool, struct task *task, const struct job *job,
                  const struct entry *entry)
 {
-    struct wait_for_time wait = {
-        .job = job, .at = entry->at, .periodic = entry->period != 0, .first = true};
+    struct wait_for_time wait = {.job = job,
+                                 .at = entry->at,
+                                 .periodic = entry->period != 0,
+                                 .first = true,
+                                 .gate = entry->gate};
     uint32_t place = 0;
     int err = weir__refusal(pool);
     if (err != 0)
@@ -71,7 +82,8 @@ static int delay(weir_pool *pool, struct task *task, const struct job *job,
     if (wait.periodic) /* its pauses are no work, so it is counted apart */
         COUNT(&pool->queue, besides, 1);
     TRACE(note, EVENT_SUBMIT, &pool->host.trace, (uintptr_t)job->fn, 0);
-    err = weir__delay_wait(&pool->delay, &wait, wait.periodic ? &task->place : &place);
+    bool keeps = wait.periodic || wait.gate != NULL;
+    err = weir__delay_wait(&pool->delay, &wait, keeps ? &task->place : &place);
     TRACE(note_submit_end, &pool->host.trace, err);
     if (err != 0 && wait.periodic)
         COUNT(&pool->queue, besides, -1);
@@ -101,8 +113,6 @@ static int submit_again(weir_pool *pool, struct task *task, const struct job *jo
 
 static int enter(weir_pool *pool, struct task *task, struct job *job, const struct entry *entry)
 {
-    if (entry->timed)
-        return count_rejected(pool, delay(pool, task, job, entry));
     if (entry->repeat != NULL) {
         task->repeat = weir__repeats_keep(&pool->repeats, entry->repeat);
         if (task->repeat == NULL)
@@ -112,11 +122,25 @@ static int enter(weir_pool *pool, struct task *task, struct job *job, const stru
         job->arg = task->repeat;
     }
     struct repeat *kept = task->repeat;
-    int err = entry->goes_on ? submit_again(pool, task, job, entry) : submit_once(pool, job, entry);
+    int err;
+    if (entry->timed || entry->gate != NULL)
+        err = delay(pool, task, job, entry);
+    else if (entry->goes_on)
+        err = submit_again(pool, task, job, entry);
+    else
+        err = submit_once(pool, job, entry);
     (void)count_rejected(pool, err);
     if (err != 0 && kept != NULL)
         weir__repeats_give(&pool->repeats, kept);
     return err;
+}
+
+/* But for one that is retried. */
+static const struct sink_ops *sink_for(const struct entry *entry)
+{
+    if (entry->period != 0)
+        return &weir__periodic_sink;
+    return entry->gate != NULL ? &weir__gated_sink : &weir__task_sink;
 }
 
 static int submit_reserved(weir_pool *pool, struct task *task, weir_task_fn *fn, void *arg,
@@ -133,7 +157,7 @@ static int submit_reserved(weir_pool *pool, struct task *task, weir_task_fn *fn,
         job.start_by = earlier(job.start_by, weir_context_deadline(entry->ctx));
     }
     /* All published when the task is placed. */
-    store_rlx(&task->sink.ops, entry->period != 0 ? &weir__periodic_sink : &weir__task_sink);
+    store_rlx(&task->sink.ops, sink_for(entry));
     if (!entry->goes_on)
         store_rlx(&task->cancelled, 0);
     store_rlx(&task->pool, pool);
@@ -180,10 +204,13 @@ static int submit_task(weir_pool *pool, weir_task *handle, weir_task_fn *fn, voi
         return -ESTALE;
     weir_task_options options;
     int err = read_task_options(&options, given);
-    if (err == 0 && wrong_field(&options) != NULL)
+    if (err == 0 && (wrong_field(&options) != NULL || (options.gate != NULL && entry->period != 0)))
         err = -EINVAL;
     if (err != 0)
         return err;
+    entry->gate = (struct job_gate *)options.gate;
+    if (entry->gate != NULL && entry->gate->fork != fork_count())
+        return -ESTALE;
     if ((err = weir_context_err(entry->ctx)) != 0)
         return count_rejected(pool, err);
     struct task *task = (struct task *)handle;

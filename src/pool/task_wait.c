@@ -96,7 +96,7 @@ static bool first_done(struct task_wait *wait)
 {
     for (wait->index = 0; wait->index < wait->set.n; wait->index++) {
         const struct task *task = task_at(wait, wait->index);
-        /* Pairs with finish, weir__task_restore, weir__task_placed. */
+        /* Pairs with finish, weir__task_restore, weir__task_placed, weir__task_let_in. */
         wait->word = task != NULL ? load_seqcst(&task->word) : WEIR_TASK_QUEUED;
         if (state_done(wait->word) || wait->word == WEIR_TASK_IDLE) {
             tsan_acquire(task);

@@ -26,7 +26,7 @@
  * does the bucket's lock from take_or_enter to hand_over_locked. Woken waiters have it from that
  * lock.
  */
-#include "weir/semaphore.h"
+#include "sync/semaphore.h"
 
 #include <errno.h>
 
@@ -44,21 +44,14 @@ struct __attribute__((may_alias)) semaphore {
 
 _Static_assert(sizeof(struct semaphore) <= sizeof(weir_semaphore), "fits");
 
-/* A waiter, on its own stack. */
-struct request {
-    struct waiter waiter;
-    const weir_context *ctx; /* or NULL */
-    uint32_t n;
-};
-
-static const struct request *request_of(const struct waiter *waiter)
-{
-    return container_of(waiter, const struct request, waiter);
-}
-
 static uint32_t free_permits(uint64_t state)
 {
     return (uint32_t)state;
+}
+
+static struct semaphore_request *request_of(const struct waiter *waiter)
+{
+    return container_of(waiter, struct semaphore_request, waiter);
 }
 
 int weir_semaphore_init(weir_semaphore *handle, uint32_t permits)
@@ -113,7 +106,7 @@ static bool others_wait(const struct semaphore *sem, struct bucket *bucket)
 
 /* Takes n, under the lock, if they are free and no thread waits. If not, it enters `request`,
  * unless that is NULL. */
-static bool take_or_enter(struct semaphore *sem, uint32_t n, struct request *request)
+static bool take_or_enter(struct semaphore *sem, uint32_t n, struct semaphore_request *request)
 {
     struct bucket *bucket = weir__waiters_lock(giver_key(sem));
     bool entered = weir__waiters_next_locked(bucket, giver_key(sem), NULL) != NULL;
@@ -152,8 +145,10 @@ int weir_semaphore_try_acquire(weir_semaphore *handle, uint32_t n)
 /* Giving. */
 
 /* Under the lock, the flag being set: adds n to what is free, takes out the waiters that can be
- * served, and wakes them. Afterwards the semaphore may be gone. */
-static void hand_over_locked(struct semaphore *sem, struct bucket *bucket, uint32_t n)
+ * served, and wakes them. Those that are no threads are left in `granted`, to be called after the
+ * unlock. Afterwards the semaphore may be gone. */
+static void hand_over_locked(struct semaphore *sem, struct bucket *bucket, uint32_t n,
+                             struct list *granted)
 {
     struct list served;
     list_init(&served);
@@ -164,7 +159,7 @@ static void hand_over_locked(struct semaphore *sem, struct bucket *bucket, uint3
     struct waiter *waiter = weir__waiters_next_locked(bucket, giver_key(sem), NULL), *next;
     for (; waiter != NULL; waiter = next) {
         next = weir__waiters_next_locked(bucket, giver_key(sem), waiter);
-        const struct request *request = request_of(waiter);
+        const struct semaphore_request *request = request_of(waiter);
         if (weir_context_err(request->ctx) != 0) {
             flag = WAITED_FOR; /* it is about to give up */
             continue;
@@ -182,7 +177,18 @@ static void hand_over_locked(struct semaphore *sem, struct bucket *bucket, uint3
     while (!list_empty(&served)) {
         waiter = container_of(served.next, struct waiter, link);
         list_remove(&waiter->link);
+        if (request_of(waiter)->granted != NULL)
+            list_append(granted, &waiter->link);
         weir__sleeper_wake_locked(&waiter->sleeper);
+    }
+}
+
+static void call_granted(struct list *granted)
+{
+    while (!list_empty(granted)) {
+        struct waiter *waiter = container_of(granted->next, struct waiter, link);
+        list_remove(&waiter->link);
+        request_of(waiter)->granted(request_of(waiter));
     }
 }
 
@@ -193,9 +199,12 @@ static bool release_to_waiters(struct semaphore *sem, uint32_t n)
     uint64_t state = load_rlx(&sem->state); /* with the flag: I2; else the caller looks again */
     bool fits = n <= sem->permits - free_permits(state);
     bool handed_over = (state & WAITED_FOR) != 0 && fits;
+    struct list granted;
+    list_init(&granted);
     if (handed_over)
-        hand_over_locked(sem, bucket, n);
+        hand_over_locked(sem, bucket, n, &granted);
     weir__waiters_unlock(bucket);
+    call_granted(&granted);
     return handed_over;
 }
 
@@ -224,20 +233,23 @@ void weir_semaphore_release(weir_semaphore *handle, uint32_t n)
 
 static bool served(void *arg)
 {
-    const struct request *request = arg;
+    const struct semaphore_request *request = arg;
     return sleeper_woken(&request->waiter.sleeper);
 }
 
 /* False: it was served before. */
-static bool give_up(struct semaphore *sem, struct request *request)
+static bool give_up(struct semaphore *sem, struct semaphore_request *request)
 {
     struct bucket *bucket = weir__waiters_lock(giver_key(sem));
     bool waits = !sleeper_woken(&request->waiter.sleeper);
+    struct list granted;
+    list_init(&granted);
     if (waits) {
         weir__waiter_take_locked(bucket, &request->waiter);
-        hand_over_locked(sem, bucket, 0);
+        hand_over_locked(sem, bucket, 0, &granted);
     }
     weir__waiters_unlock(bucket);
+    call_granted(&granted);
     return waits;
 }
 
@@ -261,7 +273,7 @@ int weir_semaphore_acquire_until(weir_semaphore *handle, uint32_t n, weir_contex
         return err;
     if (likely(take(sem, n)))
         return keep(sem, n, ctx);
-    struct request request = {
+    struct semaphore_request request = {
         .waiter = {.node.key = giver_key(sem),
                    .sleeper = {.wake = weir__wake_thread, .park = &this_thread()->park}},
         .ctx = ctx,
@@ -280,6 +292,30 @@ int weir_semaphore_acquire_until(weir_semaphore *handle, uint32_t n, weir_contex
 int weir_semaphore_acquire(weir_semaphore *sem, uint32_t n)
 {
     return weir_semaphore_acquire_until(sem, n, NULL, WEIR_FOREVER);
+}
+
+/* Without a thread. */
+
+static void wake_nobody(struct sleeper *sleeper)
+{
+    (void)sleeper;
+}
+
+bool weir__semaphore_ask(weir_semaphore *handle, uint32_t n, struct semaphore_request *request)
+{
+    struct semaphore *sem = (struct semaphore *)handle;
+    weir_assert(n <= sem->permits && request->granted != NULL);
+    if (likely(take(sem, n)))
+        return true;
+    request->waiter = (struct waiter){.node.key = giver_key(sem), .sleeper.wake = wake_nobody};
+    request->ctx = NULL;
+    request->n = n;
+    return take_or_enter(sem, n, request);
+}
+
+bool weir__semaphore_withdraw(weir_semaphore *sem, struct semaphore_request *request)
+{
+    return give_up((struct semaphore *)sem, request);
 }
 
 /* Observers. */

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* due.h - jobs that have waited long enough: from their places into the queue. */
+#ifndef WEIR_POOL_DUE_H
+#define WEIR_POOL_DUE_H
+
+#include "pool/delay.h"
+
+/* What the alarm of a place does. */
+void weir__due_ring(struct alarm *alarm);
+
+/* For a gate, of its first pass, which it keeps from leaving meanwhile. No lock is held. False: the
+ * job is another thread's, and the pass is about to leave. */
+
+/* Puts the job into the queue, or has it wait there for room. */
+bool weir__due_let_in(struct pass *pass);
+/* Has ring_locked called at `at`, or earlier. */
+bool weir__due_ring_at(struct pass *pass, int64_t at);
+
+#endif
