@@ -29,7 +29,7 @@ static int run_request(weir_context *ctx, void *arg)
     /* Two workers may overwrite each other's: it is an estimate. */
     atomic_store_explicit(&crew->run_ns, mean + (took - mean) / 16, memory_order_relaxed);
     if (request_take_answer(request, DONE))
-        MHD_resume_connection(request->connection);
+        loop_resume(&request->service->loop, request->connection);
     request_unref(request);
     return 0;
 }

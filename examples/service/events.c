@@ -5,10 +5,10 @@
  * when the socket has room. When there is none the connection is suspended; whoever publishes
  * resumes it.
  *
- * States: AWAKE -> ASLEEP by MHD's thread, after it has suspended the connection; ASLEEP -> AWAKE
- * by whoever wins a compare-and-swap, who then resumes it. MHD's thread looks at the channel once
- * more after it has said ASLEEP, and a publisher looks at the state after it has sent: so one of
- * them sees the other. */
+ * States: AWAKE -> ASLEEP by the loop's thread, after it has suspended the connection; ASLEEP ->
+ * AWAKE by whoever wins a compare-and-swap, who then resumes it. The loop's thread looks at the
+ * channel once more after it has said ASLEEP, and a publisher looks at the state after it has sent:
+ * so one of them sees the other. */
 #include "events.h"
 
 #include "inside.h"
@@ -27,6 +27,7 @@ struct event {
 struct reader {
     struct reader *next, *previous;
     struct events *events;
+    struct service *service;
     struct MHD_Connection *connection;
     weir_channel *channel;
     atomic_int state;
@@ -82,7 +83,7 @@ static void wake(struct reader *reader)
 {
     int asleep = ASLEEP;
     if (atomic_compare_exchange_strong(&reader->state, &asleep, AWAKE))
-        MHD_resume_connection(reader->connection);
+        loop_resume(&reader->service->loop, reader->connection);
 }
 
 void events_publish(struct events *events, int64_t id, size_t size)
@@ -180,13 +181,15 @@ static void on_stream_end(void *arg)
     free(reader);
 }
 
-static int reader_new(struct reader **ret, struct events *events, struct MHD_Connection *connection)
+static int reader_new(struct reader **ret, struct request *request)
 {
     struct reader *reader = calloc(1, sizeof *reader);
     if (reader == NULL)
         return -ENOMEM;
+    struct events *events = request->service->events;
     reader->events = events;
-    reader->connection = connection;
+    reader->service = request->service;
+    reader->connection = request->connection;
     atomic_init(&reader->told_at, weir_now());
     atomic_init(&reader->beat, true); /* so that the head goes out at once */
     int err = weir_channel_new(&reader->channel, sizeof(struct event), BACKLOG);
@@ -216,7 +219,7 @@ static int stream(struct request *request)
     pthread_mutex_unlock(&events->lock);
     if (full)
         return respond_busy(request, "too many readers");
-    int err = reader_new(&reader, events, request->connection);
+    int err = reader_new(&reader, request);
     if (err != 0)
         return err;
     pthread_mutex_lock(&events->lock);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* http.c - from libmicrohttpd to the chain and back.
  *
- * One thread of MHD's reads and writes for all connections. It calls, for each request in turn:
+ * One thread, that of loop.c, reads and writes for all connections. It has MHD call, for each
+ * request in turn:
  *
  *     on_target     its first line is there: the request is made
  *     on_request    its head is there: with a body to come, the chain runs up to that
@@ -14,8 +15,6 @@
 #include "inside.h"
 
 #include <arpa/inet.h>
-#include <fcntl.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -248,95 +247,39 @@ static void on_completed(void *arg, struct MHD_Connection *connection, void **co
     request_unref(request);
 }
 
-static int bind_to(const struct addrinfo *where, unsigned *ret_port)
-{
-    int on = 1, fd = socket(where->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    struct sockaddr_storage bound;
-    socklen_t size = sizeof bound;
-    if (fd < 0)
-        return -errno;
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
-        bind(fd, where->ai_addr, where->ai_addrlen) != 0 || listen(fd, SOMAXCONN) != 0 ||
-        getsockname(fd, (struct sockaddr *)&bound, &size) != 0) {
-        int err = -errno;
-        (void)close(fd);
-        return err;
-    }
-    *ret_port = ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port
-                                                  : ((struct sockaddr_in *)&bound)->sin_port);
-    return fd;
-}
-
-int listen_on(const char *where, unsigned *ret_port)
-{
-    char host[SETTING_TEXT];
-    snprintf(host, sizeof host, "%s", where);
-    char *colon = strrchr(host, ':'), *name = host;
-    if (colon == NULL)
-        return -EINVAL;
-    *colon = '\0';
-    size_t n = strlen(host);
-    if (n > 1 && host[0] == '[' && host[n - 1] == ']') {
-        host[n - 1] = '\0';
-        name++;
-    }
-    struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
-                             .ai_socktype = SOCK_STREAM},
-                    *found = NULL;
-    if (getaddrinfo(name, colon + 1, &hints, &found) != 0)
-        return -EINVAL;
-    int fd = bind_to(found, ret_port);
-    freeaddrinfo(found);
-    return fd;
-}
-
 int http_start(struct service *service, unsigned *ret_port)
 {
     struct connections *all = calloc(1, sizeof *all);
+    const struct settings *settings = &service->settings;
     if (all == NULL)
         return -ENOMEM;
     pthread_mutex_init(&all->lock, NULL);
     all->head.next = all->head.previous = &all->head;
     service->connections = all;
-    int fd = listen_on(service->settings.listen, ret_port);
+    int fd = listen_on(settings->listen, ret_port);
     if (fd < 0)
         return fd;
     service->http = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request,
-        service, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK, on_target, service,
+        MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
+        on_request, service, MHD_OPTION_URI_LOG_CALLBACK, on_target, service,
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, service, MHD_OPTION_NOTIFY_CONNECTION,
-        on_connection, service, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)service->settings.idle_s,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)service->settings.max_connections,
+        on_connection, service, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)settings->idle_s,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)settings->max_connections,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY, MHD_OPTION_END);
-    if (service->http == NULL) {
+    int err = service->http == NULL
+                  ? -EIO
+                  : loop_start(&service->loop, service->http, fd,
+                               (unsigned)settings->max_connections, &service->phase);
+    if (err != 0)
         (void)close(fd);
-        return -EIO;
-    }
-    return 0;
-}
-
-/* Clients that have connected and were not accepted yet are taken along: they get an answer. From
- * then on the system refuses new ones. MHD's thread may be about to accept, so the descriptor is
- * closed only when that has ended. */
-void http_stop_accepting(struct service *service)
-{
-    struct sockaddr_storage address;
-    socklen_t size = sizeof address;
-    int fd = service->listen_fd = MHD_quiesce_daemon(service->http), client;
-    while ((client = accept4(fd, (struct sockaddr *)&address, &size,
-                             SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
-        (void)MHD_add_connection(service->http, client, (struct sockaddr *)&address, size);
-        size = sizeof address;
-    }
-    (void)shutdown(fd, SHUT_RD);
+    return err;
 }
 
 void http_stop(struct service *service)
 {
+    loop_stop(&service->loop);
     if (service->http != NULL)
         MHD_stop_daemon(service->http);
-    if (service->listen_fd >= 0)
-        (void)close(service->listen_fd);
     service->http = NULL;
     if (service->connections != NULL)
         pthread_mutex_destroy(&service->connections->lock);

@@ -15,6 +15,7 @@
 
 #include "admission.h"
 #include "log.h"
+#include "loop.h"
 #include "rate.h"
 #include "service.h"
 #include "settings.h"
@@ -64,8 +65,8 @@ struct service {
     struct cache *cache;
     weir_metrics *metrics;
     struct MHD_Daemon *http, *admin;
-    int listen_fd; /* behind http_stop_accepting: ours to close */
     struct connections *connections;
+    struct loop loop;
     void *plugin;
     weir_task housekeeping;
 };
@@ -143,13 +144,12 @@ struct MHD_Response *make_response(struct request *request);
 
 /* http.c */
 int http_start(struct service *service, unsigned *ret_port);
-void http_stop_accepting(struct service *service);
 void http_stop(struct service *service);
 /* Closes the connections that take too long to send or to read. To be called now and then. */
 void http_sweep(struct service *service);
 /* A connection that is to stay for long: it is not swept, and the system keeps little for it. */
 void http_keep(struct request *request);
-/* A socket that listens at "ADDRESS:PORT", and its port; or a negative errno. */
+/* listen.c: a socket that listens at "ADDRESS:PORT", and its port; or a negative errno. */
 int listen_on(const char *where, unsigned *ret_port);
 
 /* Routes. */

@@ -222,7 +222,7 @@ static void answer_late(void *arg)
 {
     struct request *request = arg;
     if (request_take_answer(request, TIMED_OUT))
-        MHD_resume_connection(request->connection);
+        loop_resume(&request->service->loop, request->connection);
 }
 
 static int refuse(struct request *request, enum verdict verdict)
@@ -255,7 +255,7 @@ static int queue(struct request *request)
         return 0;
     (void)refuse(request, verdict);
     if (request_take_answer(request, DONE))
-        MHD_resume_connection(request->connection);
+        loop_resume(&request->service->loop, request->connection);
     request_unref(request);
     return 0;
 }

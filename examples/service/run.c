@@ -189,7 +189,6 @@ struct service *service_start(const struct settings *settings)
     service->settings = service->latest = *settings;
     service->open = settings->open;
     service->timeout_ms = settings->timeout_ms;
-    service->listen_fd = -1;
     pthread_mutex_init(&service->lock, NULL);
     if (getrandom(&service->boot, sizeof service->boot, 0) != sizeof service->boot)
         service->boot = (uint64_t)weir_now();
@@ -326,7 +325,7 @@ int service_stop(struct service *service)
     for (int64_t left; (left = ends - weir_now()) > 0; service_tick(service))
         sleep_for(left < WEIR_S(1) ? left : WEIR_S(1));
     atomic_store(&service->phase, STOPPING);
-    http_stop_accepting(service);
+    loop_stop_accepting(&service->loop);
     events_close(service->events);
     bool clean_end = wait_until_idle(service, weir_after(WEIR_MS(settings.grace_ms)));
     atomic_store(&service->phase, CANCELLED);

@@ -7,9 +7,11 @@ Usage: hostile.py [--all]      --all: also the long ones
 
 import resource
 import select
+import signal
 import socket
 import sys
 import time
+from pathlib import Path
 
 from support import DEADLINE, Case, is_sanitized, load, main
 
@@ -29,6 +31,11 @@ def read_all(sock):
             got += piece
     except OSError:
         return got
+
+
+def state_of(pid):
+    """The letter that ps would show."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def raise_limit():
@@ -197,6 +204,43 @@ class Slow(Case):
             self.assertTrue(sock.recv(100).startswith(b"HTTP/1.1 200"))
         for sock in socks:
             sock.close()
+
+    def test_all_that_are_ready_at_once_are_served(self):
+        """libmicrohttpd asks for 128 events at a time: so many at one look, and twice as many."""
+        raise_limit()
+        request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+        for many in (127, 128, 129, 256):
+            service = self.start()
+            socks = [service.raw(request) for _ in range(many)]
+            for sock in socks:
+                self.assertTrue(sock.recv(4096).startswith(b"HTTP/1.1 200"), many)
+            service.send(signal.SIGSTOP)
+            self.wait_until(lambda pid=service.pid: state_of(pid) == "T", "the stop")
+            for sock in socks:
+                sock.sendall(request)
+            service.send(signal.SIGCONT)
+            for sock in socks:
+                self.assertTrue(sock.recv(4096).startswith(b"HTTP/1.1 200"), many)
+                sock.close()
+            service.stop()
+
+    def test_who_finds_no_descriptor_waits(self):
+        service = self.start()
+        request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+        connection = service.connect()
+        self.assertEqual(service.ask("GET", "/healthz", connection=connection).status, 200)
+        most = max(int(fd.name) for fd in Path(f"/proc/{service.pid}/fd").iterdir())
+        resource.prlimit(service.pid, resource.RLIMIT_NOFILE, (most + 4, most + 4))
+        socks = [service.raw(request) for _ in range(20)]
+        while socks:
+            self.assertEqual(service.ask("GET", "/healthz", connection=connection).status, 200)
+            ready, _, _ = select.select(socks, [], [], DEADLINE)
+            self.assertNotEqual(ready, [], f"{len(socks)} still wait")
+            for sock in ready:
+                self.assertTrue(sock.recv(4096).startswith(b"HTTP/1.1 200"))
+                sock.close()
+                socks.remove(sock)
+        connection.close()
 
     def test_more_connections_than_allowed_wait(self):
         service = self.start("--max-connections", "10")
