@@ -69,6 +69,7 @@ struct service {
     struct loop loop;
     void *plugin;
     weir_task housekeeping;
+    int64_t steps_per_us; /* of the routes of --bench */
 };
 
 enum answer_state { PENDING, DONE, TIMED_OUT };
@@ -131,6 +132,10 @@ struct request {
 struct request *request_new(struct service *service, const char *target);
 void request_unref(struct request *request);
 bool request_take_answer(struct request *request, enum answer_state state);
+/* Read the target: the parameters of the route, which fits; what follows the question mark. Each
+ * once. Return 0; -EINVAL. */
+int request_take_params(struct request *request);
+int request_take_queries(struct request *request);
 
 /* middleware.c: the chain of every service */
 int add_middleware(struct service *service);

@@ -35,11 +35,9 @@ void run_chain(struct request *request)
 /* An id that came with the request is kept if it is harmless. */
 static int set_request_id(struct request *request)
 {
-    static const char fine[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
     struct service *service = request->service;
     const char *given = request_header(request, "X-Request-Id");
-    if (given != NULL && *given != '\0' && strlen(given) < sizeof request->id &&
-        given[strspn(given, fine)] == '\0')
+    if (given != NULL && strlen(given) < sizeof request->id && is_plain_name(given))
         strcpy(request->id, given);
     else
         snprintf(request->id, sizeof request->id, "%016llx-%llx", (unsigned long long)service->boot,
@@ -59,42 +57,6 @@ static int access_log(struct request *request)
     if (service->settings.access_log)
         err = request_at_end(request, write_log_line, &service->log);
     return err != 0 ? err : request_next(request);
-}
-
-/* The parameters are cut out of a second copy of the path. Both are decoded after the match, so
- * that a %2F is no slash. */
-static int take_params(struct request *request, const struct route *route)
-{
-    strcpy(request->parts, request->path);
-    request->n_params = match_pattern(route->pattern, request->parts, request->params);
-    for (int i = 0; i < request->n_params; i++)
-        request
-            ->parts[request->params[i].value + request->params[i].value_length - request->parts] =
-            '\0';
-    for (int i = 0; i < request->n_params; i++)
-        if (percent_decode(request->parts + (request->params[i].value - request->parts), false) !=
-            0)
-            return -EINVAL;
-    return 0;
-}
-
-static int take_queries(struct request *request)
-{
-    char *rest = request->query, *pair;
-    while ((pair = strsep(&rest, "&")) != NULL) {
-        if (*pair == '\0')
-            continue;
-        if (request->n_queries == MAX_QUERY)
-            return -EINVAL;
-        char *value = strchr(pair, '=');
-        if (value != NULL)
-            *value++ = '\0';
-        if (percent_decode(pair, true) != 0 || (value != NULL && percent_decode(value, true) != 0))
-            return -EINVAL;
-        request->queries[request->n_queries].name = pair;
-        request->queries[request->n_queries++].value = value != NULL ? value : "";
-    }
-    return 0;
 }
 
 static bool is_for(const struct request *request, const struct route *route)
@@ -157,7 +119,7 @@ static int read_target(struct request *request)
 {
     if (request->route == NULL)
         return refuse_unknown(request);
-    if (take_params(request, request->route) != 0 || take_queries(request) != 0)
+    if (request_take_params(request) != 0 || request_take_queries(request) != 0)
         return -EINVAL;
     if (atomic_load(&request->service->phase) >= STOPPING && !is_for_all(request))
         return respond_busy(request, "shutting down");

@@ -37,6 +37,42 @@ struct request *request_new(struct service *service, const char *target)
     return request;
 }
 
+/* The parameters are cut out of a second copy of the path. Both are decoded after the match, so
+ * that a %2F is no slash. */
+int request_take_params(struct request *request)
+{
+    strcpy(request->parts, request->path);
+    request->n_params = match_pattern(request->route->pattern, request->parts, request->params);
+    for (int i = 0; i < request->n_params; i++)
+        request
+            ->parts[request->params[i].value + request->params[i].value_length - request->parts] =
+            '\0';
+    for (int i = 0; i < request->n_params; i++)
+        if (percent_decode(request->parts + (request->params[i].value - request->parts), false) !=
+            0)
+            return -EINVAL;
+    return 0;
+}
+
+int request_take_queries(struct request *request)
+{
+    char *rest = request->query, *pair;
+    while ((pair = strsep(&rest, "&")) != NULL) {
+        if (*pair == '\0')
+            continue;
+        if (request->n_queries == MAX_QUERY)
+            return -EINVAL;
+        char *value = strchr(pair, '=');
+        if (value != NULL)
+            *value++ = '\0';
+        if (percent_decode(pair, true) != 0 || (value != NULL && percent_decode(value, true) != 0))
+            return -EINVAL;
+        request->queries[request->n_queries].name = pair;
+        request->queries[request->n_queries++].value = value != NULL ? value : "";
+    }
+    return 0;
+}
+
 void request_unref(struct request *request)
 {
     if (atomic_fetch_sub(&request->refs, 1) != 1)

@@ -169,23 +169,20 @@ static int read_file(struct settings *settings, const char *path, char *why, siz
         snprintf(why, size, "%s: %s", path, strerror(errno));
         return -EINVAL;
     }
-    char line[1024], where[SETTING_TEXT + 32];
-    int err = 0;
-    for (unsigned number = 1; err == 0 && fgets(line, sizeof line, file) != NULL; number++) {
-        snprintf(where, sizeof where, "%s:%u", path, number);
-        if (strchr(line, '\n') == NULL && !feof(file)) {
-            snprintf(why, size, "%s: the line is too long", where);
-            err = -EINVAL;
-        } else {
-            err = read_line(settings, line, where, why, size);
-        }
-    }
-    if (err == 0 && ferror(file)) {
-        snprintf(why, size, "%s: %s", path, strerror(errno));
-        err = -EINVAL;
-    }
+    char text[65536];
+    char where[SETTING_TEXT + 32], *rest = text, *line;
+    int err = read_text(file, text, sizeof text);
     fclose(file);
-    return err;
+    if (err != 0)
+        snprintf(why, size, "%s: %s", path,
+                 err == -EINVAL  ? "there is a NUL in it"
+                 : err == -EFBIG ? "it is too long"
+                                 : strerror(-err));
+    for (unsigned number = 1; err == 0 && (line = strsep(&rest, "\n")) != NULL; number++) {
+        snprintf(where, sizeof where, "%s:%u", path, number);
+        err = read_line(settings, line, where, why, size);
+    }
+    return err == 0 ? 0 : -EINVAL;
 }
 
 static int read_environment(struct settings *settings, char *why, size_t size)

@@ -158,6 +158,12 @@ int read_number(const char *text, int64_t least, int64_t most, int64_t *ret)
     return 0;
 }
 
+bool is_plain_name(const char *text)
+{
+    static const char fine[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+    return *text != '\0' && text[strspn(text, fine)] == '\0';
+}
+
 /* The length of the character that begins here, or 0. */
 static size_t utf8_length(const unsigned char *c, size_t n)
 {
@@ -207,6 +213,18 @@ bool fts_expression(struct text *text, const char *words)
         any = true;
     }
     return any;
+}
+
+int read_text(FILE *file, char *ret, size_t room)
+{
+    errno = 0;
+    size_t n = fread(ret, 1, room, file);
+    if (ferror(file))
+        return errno != 0 ? -errno : -EIO;
+    if (n == room)
+        return -EFBIG;
+    ret[n] = '\0';
+    return strlen(ret) == n ? 0 : -EINVAL;
 }
 
 /* A cursor over JSON. */

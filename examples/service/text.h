@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* text.h - a text that grows, and what is to be read from texts that others have sent.
  *
- * All of this is plain functions of their arguments: they are what the fuzzer is given. */
+ * Plain functions of their arguments: they are what the fuzzer is given. */
 #ifndef TEXT_H
 #define TEXT_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 /* All-zero is empty. Once memory was short, `failed` stays set, and what is added is lost. */
 struct text {
@@ -43,12 +44,19 @@ int match_pattern(const char *pattern, const char *path, struct param ret[MAX_PA
 /* A whole decimal number in this range, and nothing around it. Returns 0; -EINVAL. */
 int read_number(const char *text, int64_t least, int64_t most, int64_t *ret);
 
+/* Is it letters, digits, and - _ . alone, and at least one? It may go into a log and a header. */
+bool is_plain_name(const char *text);
+
 /* Is it UTF-8 without a NUL? */
 bool is_utf8(const char *text, size_t n);
 
 /* The words of a query as an expression of FTS5: each in quotes, so that it has no other meaning.
  * False: there is no word. */
 bool fts_expression(struct text *text, const char *words);
+
+/* Reads a file to its end, and puts a NUL behind it. Returns 0; -EFBIG: there is no room for all of
+ * it; -EINVAL: it has a NUL of its own; -EIO and the like. */
+int read_text(FILE *file, char *ret, size_t room);
 
 /* The string that the field `name` has in a flat JSON object: {"q":"words"}. malloc's; NULL: there
  * is none, or this is no such object, or memory is short. */

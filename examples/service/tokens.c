@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+#include "text.h"
 
 enum { MAX_TOKENS = 64, MAX_TOKEN = 256, MIN_TOKEN = 16 };
 
@@ -17,19 +20,29 @@ struct tokens {
 
 static int read_tokens(struct tokens *tokens, FILE *file)
 {
-    char line[MAX_TOKEN + 2];
-    while (fgets(line, sizeof line, file) != NULL) {
-        size_t n = strcspn(line, "\r\n");
-        line[n] = '\0';
+    char text[MAX_TOKENS * (MAX_TOKEN + 2)], *rest = text, *line;
+    int err = read_text(file, text, sizeof text);
+    while (err == 0 && (line = strsep(&rest, "\n")) != NULL) {
+        size_t n = strcspn(line, "\r");
         if (n == 0 || line[0] == '#')
             continue;
         if (n < MIN_TOKEN || n >= MAX_TOKEN || tokens->n == MAX_TOKENS)
-            return -EINVAL;
-        memcpy(tokens->token[tokens->n++], line, n);
+            err = -EINVAL;
+        else
+            memcpy(tokens->token[tokens->n++], line, n);
     }
-    if (ferror(file))
-        return -EIO;
-    return tokens->n == 0 ? -EINVAL : 0;
+    explicit_bzero(text, sizeof text);
+    return err != 0 ? err : tokens->n == 0 ? -EINVAL : 0;
+}
+
+/* The owner alone may read it; and of a file of root's the group, too: so a system hands a secret
+ * to a service that does not run as root. */
+static bool is_private(const struct stat *about)
+{
+    mode_t others = S_IRWXG | S_IRWXO;
+    if (about->st_uid == 0 && geteuid() != 0)
+        others &= ~(mode_t)S_IRGRP;
+    return (about->st_mode & others) == 0;
 }
 
 int tokens_read(struct tokens **ret, const char *path)
@@ -40,7 +53,7 @@ int tokens_read(struct tokens **ret, const char *path)
         return -errno;
     struct tokens *tokens = calloc(1, sizeof *tokens);
     int err = tokens == NULL ? -ENOMEM : fstat(fileno(file), &about) != 0 ? -errno : 0;
-    if (err == 0 && (about.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+    if (err == 0 && !is_private(&about))
         err = -EPERM;
     if (err == 0)
         err = read_tokens(tokens, file);

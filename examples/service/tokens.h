@@ -8,8 +8,9 @@
 
 struct tokens;
 
-/* Reads the file. Returns 0; -EPERM: others than its owner can read or write it; -EINVAL: it has no
- * token, or one that is shorter than 16 characters; what opening or reading it failed with. */
+/* Reads the file. Returns 0; -EPERM: others than its owner can read or write it, except that a file
+ * of root's may be read by its group, too; -EINVAL: it has no token, one that is shorter than 16
+ * characters, or a NUL; -EFBIG: too many; what opening or reading it failed with. */
 int tokens_read(struct tokens **ret, const char *path);
 void tokens_free(struct tokens *tokens);
 

@@ -14,7 +14,8 @@ from pathlib import Path
 CODE = {".c", ".h", ".cpp", ".hpp", ".S", ".py", ".sh", ".map", ".in", ".go", ".rs", ".java"}
 SCRIPTS = {"run"}
 WITHOUT_LICENCE_LINE = {"LICENSE", "packages", ".gitignore"}
-INPUTS = {"corpus", "kept"}  # folders of tests/fuzz that hold bytes, not text
+FUZZ = ("tests/fuzz", "tests/service/fuzz")
+INPUTS = {"corpus", "kept", "seeds"}  # their folders that hold bytes, not text
 PROSE = {".md"}
 GENERATED = {".svg", ".png"}  # pictures that programs have drawn
 INDENTED_BY_TABS = {".go"}
@@ -47,7 +48,7 @@ def tree_files(root):
             name
             for name in folders
             if name not in (".git", "__pycache__", "subprojects")
-            and not (Path(folder) == root / "tests/fuzz" and name in INPUTS)
+            and not (name in INPUTS and Path(folder) in [root / fuzz for fuzz in FUZZ])
             and not (Path(folder) == root and name.startswith("build"))
             and not (Path(folder) / name / "meson-private").is_dir()
         )
