@@ -41,16 +41,16 @@ class Answer:
 class Service:
     """The program, running."""
 
-    def __init__(self, folder, *args, env=None, path=SERVICE):
+    def __init__(self, folder, *args, env=None, prefix=(), cwd=None, **rights):
         self.folder = Path(folder)
         self.log_path = self.folder / f"log-{time.monotonic_ns()}"
         self.log = open(self.log_path, "wb")
         defaults = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--database", "test.db",
                     "--rate", "0", "--lame-duck-ms", "0"]
         self.process = subprocess.Popen(
-            [path, *defaults, *args],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.log, cwd=folder,
-            env={**os.environ, **(env or {})},
+            [*prefix, SERVICE, *defaults, *args],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.log, cwd=cwd or folder,
+            env={**os.environ, **(env or {})}, **rights,
         )
         self.pid = self.process.pid
         ready, _, _ = select.select([self.process.stdout], [], [], DEADLINE)
