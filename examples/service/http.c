@@ -21,7 +21,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { ANSWER_S = 90, SWALLOWED = 65536, MEMORY = 5 * 1024, STREAM_ROOM = 16384 };
+enum {
+    ANSWER_S = 90,
+    SWALLOWED = 65536,
+    SMALL_ANSWER = 16384,
+    MEMORY = 5 * 1024,
+    STREAM_ROOM = 16384
+};
 
 struct connection {
     struct connection *previous, *next;
@@ -109,8 +115,27 @@ static void note_client(struct request *request)
         strcpy(request->client, "?");
 }
 
+/* An answer stays until the client has read it, and counts like the body of a request. A large one
+ * for which there is no room is not sent. */
+static void reserve_answer(struct request *request)
+{
+    struct service *service = request->service;
+    struct response *response = &request->response;
+    if (atomic_load(&request->state) == TIMED_OUT || response->stream != NULL)
+        return;
+    size_t n = response->size;
+    size_t all = atomic_fetch_add(&service->body_bytes, n) + n;
+    request->reserved += n;
+    if (n <= SMALL_ANSWER || all <= (size_t)service->settings.max_bodies)
+        return;
+    free(response->body);
+    *response = (struct response){0};
+    (void)respond_busy(request, "too many bodies at once");
+}
+
 static enum MHD_Result send_answer(struct request *request)
 {
+    reserve_answer(request);
     struct MHD_Response *response = make_response(request);
     if (response == NULL)
         return MHD_NO;

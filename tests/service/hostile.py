@@ -119,6 +119,23 @@ class Broken(Case):
             sock.close()
         self.wait_until(lambda: service.metric("service_body_bytes") == 0, "their end")
 
+    def test_answers_that_nobody_reads_are_bounded(self):
+        service = self.start("--max-body", "10000000", "--max-bodies", "20000000")
+        place = service.post("/documents", b"x" * 8000000).headers["Location"]
+        request = b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % place.encode()
+        socks = []
+        for n in (1, 2):
+            socks.append(service.raw(request))
+            self.wait_until(lambda n=n: service.metric("service_body_bytes") == n * 8000000, "it")
+        answer = service.get(place)
+        self.assertEqual(answer.status, 503, answer)
+        self.assertIn("Retry-After", answer.headers)
+        self.assertEqual(service.post("/documents", "small").status, 201)
+        for sock in socks:
+            sock.close()
+        self.wait_until(lambda: service.metric("service_body_bytes") == 0, "their end")
+        self.assertEqual(len(service.get(place).body), 8000000)
+
     def test_one_after_the_other_without_waiting(self):
         service = self.start("--bench", "--workers", "4")
         paths = ["/healthz", "/bench/wait?us=5000", "/nope", "/bench/wait?us=1", "/search?q=a"]
