@@ -2,14 +2,16 @@
 /* load.c - puts load on an HTTP server, and counts what becomes of each request.
  *
  * Usage: load PORT PATH [-c CONNECTIONS] [-s SECONDS] [-r REQUESTS_A_SECOND] [-w WARMUP_SECONDS]
- *             [-b BODY_BYTES] [-n]
+ *             [-b BODY_BYTES] [-l FILE] [-n]
  *
  * Without a rate each connection sends its next request when it has the answer to the one before.
  * With one, requests come at their times whatever the answers do; one whose time comes while all
  * connections are busy waits for one, and its time counts from when it was due. -b: POST so many
- * bytes. -n: do not connect anew. Ends when nobody listens any more, too. Prints one line of JSON:
+ * bytes. -l: a line for each answer: when it came, its status, how long it took, in microseconds.
+ * -n: do not connect anew. Ends when nobody listens any more, too. Prints one line of JSON:
  * requests sent, answers by status, requests that were sent and got none (with their ids), and of
- * the answers after the warm-up the times in microseconds. */
+ * the answers after the warm-up the times in microseconds; rate: those with 2xx a second, up to the
+ * end of the load. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -53,10 +55,11 @@ static struct {
     double seconds, rate, warmup;
     size_t body;
     bool keep;
+    FILE *lines;
 } set = {.connections = 10, .seconds = 1};
 
 static struct {
-    uint64_t sent, statuses[600], lost_old, lost_fresh, refused;
+    uint64_t sent, statuses[600], lost_old, lost_fresh, refused, fine_in_time;
     uint64_t lost_ids[MOST_LOST];
     size_t n_lost;
     struct samples fine, refusals;
@@ -159,6 +162,11 @@ static void note_answer(struct connection *c)
     count.statuses[c->status]++;
     if (now - began >= (int64_t)(set.warmup * 1e6))
         add_sample(c->status < 300 ? &count.fine : &count.refusals, now - c->due);
+    if (c->status < 300 && now - began >= (int64_t)(set.warmup * 1e6) && now < ends)
+        count.fine_in_time++;
+    if (set.lines != NULL)
+        fprintf(set.lines, "%lld %d %lld\n", (long long)(now - began), c->status,
+                (long long)(now - c->due));
     c->busy = c->fresh = false;
     if (c->closes)
         give_up(c);
@@ -273,10 +281,11 @@ static void report(void)
 {
     bool first = true;
     printf("{\"sent\":%llu,\"seconds\":%.3f,\"refused\":%llu,\"lost_old\":%llu,\"lost_fresh\":%llu,"
-           "\"lost\":[",
+           "\"rate\":%.1f,\"lost\":[",
            (unsigned long long)count.sent, (double)(now_us() - began) / 1e6,
            (unsigned long long)count.refused, (unsigned long long)count.lost_old,
-           (unsigned long long)count.lost_fresh);
+           (unsigned long long)count.lost_fresh,
+           (double)count.fine_in_time / (set.seconds - set.warmup));
     for (size_t i = 0; i < count.n_lost; i++)
         printf("%s\"load-%llu\"", i > 0 ? "," : "", (unsigned long long)count.lost_ids[i]);
     printf("],\"statuses\":{");
@@ -294,7 +303,7 @@ static void report(void)
 
 static void read_options(int argc, char **argv)
 {
-    for (int c; (c = getopt(argc, argv, "c:s:r:w:b:n")) != -1;) {
+    for (int c; (c = getopt(argc, argv, "c:s:r:w:b:l:n")) != -1;) {
         if (c == 'c')
             set.connections = (unsigned)atoi(optarg);
         else if (c == 's')
@@ -305,12 +314,16 @@ static void read_options(int argc, char **argv)
             set.warmup = atof(optarg);
         else if (c == 'b')
             set.body = strtoul(optarg, NULL, 10);
+        else if (c == 'l' && (set.lines = fopen(optarg, "we")) == NULL)
+            exit(2);
+        else if (c == 'l')
+            continue;
         else if (c == 'n')
             set.keep = true;
         else
             exit(2);
     }
-    if (argc - optind != 2)
+    if (argc - optind != 2 || set.seconds <= set.warmup)
         exit(2);
     set.port = (unsigned)atoi(argv[optind]);
     set.path = argv[optind + 1];
@@ -341,5 +354,5 @@ int main(int argc, char **argv)
     run(all);
     stop = true;
     report();
-    return 0;
+    return set.lines != NULL && fclose(set.lines) != 0;
 }
