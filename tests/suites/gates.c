@@ -725,6 +725,79 @@ START_TEST(gates_and_pools_share_a_semaphore)
 }
 END_TEST
 
+static int make_number(void *user, void **ret)
+{
+    *ret = (char *)user + atomic_fetch_add((atomic_int *)user, 1);
+    return 0;
+}
+
+static int borrow(weir_context *ctx, void *arg)
+{
+    void *lease;
+    (void)ctx;
+    int err = weir_lease_try_acquire(arg, &lease);
+    if (err == 0)
+        weir_lease_release(arg, lease, 0);
+    return err;
+}
+
+START_TEST(behind_a_gate_of_as_many_permits_a_lease_is_there)
+{
+    enum { N = 200, LEASES = 2 };
+    weir_pool *pool = new_pool_with_places(4, 8, N);
+    weir_lease_pool *leases = NULL;
+    weir_semaphore sem;
+    weir_gate each;
+    atomic_int made = 0;
+    weir_task *tasks = new_tasks(N);
+    ck_assert_int_eq(
+        weir_lease_pool_new(&leases,
+                            WEIR_LEASE_OPTIONS(.max = LEASES, .make = make_number, .user = &made)),
+        0);
+    ck_assert_int_eq(weir_semaphore_init(&sem, LEASES), 0);
+    ck_assert_int_eq(weir_gate_init(&each, WEIR_GATE_OPTIONS(.semaphore = &sem)), 0);
+    for (size_t i = 0; i < N; i++)
+        submit(pool, &tasks[i], borrow, leases, &each);
+    for (size_t i = 0; i < N; i++)
+        assert_ends(&tasks[i], WEIR_TASK_DONE, 0);
+    ck_assert_int_le(atomic_load(&made), LEASES);
+    weir_gate_destroy(&each);
+    weir_semaphore_destroy(&sem);
+    weir_lease_pool_free(leases);
+    finish_counted(pool);
+    free(tasks);
+}
+END_TEST
+
+struct last_words {
+    weir_pool *pool;
+    weir_task task;
+    struct load load;
+    int err;
+};
+
+static void submit_last_words(void *arg)
+{
+    struct last_words *words = arg;
+    words->err = weir_pool_try_submit_task(words->pool, &words->task, carry, &words->load, NULL);
+}
+
+START_TEST(a_hook_starts_a_task_when_a_context_is_over)
+{
+    struct last_words words = {.pool = new_pool(1, 1), .err = -EIO};
+    weir_context *ctx = NULL;
+    weir_context_hook hook = {{0}};
+    ck_assert_int_eq(weir_context_new(&ctx, NULL, WEIR_FOREVER), 0);
+    ck_assert_int_eq(weir_context_on_done(ctx, &hook, submit_last_words, &words), 0);
+    ck_assert_int_eq(weir_task_state(&words.task), WEIR_TASK_IDLE);
+    weir_context_cancel(ctx, -ECANCELED);
+    ck_assert_int_eq(words.err, 0);
+    assert_ends(&words.task, WEIR_TASK_DONE, 0);
+    weir_context_unref(ctx);
+    finish_counted(words.pool);
+}
+END_TEST
+
 START_TEST(ten_thousand_tasks_pass_a_gate_on_two_workers)
 {
     enum { N = 10000, PERMITS = 3 };
@@ -891,6 +964,8 @@ Suite *weir_suite(void)
     tcase_add_test(others, on_done_goes_on_with_its_task_through_the_gate);
     tcase_add_test(others, a_full_queue_keeps_a_task_that_was_let_in_waiting);
     tcase_add_test(others, gates_and_pools_share_a_semaphore);
+    tcase_add_test(others, behind_a_gate_of_as_many_permits_a_lease_is_there);
+    tcase_add_test(others, a_hook_starts_a_task_when_a_context_is_over);
     tcase_add_test(others, ten_thousand_tasks_pass_a_gate_on_two_workers);
 
     TCase *bad = add_group(suite, "bad input");
