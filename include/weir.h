@@ -23,6 +23,7 @@
 #include "weir/retry.h"
 #include "weir/ring.h"
 #include "weir/semaphore.h"
+#include "weir/serial.h"
 #include "weir/shutdown.h"
 #include "weir/signals.h"
 #include "weir/stats.h"

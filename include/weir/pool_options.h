@@ -22,7 +22,8 @@ typedef enum weir_overflow {
     WEIR_OVERFLOW_BLOCK,       /* wait for room */
     WEIR_OVERFLOW_REJECT,      /* return -EAGAIN */
     WEIR_OVERFLOW_CALLER_RUNS, /* run the task on the submitting thread */
-    WEIR_OVERFLOW_DROP_OLDEST  /* end the oldest queued task as DROPPED and take its place */
+    WEIR_OVERFLOW_DROP_OLDEST  /* end the oldest queued task as DROPPED and take its place; -EAGAIN
+                                * if serials have all places (serial.h) */
 } weir_overflow;
 
 /* Which tasks are measured (weir/stats.h): of tasks that come thick, some; all; none. */

@@ -21,10 +21,11 @@
 
 #include "base/atomic.h"
 
+struct host;
 struct sink;
 
 struct job {
-    weir_task_fn *fn;
+    weir_task_fn *fn; /* NULL: it is a turn */
     void *arg;
     weir_context *context; /* a reference, or NULL */
     int64_t start_by;      /* not started by then, it expires; WEIR_FOREVER: never */
@@ -44,6 +45,9 @@ struct start {
 /* NULL: nothing happens, but for `ended`, which every sink has. */
 struct sink_ops {
     bool tells_on_drop; /* the pool's on_drop is told of its jobs that never start */
+    /* Its jobs are turns (queue.h): called instead of all that follows. `back`: the turn is not to
+     * be used now, but to be queued again. */
+    void (*turn)(struct sink *sink, struct host *host, bool back);
     /* The context that its jobs run under; it lives until the last of them has ended. */
     weir_context *(*context)(struct sink *sink);
     /* `claim`: takes it out of its slot (slot.h). It must not start before `not_before`; 0: it may
@@ -72,6 +76,11 @@ struct sink {
 static inline const struct sink_ops *sink_ops(const struct sink *sink)
 {
     return load_rlx(&sink->ops); /* set before the job was handed over, which shows it */
+}
+
+static inline bool job_is_turn(const struct job *job)
+{
+    return job->fn == NULL;
 }
 
 static inline weir_context *lent_context(struct sink *sink)

@@ -228,37 +228,76 @@ static inline void fetch_behind(const struct queue *queue, uint64_t position)
         __builtin_prefetch(&queue->slots[word_item(word)], 0);
 }
 
+/* Takes this ticket, with a look at what it is, while serials have places. Of a turn the place is
+ * kept first; the ticket holds the slot, so if it is taken then, it was that turn's. */
+static COLD enum taken take_beside_turns(struct queue *queue, struct seat *seat,
+                                         const struct head *head, struct job *ret)
+{
+    const struct slot *slot = &queue->slots[head->index];
+    bool turn = load_rlx(&slot->fn) == NULL; /* shown by the ticket, as job_is_turn */
+    if (turn)
+        ring_keep_place(&queue->ring);
+    enum taken taken = TAKEN_NONE;
+    if (ring_take(&queue->ring, head->position, head->index)) {
+        taken = redeem(queue, seat, head->position, head->index, ret) ? TAKEN_JOB : TAKEN_DEAD;
+        if (taken == TAKEN_JOB && turn)
+            COUNT(queue, serials, 1);
+    }
+    if (turn && taken != TAKEN_JOB)
+        ring_give_place(&queue->ring);
+    if (taken != TAKEN_NONE || turn)
+        room_freed(&queue->room);
+    return taken;
+}
+
+/* Are there turns in the ring? Asked after a ticket was seen, which shows that there are. */
+static inline bool has_turns(const struct queue *queue)
+{
+    return unlikely(load_rlx(&queue->turns) != 0);
+}
+
 bool weir__queue_next(struct seat *seat, struct job *ret)
 {
     struct queue *queue = seat->queue;
-    uint64_t position;
-    uint32_t index;
-    while (ring_pop_from(&queue->ring, &seat->head, &position, &index)) {
-        room_freed(&queue->room);
-        fetch_behind(queue, position);
-        if (likely(redeem(queue, seat, position, index, ret)))
-            return true;
+    struct head head;
+    while (likely(ring_peek_from(&queue->ring, seat->head, &seat->head, &head.index))) {
+        head.position = seat->head;
+        if (has_turns(queue)) {
+            if (take_beside_turns(queue, seat, &head, ret) == TAKEN_JOB)
+                return true;
+        } else if (likely(ring_take_from(&queue->ring, &seat->head, head.index))) {
+            room_freed(&queue->room);
+            fetch_behind(queue, head.position);
+            if (likely(redeem(queue, seat, head.position, head.index, ret)))
+                return true;
+        } else {
+            ring_back_off();
+        }
     }
     return false;
 }
 
-enum taken weir__queue_take(struct queue *queue, struct job *ret)
-{
-    uint64_t position;
-    uint32_t index;
-    if (!ring_pop(&queue->ring, &position, &index))
-        return TAKEN_NONE;
-    room_freed(&queue->room);
-    return redeem(queue, own_seat(queue), position, index, ret) ? TAKEN_JOB : TAKEN_DEAD;
-}
-
 enum taken weir__queue_take_head(struct queue *queue, const struct head *head, struct job *ret)
 {
+    if (has_turns(queue))
+        return take_beside_turns(queue, own_seat(queue), head, ret);
     if (!ring_take(&queue->ring, head->position, head->index))
         return TAKEN_NONE;
     room_freed(&queue->room);
     return redeem(queue, own_seat(queue), head->position, head->index, ret) ? TAKEN_JOB
                                                                             : TAKEN_DEAD;
+}
+
+enum taken weir__queue_take(struct queue *queue, struct job *ret)
+{
+    struct head head;
+    while (ring_peek(&queue->ring, &head.position, &head.index)) {
+        enum taken taken = weir__queue_take_head(queue, &head, ret);
+        if (taken != TAKEN_NONE)
+            return taken;
+        ring_back_off();
+    }
+    return TAKEN_NONE;
 }
 
 /* Claiming. */
@@ -322,9 +361,11 @@ bool weir__queue_has_lead(const struct seat *seat)
 
 uint64_t weir__queue_count(const struct queue *queue)
 {
-    uint64_t queued = ring_count(&queue->ring), claimed = 0, unclaimed = 0;
+    uint64_t queued = ring_count(&queue->ring), claimed = 0, unclaimed = 0, serials = 0;
     TALLY_SUM(&queue->quiet.tallies, unclaimed, &unclaimed); /* before what it is taken from */
     TALLY_SUM(&queue->quiet.tallies, claimed, &claimed);
+    TALLY_SUM(&queue->quiet.tallies, serials, &serials);
     uint64_t dead = claimed - unclaimed;
-    return queued > dead ? queued - dead : 0;
+    int64_t count = (int64_t)(queued > dead ? queued - dead : 0) + (int64_t)serials;
+    return count > 0 ? (uint64_t)count : 0;
 }

@@ -14,6 +14,9 @@
  * that tried and lost is through with it.
  *
  * A job that only the popper can want (no sink, queue open) is taken without a claim.
+ *
+ * Turns. A job without a function is a turn (turn.h). Before a thread takes its ticket, it keeps
+ * the place that the ticket has; so no submit can get it in between.
  */
 #ifndef WEIR_POOL_QUEUE_H
 #define WEIR_POOL_QUEUE_H
@@ -32,8 +35,6 @@
 
 enum phase { POOL_OPEN, POOL_CLOSED, POOL_CANCELLED, POOL_STOPPING, POOL_STOPPED };
 
-struct host;
-
 typedef uint64_t queue_mark;
 
 struct queue {
@@ -43,6 +44,7 @@ struct queue {
     atomic(uint32_t) slot_count; /* of slots that there are; the memory is there for more */
     _Alignas(CACHE_LINE) atomic(int) phase;      /* read by each submit and pop, written rarely */
     weir_measure measure;                        /* constant */
+    atomic(uint32_t) turns;                      /* serials that have a place */
     _Alignas(CACHE_LINE) struct eventcount idle; /* workers */
     _Alignas(CACHE_LINE) struct room room;       /* submitters */
     _Alignas(CACHE_LINE) atomic(uint64_t) peak;  /* most jobs queued at once */

@@ -276,6 +276,10 @@ void weir__run(struct host *host, const struct job *job)
         weir__end_unstarted(host, job, WEIR_TASK_EXPIRED);
         return;
     }
+    if (job->sink != NULL && unlikely(job_is_turn(job))) { /* a plain job is none */
+        sink_ops(job->sink)->turn(job->sink, host, false);
+        return;
+    }
     struct self *self = this_thread();
     struct frame frame ON_LEAVE(leave_if_dying);
     frame.below = self->frame;

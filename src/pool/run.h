@@ -79,7 +79,7 @@ bool weir__inside(const struct host *host);
 /* Does it run a job of `sink`, or call a callback at the end of one? */
 bool weir__inside_sink(const struct sink *sink);
 
-/* Runs the job, unless it has expired or its context is done. */
+/* Runs the job, unless it has expired or its context is done; or the turn. */
 void weir__run(struct host *host, const struct job *job);
 
 /* Ends a job that does not start: CANCELLED, EXPIRED or DROPPED. */

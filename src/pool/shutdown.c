@@ -67,7 +67,9 @@ static void cancel_tasks(weir_pool *pool, bool running)
     struct job job;
     enum taken taken;
     while ((taken = weir__queue_take(&pool->queue, &job)) != TAKEN_NONE)
-        if (taken == TAKEN_JOB)
+        if (taken == TAKEN_JOB && job_is_turn(&job))
+            weir__run(&pool->host, &job); /* ends the tasks of its serial */
+        else if (taken == TAKEN_JOB)
             weir__end_unstarted(&pool->host, &job, WEIR_TASK_CANCELLED);
 }
 

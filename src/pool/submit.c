@@ -20,13 +20,13 @@
 enum { MAX_INLINE = 64 };
 
 /* To make room is to end jobs, whose callbacks may submit to the full queue in their turn. */
-static inline bool is_deep(void)
+COLD bool weir__ends_deep(void)
 {
     const struct ending *ending = this_thread()->ending;
-    return unlikely(ending != NULL) && ending->depth >= MAX_INLINE;
+    return ending != NULL && ending->depth >= MAX_INLINE;
 }
 
-static COLD bool is_closed_to_us(const weir_pool *pool)
+COLD bool weir__closed_to_us(const weir_pool *pool)
 {
     int phase = queue_phase(&pool->queue);
     return phase > POOL_CLOSED || (phase == POOL_CLOSED && !weir__inside(&pool->host));
@@ -34,7 +34,7 @@ static COLD bool is_closed_to_us(const weir_pool *pool)
 
 int weir__refusal(weir_pool *pool)
 {
-    if (unlikely(queue_phase(&pool->queue) != POOL_OPEN) && is_closed_to_us(pool))
+    if (unlikely(queue_phase(&pool->queue) != POOL_OPEN) && weir__closed_to_us(pool))
         return -EPIPE;
     if (unlikely(pool->has_parent_context) && weir_context_err(pool->host.context) != 0)
         return -EPIPE;
@@ -59,7 +59,7 @@ static inline int enqueue(weir_pool *pool, const struct job *job, enum submit_mo
      * perhaps to a worker. try_ stays no longer than it must. */
     int err = queue_put(queue, seat, job, mode == SUBMIT_TRY ? ring_back_off : thread_yield_hint,
                         &ticket);
-    if (err == 0 && unlikely(queue_phase(queue) != POOL_OPEN) && is_closed_to_us(pool) &&
+    if (err == 0 && unlikely(queue_phase(queue) != POOL_OPEN) && weir__closed_to_us(pool) &&
         weir__queue_retract(queue, &ticket, job)) {
         int64_t
             ignored; /* the workers may have left: the dead ticket is for this thread to clear */
@@ -69,11 +69,30 @@ static inline int enqueue(weir_pool *pool, const struct job *job, enum submit_mo
     return err;
 }
 
-static void evict_oldest(weir_pool *pool)
+/* Drops the oldest job. Turns are no jobs to drop: those before it go to the end of the queue.
+ * False: serials have all places. */
+static COLD bool evict_oldest(weir_pool *pool)
 {
+    struct queue *queue = &pool->queue;
     struct job job;
-    if (weir__queue_take(&pool->queue, &job) == TAKEN_JOB)
-        weir__end_unstarted(&pool->host, &job, WEIR_TASK_DROPPED);
+    for (uint64_t i = 0; i < queue->ring.capacity; i++) {
+        enum taken taken = weir__queue_take(queue, &job);
+        if (taken == TAKEN_DEAD)
+            return true;
+        if (taken == TAKEN_NONE) /* perhaps all places are kept, for serials that run */
+            break;
+        if (!job_is_turn(&job)) {
+            weir__end_unstarted(&pool->host, &job, WEIR_TASK_DROPPED);
+            return true;
+        }
+        sink_ops(job.sink)->turn(job.sink, &pool->host, true);
+    }
+    uint32_t turns = load_rlx(&queue->turns); /* as shown by the ring */
+    if (turns >= queue->ring.capacity)
+        return false;
+    if (turns != 0)
+        weir__thread_yield(); /* one that is just being taken or put counts twice: turn.h */
+    return true;
 }
 
 static COLD void run_measured(struct host *host, const struct job *job, uint64_t stamp)
@@ -83,8 +102,16 @@ static COLD void run_measured(struct host *host, const struct job *job, uint64_t
     weir__run(host, &measured);
 }
 
+int weir__inline_begin(void)
+{
+    if (this_thread()->inline_runs >= MAX_INLINE)
+        return -EDEADLK;
+    this_thread()->inline_runs++;
+    return 0;
+}
+
 /* Also if the job ends its thread. */
-static inline void end_inline(struct self **self)
+void weir__inline_end(struct self **self)
 {
     (*self)->inline_runs--;
 }
@@ -92,8 +119,10 @@ static inline void end_inline(struct self **self)
 int weir__run_inline(weir_pool *pool, const struct job *job)
 {
     struct queue *queue = &pool->queue;
-    if (this_thread()->inline_runs >= MAX_INLINE)
+    if (weir__inline_begin() != 0)
         return -EDEADLK;
+    struct self *self ON_LEAVE(weir__inline_end) = this_thread();
+    (void)self;
     struct tally *own = own_tally(queue);
     quiet_in(&queue->quiet, own); /* then look: quiet.c says why */
     int err = weir__refusal(pool);
@@ -105,8 +134,6 @@ int weir__run_inline(weir_pool *pool, const struct job *job)
     note_in_place(own_times(&pool->host));
     PROBE3(task_submit, pool, job->fn, job->arg);
     uint64_t stamp = queue_stamp(queue);
-    struct self *self ON_LEAVE(end_inline) = this_thread();
-    self->inline_runs++;
     if (unlikely(stamp != 0))
         run_measured(&pool->host, job, stamp);
     else
@@ -117,12 +144,18 @@ int weir__run_inline(weir_pool *pool, const struct job *job)
 /* Waiting for room. */
 
 struct entry {
+    const struct way_in *way; /* or NULL */
     weir_pool *pool;
     const struct job *job;
     weir_context *ctx;
     const weir_context *of_sink, *of_pool; /* besides the caller's, these may end the wait */
     int64_t deadline;                      /* the earliest of all */
 };
+
+static int put_by(const struct way_in *way, weir_pool *pool, const struct job *job)
+{
+    return way != NULL ? way->put(pool, job) : enqueue(pool, job, SUBMIT_POLICY);
+}
 
 static int look(void *arg, int64_t passed, int64_t *ret_until)
 {
@@ -132,7 +165,7 @@ static int look(void *arg, int64_t passed, int64_t *ret_until)
     do {
         if ((err = weir__refusal(entry->pool)) != 0 || (err = weir_context_err(entry->ctx)) != 0 ||
             (err = weir_context_err(entry->of_sink)) != 0 ||
-            (err = enqueue(entry->pool, entry->job, SUBMIT_POLICY)) != -EAGAIN)
+            (err = put_by(entry->way, entry->pool, entry->job)) != -EAGAIN)
             return err;
     } while (weir__clear_head(&entry->pool->host, passed, ret_until));
     if (deadline != WEIR_FOREVER && (deadline <= passed || deadline <= weir_now()))
@@ -141,18 +174,19 @@ static int look(void *arg, int64_t passed, int64_t *ret_until)
     return -EAGAIN;
 }
 
-static int wait_for_room(weir_pool *pool, const struct job *job, weir_context *ctx,
-                         int64_t deadline)
+static COLD int wait_for_room(const struct way_in *way, weir_pool *pool, const struct job *job,
+                              weir_context *ctx, int64_t deadline)
 {
     if (deadline != WEIR_FOREVER && deadline <= weir_now())
         return -ETIMEDOUT;
     for (unsigned i = 0; i < ROOM_YIELDS; i++) {
         weir__thread_yield();
-        int err = enqueue(pool, job, SUBMIT_POLICY);
+        int err = put_by(way, pool, job);
         if (err != -EAGAIN)
             return err;
     }
-    struct entry entry = {.pool = pool,
+    struct entry entry = {.way = way,
+                          .pool = pool,
                           .job = job,
                           .ctx = ctx,
                           .of_sink = lent_context(job->sink),
@@ -169,23 +203,23 @@ static int wait_for_room(weir_pool *pool, const struct job *job, weir_context *c
 }
 
 /* The queue is full. -EAGAIN: it may have room now, and the submit is to be tried again. */
-static int submit_to_full(weir_pool *pool, const struct job *job, enum submit_mode mode,
-                          weir_context *ctx, int64_t deadline, bool *ret_again)
+static COLD int submit_to_full(const struct way_in *way, weir_pool *pool, const struct job *job,
+                               enum submit_mode mode, weir_context *ctx, int64_t deadline,
+                               bool *ret_again)
 {
     int64_t until;
-    *ret_again = !is_deep() && weir__clear_head(&pool->host, INT64_MIN, &until);
+    *ret_again = !weir__ends_deep() && weir__clear_head(&pool->host, INT64_MIN, &until);
     if (*ret_again || mode == SUBMIT_TRY || pool->overflow == WEIR_OVERFLOW_REJECT)
         return -EAGAIN;
     if (pool->overflow == WEIR_OVERFLOW_DROP_OLDEST) {
-        if (is_deep())
+        if (weir__ends_deep())
             return -EDEADLK;
-        evict_oldest(pool);
-        *ret_again = true;
+        *ret_again = evict_oldest(pool);
         return -EAGAIN;
     }
     if (pool->overflow == WEIR_OVERFLOW_CALLER_RUNS || weir__inside(&pool->host))
-        return weir__run_inline(pool, job);
-    return wait_for_room(pool, job, ctx, deadline);
+        return way != NULL ? way->run_inline(pool, job) : weir__run_inline(pool, job);
+    return wait_for_room(way, pool, job, ctx, deadline);
 }
 
 static inline int submit_job(weir_pool *pool, const struct job *job, enum submit_mode mode,
@@ -197,8 +231,24 @@ static inline int submit_job(weir_pool *pool, const struct job *job, enum submit
         again = false;
         err = enqueue(pool, job, mode);
         if (unlikely(err == -EAGAIN))
-            err = submit_to_full(pool, job, mode, ctx, deadline, &again);
+            err = submit_to_full(NULL, pool, job, mode, ctx, deadline, &again);
     }
+    return err;
+}
+
+int weir__submit_by(const struct way_in *way, weir_pool *pool, const struct job *job,
+                    enum submit_mode mode, weir_context *ctx, int64_t deadline)
+{
+    int err = 0;
+    bool again = true;
+    TRACE(note, EVENT_SUBMIT, &pool->host.trace, (uintptr_t)job->fn, 0);
+    while (again && (err = weir__refusal(pool)) == 0) {
+        again = false;
+        err = way->put(pool, job);
+        if (err == -EAGAIN)
+            err = submit_to_full(way, pool, job, mode, ctx, deadline, &again);
+    }
+    TRACE(note_submit_end, &pool->host.trace, err);
     return err;
 }
 

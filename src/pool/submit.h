@@ -13,8 +13,31 @@ enum submit_mode { SUBMIT_TRY, SUBMIT_POLICY };
 int weir__submit(weir_pool *pool, const struct job *job, enum submit_mode mode, weir_context *ctx,
                  int64_t deadline);
 
+/* How a job enters the pool, if not by a ticket of its own. */
+struct way_in {
+    /* One try, under the lock that its sink has: 0; -EAGAIN: the pool is full; or what ends the
+     * submit. Calls no callbacks. */
+    int (*put)(weir_pool *pool, const struct job *job);
+    /* Runs it on this thread: weir__run_inline. */
+    int (*run_inline)(weir_pool *pool, const struct job *job);
+};
+
+/* weir__submit in this way. */
+int weir__submit_by(const struct way_in *way, weir_pool *pool, const struct job *job,
+                    enum submit_mode mode, weir_context *ctx, int64_t deadline);
+
 /* Is the pool closed to the calling thread? 0 or -EPIPE. */
 int weir__refusal(weir_pool *pool);
+/* The same for a thread that finds, after a push, that the pool is not open. */
+bool weir__closed_to_us(const weir_pool *pool);
+
+/* Is this thread in so many callbacks within each other that it must end no more jobs to make room?
+ */
+bool weir__ends_deep(void);
+
+/* For what is run inline. Before: 0; -EDEADLK: as many as may be nested are. After. */
+int weir__inline_begin(void);
+void weir__inline_end(struct self **self);
 
 /* Runs a job on this thread that is not in the queue: 0; -EDEADLK or -EPIPE, then it was not
  * accepted. */

@@ -20,6 +20,7 @@ struct tally {
     atomic(uint64_t) unclaimed;  /* dead tickets that came out, and claims in vain */
     atomic(uint64_t) ends[ENDS]; /* by weir_state, from WEIR_TASK_DONE on */
     atomic(uint64_t) besides;    /* tasks accepted, less `in` and what was pushed */
+    atomic(uint64_t) serials;    /* tasks queued in serials, less the tickets of their turns */
 };
 
 struct tallies {

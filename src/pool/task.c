@@ -102,7 +102,7 @@ void weir__task_placed(struct sink *sink, uint64_t claim, int64_t not_before)
         store_rlx(&task->not_before, not_before); /* published by the next step */
         trace_put(claim, NO_POSITION);
     }
-    store_rel(&task->claim, claim); /* the times: pairs with claim_if_due */
+    store_rel(&task->claim, claim); /* the times: pairs with claim_if_due, lists_locked */
     if (likely(not_before == 0 && this_thread()->ending == NULL))
         store_rel(&task->word, WEIR_TASK_QUEUED); /* pairs with task_word */
     else /* a waiter may run it: either it sees the task queued, or the wake that follows sees it */
@@ -160,7 +160,7 @@ static void finish_told(struct telling *telling)
 
 static void call_on_done(struct task *task, weir_state end, int status)
 {
-    const weir_pool *pool = load_rlx(&task->pool); /* constant until it is submitted again */
+    const weir_pool *pool = task_pool(task); /* constant until it is submitted again */
     struct telling telling ON_LEAVE(finish_told);
     telling.task = task;
     telling.end = end;
@@ -193,7 +193,7 @@ const struct sink_ops weir__task_sink = {
 static void gated_ended(struct sink *sink, const struct job *job, weir_state end, int status)
 {
     struct task *task = (struct task *)sink;
-    weir_pool *pool = load_rlx(&task->pool); /* constant until the task is submitted again */
+    weir_pool *pool = task_pool(task); /* constant until the task is submitted again */
     weir__delay_gated_ended(&pool->delay, task->place, end <= WEIR_TASK_FAILED, status);
     weir__task_end(sink, job, end, status);
 }

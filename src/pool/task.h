@@ -20,6 +20,9 @@
  * last access to the handle, which the waiter may free. If on_done goes on with the task, that is
  * left out, and the submit is what any other is.
  *
+ * A task of a serial (serial_state.h) goes from SUBMITTING to QUEUED under the serial's mutex, and
+ * lies in the serial's list instead of a slot.
+ *
  * A delayed task is QUEUED from the start, and so is one at a gate. A thread that runs it without a
  * ticket keeps to `not_before`, one that ends it as expired to `start_by`: both are read after the
  * claim that they belong to.
@@ -29,7 +32,7 @@
 
 #include "weir/task.h"
 
-#include "pool/pool.h"
+#include "pool/serial_state.h"
 
 enum { SUBMITTING = 0x100, STATE = 0xff };
 
@@ -45,22 +48,31 @@ struct __attribute__((may_alias)) task {
     atomic(uint32_t) word;
     atomic(uint32_t) cancelled; /* the flag of the context that the task sees */
     atomic(int) status;
-    uint32_t before;        /* of the submitter: the word to go back to if the task is refused */
-    atomic(uint32_t) fork;  /* fork_count() at the last submit */
-    atomic(int) cause;      /* what the last run that failed and could be repeated returned */
-    atomic(uint64_t) claim; /* while queued: takes it; it names the slot too */
-    atomic(weir_pool *) pool;
+    atomic(uint32_t) fork;    /* fork_count() at the last submit */
+    atomic(int) cause;        /* what the last run that failed and could be repeated returned */
+    float stuck_after;        /* ns; as good as exact, and half as long */
+    atomic(uint64_t) claim;   /* while queued: takes it; it names the slot too. In a serial: its
+                               function, and 0 once it was taken */
+    atomic(uintptr_t) owner;  /* the pool; or the serial, and OF_SERIAL */
     atomic(int64_t) start_by; /* the earlier of the option and the context's deadline */
     int64_t timeout;          /* from here on: of the submitter, then of the thread that has it */
     weir_done_fn *on_done;
     void *arg;
     const char *name;
     struct reports *reports;    /* with a place reserved; or NULL */
-    atomic(int64_t) not_before; /* time of the next run; 0: at once */
-    int64_t period;             /* of a periodic one, as is the next */
-    uint32_t place;             /* that it keeps (delay.h), or 0 */
-    float stuck_after;          /* ns; as good as exact, and half as long */
-    struct repeat *repeat;      /* of one that is retried (repeats.h) */
+    atomic(int64_t) not_before; /* time of the next run; 0: at once. In a serial: its stamp */
+    union {
+        struct {
+            int64_t period;        /* of a periodic one, as is the next */
+            struct repeat *repeat; /* of one that is retried (repeats.h) */
+            uint32_t place;        /* that it keeps (delay.h), or 0 */
+            uint32_t before; /* of the submitter: the word to go back to if the task is refused */
+        };
+        struct { /* once it is accepted in a serial */
+            struct list link;
+            weir_context *context;
+        };
+    };
 };
 
 _Static_assert(sizeof(struct task) <= sizeof(weir_task), "fits");
@@ -83,6 +95,31 @@ static inline uint32_t task_word(const struct task *task)
                                               weir__task_starts, weir__task_withdrawn, finish */
     tsan_acquire(task);
     return word;
+}
+
+#define OF_SERIAL ((uintptr_t)1)
+
+/* The serial that it was submitted to last, or NULL. */
+static inline struct serial *task_serial(const struct task *task)
+{
+    uintptr_t owner = load_acq(&task->owner); /* pairs with task_set_owner */
+    return (owner & OF_SERIAL) != 0 ? (struct serial *)(owner - OF_SERIAL) : NULL;
+}
+
+/* The pool that it was submitted to last. */
+static inline weir_pool *task_pool(const struct task *task)
+{
+    uintptr_t owner = load_rlx(&task->owner); /* shown by the word, or the caller's own */
+    if (likely((owner & OF_SERIAL) == 0))
+        return (weir_pool *)owner;
+    return ((const struct serial *)(owner - OF_SERIAL))->pool;
+}
+
+static inline void task_set_owner(struct task *task, const weir_pool *pool,
+                                  const struct serial *serial)
+{
+    uintptr_t owner = serial != NULL ? (uintptr_t)serial | OF_SERIAL : (uintptr_t)pool;
+    store_rel(&task->owner, owner); /* that it is being submitted: pairs with task_serial */
 }
 
 /* Was it submitted in the parent process? */

@@ -17,7 +17,7 @@
 static bool wait_again(struct task *task, const struct wait_for_time *wait, uint32_t *place,
                        weir_state *ret_end)
 {
-    weir_pool *pool = load_rlx(&task->pool); /* constant until the task is submitted again */
+    weir_pool *pool = task_pool(task); /* constant until the task is submitted again */
     TRACE(note, EVENT_SUBMIT, &pool->host.trace, (uintptr_t)wait->job->fn, 0);
     int err = weir__delay_wait(&pool->delay, wait, place);
     TRACE(note_submit_end, &pool->host.trace, err);
@@ -60,7 +60,7 @@ static bool periodic_again(struct sink *sink, const struct job *job, int status,
 static void periodic_ended(struct sink *sink, const struct job *job, weir_state end, int status)
 {
     struct task *task = (struct task *)sink;
-    weir_pool *pool = load_rlx(&task->pool); /* constant until the task is submitted again */
+    weir_pool *pool = task_pool(task); /* constant until the task is submitted again */
     weir__delay_give_place(&pool->delay, task->place);
     weir__task_end(sink, job, end, status);
 }
@@ -79,7 +79,7 @@ const struct sink_ops weir__periodic_sink = {
 static bool retried_again(struct sink *sink, const struct job *job, int status, weir_state *ret_end)
 {
     struct task *task = (struct task *)sink;
-    weir_pool *pool = load_rlx(&task->pool); /* constant until the task is submitted again */
+    weir_pool *pool = task_pool(task); /* constant until the task is submitted again */
     struct repeat *repeat = job->arg;
     struct wait_for_time wait = {.job = job};
     int64_t end_by = earlier(job->start_by, weir_context_deadline(pool->host.context));
@@ -116,7 +116,7 @@ static void retried_submitted(struct sink *sink, weir_task_fn **ret_fn, void **r
 static void retried_ended(struct sink *sink, const struct job *job, weir_state end, int status)
 {
     struct task *task = (struct task *)sink;
-    weir_pool *pool = load_rlx(&task->pool); /* constant until the task is submitted again */
+    weir_pool *pool = task_pool(task); /* constant until the task is submitted again */
     if (task->place != 0)
         weir__delay_gated_ended(&pool->delay, task->place, end <= WEIR_TASK_FAILED, status);
     weir__repeats_give(&pool->repeats, task->repeat);

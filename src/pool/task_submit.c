@@ -11,7 +11,7 @@
 
 #include "base/deadline.h"
 #include "base/options.h"
-#include "pool/submit.h"
+#include "pool/serial_enter.h"
 #include "pool/task_repeat.h"
 
 void weir_task_options_init(weir_task_options *options)
@@ -56,7 +56,8 @@ struct entry {
     bool timed;   /* then from here on, else from above */
     int64_t at, period;
     const struct repeat *repeat; /* or NULL */
-    struct job_gate *gate;       /* likewise */
+    struct job_gate *gate;       /* likewise, as is the next */
+    struct serial *serial;
 };
 
 /* Is it known that it cannot start in time? */
@@ -113,6 +114,10 @@ static int submit_again(weir_pool *pool, struct task *task, const struct job *jo
 
 static int enter(weir_pool *pool, struct task *task, struct job *job, const struct entry *entry)
 {
+    if (entry->serial != NULL) /* its own on_done must not block */
+        return count_rejected(
+            pool, weir__serial_enter(entry->serial, job, entry->goes_on ? SUBMIT_TRY : entry->mode,
+                                     entry->ctx, earlier(entry->deadline, job->start_by)));
     if (entry->repeat != NULL) {
         task->repeat = weir__repeats_keep(&pool->repeats, entry->repeat);
         if (task->repeat == NULL)
@@ -138,6 +143,8 @@ static int enter(weir_pool *pool, struct task *task, struct job *job, const stru
 /* But for one that is retried. */
 static const struct sink_ops *sink_for(const struct entry *entry)
 {
+    if (entry->serial != NULL)
+        return &weir__serial_task_sink;
     if (entry->period != 0)
         return &weir__periodic_sink;
     return entry->gate != NULL ? &weir__gated_sink : &weir__task_sink;
@@ -160,7 +167,7 @@ static int submit_reserved(weir_pool *pool, struct task *task, weir_task_fn *fn,
     store_rlx(&task->sink.ops, sink_for(entry));
     if (!entry->goes_on)
         store_rlx(&task->cancelled, 0);
-    store_rlx(&task->pool, pool);
+    task_set_owner(task, pool, entry->serial);
     store_rlx(&task->fork, fork_count());
     store_rlx(&task->cause, 0);
     store_rlx(&task->start_by, job.start_by);
@@ -204,7 +211,8 @@ static int submit_task(weir_pool *pool, weir_task *handle, weir_task_fn *fn, voi
         return -ESTALE;
     weir_task_options options;
     int err = read_task_options(&options, given);
-    if (err == 0 && (wrong_field(&options) != NULL || (options.gate != NULL && entry->period != 0)))
+    bool no_gate = entry->period != 0 || entry->serial != NULL;
+    if (err == 0 && (wrong_field(&options) != NULL || (options.gate != NULL && no_gate)))
         err = -EINVAL;
     if (err != 0)
         return err;
@@ -246,6 +254,14 @@ int weir_pool_submit_task_until(weir_pool *pool, weir_task *task, weir_task_fn *
 {
     struct entry entry = {.mode = SUBMIT_POLICY, .ctx = ctx, .deadline = deadline};
     return submit_task(pool, task, fn, arg, options, &entry);
+}
+
+int weir__submit_task_to(struct serial *serial, weir_task *task, weir_task_fn *fn, void *arg,
+                         const weir_task_options *options, enum submit_mode mode, weir_context *ctx,
+                         int64_t deadline)
+{
+    struct entry entry = {.mode = mode, .ctx = ctx, .deadline = deadline, .serial = serial};
+    return submit_task(serial->pool, task, fn, arg, options, &entry);
 }
 
 int weir__submit_task_at(weir_pool *pool, weir_task *task, weir_task_fn *fn, void *arg,

@@ -7,6 +7,9 @@
 #include "weir/task.h"
 
 #include "pool/repeats.h"
+#include "pool/submit.h"
+
+struct serial;
 
 /* Submits a task that is not to start before `at`, and then every `period` ns (0: once). */
 int weir__submit_task_at(weir_pool *pool, weir_task *task, weir_task_fn *fn, void *arg,
@@ -15,5 +18,9 @@ int weir__submit_task_at(weir_pool *pool, weir_task *task, weir_task_fn *fn, voi
  * is no room for that. */
 int weir__submit_task_repeating(weir_pool *pool, weir_task *task, weir_task_fn *fn, void *arg,
                                 const weir_task_options *options, const struct repeat *repeat);
+/* Submits a task of a serial; `mode` says in which form. */
+int weir__submit_task_to(struct serial *serial, weir_task *task, weir_task_fn *fn, void *arg,
+                         const weir_task_options *options, enum submit_mode mode, weir_context *ctx,
+                         int64_t deadline);
 
 #endif

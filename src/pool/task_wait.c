@@ -4,7 +4,8 @@
  * A wait ends when a task is done. Meanwhile it runs one that is queued, if this thread may and it
  * is time, and ends as EXPIRED those whose `start_by` passes. Both by a claim (slot.h): the word of
  * the handle says that it is queued, and `claim` in which slot. If the handle is submitted again
- * meanwhile, to whatever pool, that claim takes nothing.
+ * meanwhile, to whatever pool, that claim takes nothing. A task of a serial is taken out of its
+ * list instead; and to help it is to run the tasks of its serial in their order.
  */
 #include "weir/task.h"
 
@@ -13,7 +14,7 @@
 
 #include "base/deadline.h"
 #include "pool/help.h"
-#include "pool/task.h"
+#include "pool/serial_work.h"
 
 /* What a task is claimed for, and when it may be. */
 enum purpose { TO_CANCEL, TO_RUN, TO_EXPIRE };
@@ -52,6 +53,7 @@ struct task_wait {
     struct task_set set; /* first */
     struct told told;
     bool helps;      /* this thread may run a task that has not started */
+    bool deadlock;   /* they wait for this thread */
     int64_t event;   /* when the next one can be run here, or expires */
     int64_t passed;  /* the last such time, says the timer; the clock may lag behind it */
     size_t index;    /* of the task that is done or refused; or n */
@@ -68,7 +70,7 @@ static struct task *task_at(const struct task_wait *wait, size_t i)
 /* The pool that this thread would run the task for, or NULL. It was seen queued. */
 static weir_pool *helped_pool(const struct task *task)
 {
-    weir_pool *pool = load_rlx(&task->pool); /* shown by the word */
+    weir_pool *pool = task_pool(task);
     return weir__helped(&pool->host) != NULL ? pool : NULL;
 }
 
@@ -81,7 +83,7 @@ static int64_t next_event(const struct task_wait *wait)
         if (task == NULL || task_word(task) != WEIR_TASK_QUEUED)
             continue; /* the times are hints: claim_if_due looks again */
         int64_t start_by = load_rlx(&task->start_by);
-        int64_t not_before = load_rlx(&task->not_before);
+        int64_t not_before = task_serial(task) == NULL ? load_rlx(&task->not_before) : 0;
         if (start_by > wait->passed)
             next = earlier(next, start_by);
         if (wait->helps && not_before > wait->passed && not_before != 0 &&
@@ -89,6 +91,19 @@ static int64_t next_event(const struct task_wait *wait)
             next = earlier(next, not_before);
     }
     return next;
+}
+
+/* Takes the task to run it, or one that comes before it in its serial. */
+static bool claim_to_help(struct task_wait *wait, struct task *task)
+{
+    weir_pool *pool = helped_pool(task);
+    struct serial *serial = task_serial(task);
+    if (pool == NULL ||
+        !(serial != NULL ? weir__serial_help(serial, task, &wait->job)
+                         : claim_if_due(pool, task, TO_RUN, wait->passed, &wait->job)))
+        return false;
+    wait->pool = pool;
+    return true;
 }
 
 /* Is one done, or idle again because its submit was refused? */
@@ -106,20 +121,36 @@ static bool first_done(struct task_wait *wait)
     return false;
 }
 
+/* Is this thread inside the task, or inside its serial, where it comes later? */
+static bool waits_for_itself(const struct task *task)
+{
+    struct serial *serial = task_serial(task);
+    return weir__inside_sink(&task->sink) ||
+           (serial != NULL && weir__inside_serial(serial) && weir__serial_has(serial, task));
+}
+
+/* Were the tasks submitted again meanwhile, to a serial that this thread is inside? */
+static bool waits_for_nothing_else(const struct task_wait *wait)
+{
+    if (likely(this_thread()->hold == NULL))
+        return false;
+    for (size_t i = 0; i < wait->set.n; i++)
+        if (wait->set.tasks[i] != NULL && !waits_for_itself(task_at(wait, i)))
+            return false;
+    return true;
+}
+
 static bool done_or_claimed(void *arg)
 {
     struct task_wait *wait = arg;
     if (first_done(wait))
         return true;
+    if (waits_for_nothing_else(wait))
+        return wait->deadlock = true;
     for (size_t i = 0; wait->helps && i < wait->set.n; i++) {
         struct task *task = task_at(wait, i);
-        if (task == NULL || task_word(task) != WEIR_TASK_QUEUED)
-            continue;
-        weir_pool *pool = helped_pool(task);
-        if (pool != NULL && claim_if_due(pool, task, TO_RUN, wait->passed, &wait->job)) {
-            wait->pool = pool;
+        if (task != NULL && task_word(task) == WEIR_TASK_QUEUED && claim_to_help(wait, task))
             return true;
-        }
     }
     return next_event(wait) < wait->event; /* a task that repeats has got another time */
 }
@@ -131,9 +162,26 @@ static void expire(struct task_wait *wait)
         struct task *task = task_at(wait, i);
         if (task == NULL || load_rlx(&task->start_by) > wait->passed) /* claim_if_due looks again */
             continue;
-        weir_pool *pool = load_rlx(&task->pool);
-        if (claim_if_due(pool, task, TO_EXPIRE, wait->passed, &wait->job))
+        int64_t now = weir_now(), passed = wait->passed > now ? wait->passed : now;
+        struct serial *serial = task_serial(task);
+        weir_pool *pool = task_pool(task);
+        if (serial != NULL) {
+            if (weir__serial_take_out(serial, task, passed, &wait->job))
+                weir__serial_end(serial, &wait->job, WEIR_TASK_EXPIRED);
+        } else if (claim_if_due(pool, task, TO_EXPIRE, wait->passed, &wait->job)) {
             weir__end_unstarted(&pool->host, &wait->job, WEIR_TASK_EXPIRED);
+        }
+    }
+}
+
+static void run_claimed(struct task_wait *wait)
+{
+    struct serial *serial = task_serial((struct task *)wait->job.sink);
+    if (serial != NULL) {
+        weir__serial_run_helping(serial, &wait->job);
+    } else {
+        note_helped(own_times(&wait->pool->host));
+        weir__run(&wait->pool->host, &wait->job);
     }
 }
 
@@ -150,9 +198,10 @@ static int wait_for(struct task_wait *wait, const void *key, weir_context *ctx, 
         wait->event = next_event(wait);
         int err = weir__wait_until(wait->told, key, done_or_claimed, wait, ctx, NULL,
                                    earlier(deadline, wait->event));
+        if (wait->deadlock)
+            return -EDEADLK;
         if (wait->pool != NULL) {
-            note_helped(own_times(&wait->pool->host));
-            weir__run(&wait->pool->host, &wait->job);
+            run_claimed(wait);
         } else if (err == -ETIMEDOUT && wait->event < end && weir_context_err(ctx) == 0) {
             wait->passed = wait->event;
             expire(wait);
@@ -177,7 +226,7 @@ int weir_task_wait_until(weir_task *handle, weir_context *ctx, int64_t deadline)
         return err;
     if (task_inherited(task))
         return -ESTALE;
-    if (weir__inside_sink(&task->sink))
+    if (waits_for_itself(task))
         return -EDEADLK;
     struct task_wait wait = {.set = {&handle, 1}, .told = {"weir_task_wait", task, &task->sink}};
     return wait_for(&wait, task, ctx, deadline);
@@ -219,7 +268,7 @@ static int find_done(weir_task *const tasks[], size_t n, const weir_context *ctx
             found = i;
         else if (task_inherited(task))
             stale = true;
-        else if (weir__inside_sink(&task->sink))
+        else if (waits_for_itself(task))
             own++;
     }
     int err = weir_context_err(ctx);
@@ -267,6 +316,13 @@ int weir_task_try_wait_any(weir_task *const tasks[], size_t n)
 static bool cancel_queued(weir_pool *pool, struct task *task)
 {
     struct job job;
+    struct serial *serial = task_serial(task);
+    if (serial != NULL) {
+        bool taken = weir__serial_take_out(serial, task, INT64_MAX, &job);
+        if (taken)
+            weir__serial_end(serial, &job, WEIR_TASK_CANCELLED);
+        return taken;
+    }
     if (!claim_if_due(pool, task, TO_CANCEL, INT64_MIN, &job))
         return false;
     weir__end_unstarted(&pool->host, &job, WEIR_TASK_CANCELLED);
@@ -281,9 +337,9 @@ int weir_task_cancel(weir_task *handle)
         return -EINVAL;
     if (state_done(word))
         return -EALREADY;
-    weir_pool *pool = load_rlx(&task->pool);
     if (task_inherited(task))
         return -ESTALE;
+    weir_pool *pool = task_pool(task);
     if (cancel_queued(pool, task))
         return 0;
     if (state_done(task_word(task)))

@@ -19,6 +19,10 @@
  *   I3  A hint never exceeds the position up to which everything was filled (consumed).
  *   I4  At most `capacity` positions are filled and not consumed: push at t first sees that
  *       position t - capacity was consumed.
+ *   I5  `room` is the capacity less the places that are kept: a popper lowers it before it takes an
+ *       item whose place is to be kept for a later push. A push looks at `room` after it has seen
+ *       that place consumed: so items and kept places never exceed the capacity together. In
+ *       between the item counts twice, or more often if several poppers want it.
  * From I1 and I3: a push that scanned up to t and finds position t - capacity not consumed has seen
  * exactly `capacity` items queued; a pop that scanned up to h and finds h not filled has seen none.
  *
@@ -55,10 +59,30 @@ static inline void ring_back_off(void)
 struct ring {
     _Alignas(CACHE_LINE) atomic(uint64_t) tail; /* hint, written by pushers */
     _Alignas(CACHE_LINE) atomic(uint64_t) head; /* hint, written by poppers */
-    _Alignas(CACHE_LINE) ring_word *words;      /* from here on constant */
+    _Alignas(CACHE_LINE) ring_word *words;      /* constant, as the next two */
     uint64_t mask;                              /* N - 1 */
     uint64_t capacity;                          /* 1 to N */
+    atomic(uint64_t) room;                      /* I5; hardly ever written */
 };
+
+/* Below 0 while several poppers keep a place for the same item: one of them will take it. */
+static inline int64_t ring_room(const struct ring *ring)
+{
+    /* I5: the word that was seen consumed shows what was kept. seq_cst, as looks at words are: a
+     * pool's submitter that waits for room misses no place. Pairs with ring_give_place. */
+    return (int64_t)load_seqcst(&ring->room);
+}
+
+/* Of a thread that is about to take an item whose place is kept. */
+static inline void ring_keep_place(struct ring *ring)
+{
+    (void)sub_rlx(&ring->room, 1); /* I5: published when the item is taken */
+}
+
+static inline void ring_give_place(struct ring *ring)
+{
+    (void)add_seqcst(&ring->room, 1); /* pairs with ring_room */
+}
 
 /* The smallest N for a capacity. */
 static inline uint64_t ring_slots(uint64_t capacity)
@@ -120,13 +144,18 @@ static inline bool ring_push_or(struct ring *ring, ring_item item, uint64_t *ret
         ring_word *word = ring_at(ring, t);
         int64_t ahead = word_ahead(word, t); /* sees what a popper's word_drain did */
         if (likely(ahead == 0)) {
-            uint64_t oldest =
-                t - ring->capacity; /* I4; below 0 in the first lap: reads as consumed */
-            if (ring->capacity <= ring->mask &&
-                word_ahead(ring_at(ring, oldest), oldest + ring->mask + 1) < 0)
-                return false;
+            int64_t room = ring_room(ring); /* after the word: I5 */
+            /* I4; below 0 in the first lap: reads as consumed. Not below t if there is no room. */
+            uint64_t oldest = t - (uint64_t)room;
+            if (room <= (int64_t)ring->mask) {
+                if (word_ahead(ring_at(ring, oldest), oldest + ring->mask + 1) < 0)
+                    return false;
+                if (unlikely(ring_room(ring) < room)) /* I5 */
+                    continue;
+            }
             if (likely(word_fill(word, t, item))) {
-                /* pairs with ring_push_or, ring_end, queue_mark_end in pool/queue.h */
+                /* pairs with ring_push_or, ring_push_kept, ring_end, queue_mark_end in
+                 * pool/queue.h */
                 store_rel(&ring->tail, t + 1);
                 *ret_position = t;
                 return true;
@@ -136,6 +165,25 @@ static inline bool ring_push_or(struct ring *ring, ring_item item, uint64_t *ret
             return false;
         } else {
             t = ring_skip(ring, t, ahead, 0);
+        }
+    }
+}
+
+/* Pushes an item for which a place is kept (I5), and gives up the place. */
+static inline uint64_t ring_push_kept(struct ring *ring, ring_item item)
+{
+    uint64_t t = load_acq(&ring->tail); /* pairs with ring_push_or */
+    for (;;) {
+        ring_word *word = ring_at(ring, t);
+        int64_t ahead = word_ahead(word, t); /* never below 0: fewer than N are filled only */
+        if (ahead > 0) {
+            t = ring_skip(ring, t, ahead, 0);
+        } else if (likely(word_fill(word, t, item))) {
+            store_rel(&ring->tail, t + 1); /* pairs with ring_push_or, ring_end */
+            ring_give_place(ring);         /* last: the item has one of its own now */
+            return t;
+        } else {
+            ring_back_off();
         }
     }
 }
@@ -167,7 +215,7 @@ static inline bool ring_peek_from(const struct ring *ring, uint64_t h, uint64_t 
 
 static inline bool ring_peek(const struct ring *ring, uint64_t *ret_position, ring_item *ret_item)
 {
-    /* pairs with ring_take, ring_pop_from */
+    /* pairs with ring_take, ring_take_from */
     return ring_peek_from(ring, load_acq(&ring->head), ret_position, ret_item);
 }
 
@@ -191,24 +239,18 @@ static inline bool ring_pop(struct ring *ring, uint64_t *ret_position, ring_item
     return false;
 }
 
-/* ring_pop for a thread that pops again and again: it starts from where it was, `*hint`, and stores
+/* ring_take for a thread that pops again and again, and peeks from where it was, `*hint`: it stores
  * `head` for the others only now and then. All poppers write `head`; so its line mostly stays put.
  */
-static inline bool ring_pop_from(struct ring *ring, uint64_t *hint, uint64_t *ret_position,
-                                 ring_item *ret_item)
+static inline bool ring_take_from(struct ring *ring, uint64_t *hint, ring_item item)
 {
-    while (likely(ring_peek_from(ring, *hint, hint, ret_item))) {
-        uint64_t h = *hint;
-        if (likely(word_drain(ring_at(ring, h), h, *ret_item, h + ring->mask + 1))) {
-            *hint = h + 1;
-            *ret_position = h;
-            if (h % RING_TELL == RING_TELL - 1)
-                store_rel(&ring->head, h + 1); /* pairs with ring_peek, ring_end */
-            return true;
-        }
-        ring_back_off();
-    }
-    return false;
+    uint64_t h = *hint;
+    if (unlikely(!word_drain(ring_at(ring, h), h, item, h + ring->mask + 1)))
+        return false;
+    *hint = h + 1;
+    if (h % RING_TELL == RING_TELL - 1)
+        store_rel(&ring->head, h + 1); /* pairs with ring_peek, ring_end */
+    return true;
 }
 
 /* Does the word of `position` still hold its item? */
@@ -220,7 +262,7 @@ static inline bool ring_holds(const struct ring *ring, uint64_t position)
 /* The first position that is not filled (bias 0) or not consumed (bias 1). */
 static inline uint64_t ring_end(const struct ring *ring, unsigned bias)
 {
-    /* pairs with ring_push_or, ring_take, ring_pop_from */
+    /* pairs with ring_push_or, ring_push_kept, ring_take, ring_take_from */
     uint64_t p = bias == 0 ? load_acq(&ring->tail) : load_acq(&ring->head);
     for (;;) {
         int64_t ahead = word_ahead(ring_at(ring, p), p + bias);
@@ -233,7 +275,7 @@ static inline uint64_t ring_end(const struct ring *ring, unsigned bias)
 /* Are exactly `capacity` items queued? */
 static inline bool ring_full(const struct ring *ring)
 {
-    uint64_t oldest = ring_end(ring, 0) - ring->capacity; /* I4, as in ring_push */
+    uint64_t oldest = ring_end(ring, 0) - (uint64_t)ring_room(ring); /* I4, as in ring_push_or */
     return word_ahead(ring_at(ring, oldest), oldest + ring->mask + 1) < 0;
 }
 

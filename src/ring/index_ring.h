@@ -63,6 +63,7 @@ static inline void ring_init(struct ring *ring, ring_word *words, uint64_t capac
     ring->words = words;
     ring->mask = n - 1;
     ring->capacity = capacity;
+    store_rlx(&ring->room, capacity);
 }
 
 #endif

@@ -84,6 +84,7 @@ static weir_ring *make(size_t capacity)
     ring->core.words = ring->words;
     ring->core.mask = capacity - 1;
     ring->core.capacity = capacity;
+    store_rlx(&ring->core.room, capacity);
     for (size_t i = 0; i < capacity; i++) { /* nobody else knows the ring yet */
         store_rlx(&ring->words[i].sequence, i);
         store_rlx(&ring->words[i].pointer, 0);

@@ -15,6 +15,8 @@
 #include "os/peek.h"
 #include "pool/task_repeat.h"
 
+#define TURN_NAME "(serial)"
+
 /* If the sink is a handle, its name; and the function that a retried task is called after. */
 static void read_name(const struct job *job, struct queued_name *ret)
 {
@@ -23,6 +25,10 @@ static void read_name(const struct job *job, struct queued_name *ret)
     const char *name;
     ret->fn = (uintptr_t)job->fn;
     ret->text[0] = '\0';
+    if (job_is_turn(job)) {
+        (void)memcpy(ret->text, TURN_NAME, sizeof TURN_NAME);
+        return;
+    }
     if (task == NULL || !weir__peek(&job->sink->ops, &ops, sizeof(void *)))
         return;
     if (ops == &weir__retried_sink) {

@@ -34,7 +34,7 @@ static const struct scenario *const all[] = {
     room_scenarios,     latch_scenarios,      stop_scenarios,       activity_scenarios,
     names_scenarios,    signals_scenarios,    pipeline_scenarios,   chain_scenarios,
     metrics_scenarios,  watchdog_scenarios,   trace_scenarios,      slot_scenarios,
-    follow_scenarios,   ready_scenarios,      gate_scenarios};
+    follow_scenarios,   ready_scenarios,      gate_scenarios,       serial_scenarios};
 
 /* Calls visit for every scenario until it returns false. */
 static void each_scenario(bool (*visit)(const struct scenario *scenario, void *arg), void *arg)

@@ -130,7 +130,7 @@ unsigned mutants_all(const struct mutant **ret_mutants)
 /* Files whose orders are parts of one argument. */
 static const char *const protocols[][5] = {
     {"wait/eventcount.c", "wait/eventcount.h"},
-    {"ring/algorithm.h", "ring/index_ring.h", "pool/queue.h"},
+    {"ring/algorithm.h", "ring/index_ring.h", "pool/queue.h", "pool/turn.c"},
     {"pool/freelist.c", "pool/freelist.h", "ring/index_stack.h"},
     {"pool/slot.h"},
     {"pool/quiet.c", "pool/quiet.h", "pool/tally.h"},

@@ -15,7 +15,8 @@
  *
  * A step is one operation on a word of memory, in one order that all threads agree on, as the
  * source asks for (seqcst). What is one word, or one system call, is an `atomic` here. From where:
- *   push, pop, more_queued       ring_push, ring_pop_from, ring_peek in src/ring/algorithm.h
+ *   push, pop, more_queued       ring_push, ring_peek_from with ring_take_from, ring_peek
+ *                                in src/ring/algorithm.h
  *   prepare, cancel, sleep_on    eventcount_prepare, eventcount_cancel, weir__eventcount_sleep
  *   notify, wake_another         eventcount_notify with ..._wake, weir__eventcount_wake_another
  *                                in src/wait/eventcount.h and eventcount.c: its head has the steps

@@ -244,6 +244,22 @@ static void push_one_and_tell(void *arg)
         store_rel(&relay->told, 1);
 }
 
+/* Likewise, into a place that was kept. */
+static void push_one_kept(void *arg)
+{
+    struct relay *relay = arg;
+    relay->bench->items[3] = 4;
+    (void)ring_push_kept(&relay->bench->ring, 3);
+}
+
+static void push_one_kept_and_tell(void *arg)
+{
+    struct relay *relay = arg;
+    relay->bench->items[3] = 4;
+    if (ring_push_kept(&relay->bench->ring, 3) == relay->before + 1)
+        store_rel(&relay->told, 1);
+}
+
 /* All that is queued, and nothing else, lies between the ends. */
 static void check_between_the_ends(struct relay *relay)
 {
@@ -253,20 +269,82 @@ static void check_between_the_ends(struct relay *relay)
         check(ring_holds(ring, p));
 }
 
-static void a_push_after_a_push(void)
+static void push_after_push(void (*push_first)(void *), void (*push_second)(void *))
 {
     struct relay *relay = new_relay(4, 8);
+    ring_keep_place(&relay->bench->ring);
     loads_may_be_late();
     explore_begin();
-    struct vthread *a = start(push_one, relay), *b = start(push_one_and_tell, relay);
+    struct vthread *a = start(push_first, relay), *b = start(push_second, relay);
     if (load_acq(&relay->told) != 0)
-        check(pop(relay->bench) == 1);
+        (void)pop(relay->bench);
     else
         check_between_the_ends(relay);
     finish(a);
     finish(b);
     explore_end();
     end_relay(relay);
+}
+
+static void a_push_after_a_push(void)
+{
+    push_after_push(push_one, push_one_and_tell);
+}
+
+static void a_push_after_a_kept_one(void)
+{
+    push_after_push(push_one_kept, push_one_and_tell);
+}
+
+static void a_kept_push_after_a_push(void)
+{
+    push_after_push(push_one, push_one_kept_and_tell);
+}
+
+/* The place of an item is kept by those who want it, several at once perhaps, and nobody else gets
+ * it. */
+static void take_and_keep(void *arg)
+{
+    struct relay *relay = arg;
+    struct ring *ring = &relay->bench->ring;
+    uint64_t position;
+    uint32_t item;
+    if (!ring_peek(ring, &position, &item))
+        return;
+    ring_keep_place(ring);
+    if (!ring_take(ring, position, item))
+        ring_give_place(ring);
+}
+
+static void kept_against_a_push(uint64_t capacity)
+{
+    struct relay *relay = new_relay(capacity, 6);
+    struct ring *ring = &relay->bench->ring;
+    uint64_t position;
+    for (uint64_t i = 0; i < capacity; i++)
+        push(relay->bench, 1);
+    loads_may_be_late();
+    explore_begin();
+    struct vthread *a = start(take_and_keep, relay), *b = start(take_and_keep, relay);
+    check(!ring_push(ring, 2, &position));
+    finish(a);
+    finish(b);
+    check(!ring_push(ring, 2, &position) && ring_full(ring));
+    for (uint64_t i = ring_count(ring); i < capacity; i++)
+        (void)ring_push_kept(ring, 1);
+    check(ring_count(ring) == capacity && ring_room(ring) == (int64_t)capacity);
+    explore_end();
+    end_relay(relay);
+}
+
+static void a_kept_place_against_a_push(void)
+{
+    kept_against_a_push(1);
+}
+
+static void kept_places_against_a_push(void)
+{
+    kept_against_a_push(2);
 }
 
 static void pop_one(void *arg)
@@ -289,9 +367,11 @@ static void pop_one_and_tell(void *arg)
 static void pop_one_as_a_worker(void *arg)
 {
     struct relay *relay = arg;
-    uint64_t hint = relay->before, position;
+    uint64_t hint = relay->before;
     uint32_t item;
-    check(ring_pop_from(&relay->bench->ring, &hint, &position, &item));
+    do {
+        check(ring_peek_from(&relay->bench->ring, hint, &hint, &item));
+    } while (!ring_take_from(&relay->bench->ring, &hint, item));
 }
 
 static void pop_after_pop(void (*pop_first)(void *))
@@ -400,6 +480,10 @@ const struct scenario ring_scenarios[] = {
     {"ring: first in, first out, three places of four", first_in_first_out_below_the_slots, false},
     {"ring: exactly full", exactly_full, false},
     {"ring: a push after a push", a_push_after_a_push, false},
+    {"ring: a push after one into a kept place", a_push_after_a_kept_one, false},
+    {"ring: a push into a kept place after a push", a_kept_push_after_a_push, false},
+    {"ring: a kept place against a push", a_kept_place_against_a_push, false},
+    {"ring: two kept places against a push", kept_places_against_a_push, false},
     {"ring: a pop after a pop", a_pop_after_a_pop, false},
     {"ring: a pop after a worker's", a_pop_after_a_worker_s, false},
     {"ring: a count from aside", a_count_from_aside, false},
