@@ -12,6 +12,7 @@
 #include "weir/dump.h"
 #include "weir/errgroup.h"
 #include "weir/gate.h"
+#include "weir/keyed.h"
 #include "weir/lease.h"
 #include "weir/limiter.h"
 #include "weir/metrics.h"

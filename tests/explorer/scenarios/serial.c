@@ -445,6 +445,68 @@ static void two_at_once(void)
     end_line(line);
 }
 
+/* Keys. The lock of the table is taken with the mutex of a serial; and all is freed as soon as the
+ * last task has ended. */
+
+struct keys {
+    weir_pool *pool;
+    weir_keyed *keyed;
+    weir_task *tasks[2];
+    unsigned *runs;
+    uint64_t other;
+};
+
+static void submit_key(struct keys *keys, unsigned i, uint64_t key)
+{
+    int err = weir_keyed_submit(keys->keyed, key, keys->tasks[i], count_run, &keys->runs[i], NULL);
+    check(err == 0);
+}
+
+static void submit_other_key(void *arg)
+{
+    struct keys *keys = arg;
+    submit_key(keys, 1, keys->other);
+}
+
+static void two_submits_with_one_line(uint64_t other, bool waits)
+{
+    struct keys *keys = make(sizeof *keys);
+    keys->pool = new_worn_pool(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 2));
+    keys->runs = make(2 * sizeof *keys->runs);
+    keys->other = other;
+    for (unsigned i = 0; i < 2; i++)
+        keys->tasks[i] = make(sizeof *keys->tasks[i]);
+    int err = weir_keyed_new(&keys->keyed, keys->pool, WEIR_KEYED_OPTIONS(.keys = 1));
+    check(err == 0);
+    explore_begin();
+    struct vthread *thread = start(submit_other_key, keys);
+    submit_key(keys, 0, 1);
+    finish(thread);
+    for (unsigned i = 0; waits && i < 2; i++) {
+        err = weir_task_wait(keys->tasks[i]);
+        check(err == 0);
+    }
+    err = waits ? 0 : weir_keyed_drain(keys->keyed);
+    check(err == 0 && keys->runs[0] == 1 && keys->runs[1] == 1);
+    weir_keyed_free(keys->keyed);
+    explore_end();
+    end_pool(keys->pool);
+    for (unsigned i = 0; i < 2; i++)
+        drop(keys->tasks[i]);
+    drop(keys->runs);
+    drop(keys);
+}
+
+static void one_key_after_the_other(void)
+{
+    two_submits_with_one_line(2, false);
+}
+
+static void one_key_of_two_submitters(void)
+{
+    two_submits_with_one_line(1, true);
+}
+
 const struct scenario serial_scenarios[] = {
     {"serial: turns on two workers", turns_on_two_workers, false},
     {"serial: its last task against a new submit", last_task_against_a_new_submit, false},
@@ -462,5 +524,7 @@ const struct scenario serial_scenarios[] = {
     {"serial: drop oldest beside a turn", drop_oldest_beside_a_turn, false},
     {"serial: two workers that wait", two_workers_that_wait, false},
     {"serial: two at once", two_at_once, false},
+    {"keyed: one key after the other", one_key_after_the_other, false},
+    {"keyed: one key of two submitters", one_key_of_two_submitters, false},
     {NULL, NULL, false},
 };
