@@ -111,6 +111,17 @@ static void drop_group(struct fixture *fixture)
     weir_errgroup_free(fixture->made);
 }
 
+static int make_keyed(struct fixture *fixture)
+{
+    return weir_keyed_new((weir_keyed **)&fixture->made, fixture->pool,
+                          WEIR_KEYED_OPTIONS(.keys = 100));
+}
+
+static void drop_keyed(struct fixture *fixture)
+{
+    weir_keyed_free(fixture->made);
+}
+
 static int make_completion(struct fixture *fixture)
 {
     return weir_completion_new((weir_completion **)&fixture->made, 100);
@@ -192,21 +203,14 @@ static void drop_trace(struct fixture *fixture)
 }
 
 static const struct trial trials[] = {
-    {run_pipeline, drop_nothing},
-    {make_metrics, drop_metrics},
-    {make_channel, drop_channel},
-    {make_topic, drop_topic},
-    {make_ring, drop_ring},
-    {make_context, drop_context},
-    {make_child, drop_context},
-    {make_value, drop_context},
-    {make_pool, drop_pool},
-    {make_pool_under_context, drop_pool},
-    {make_watched_pool, drop_pool},
-    {make_default_pool, drop_pool},
-    {make_group, drop_group},
-    {make_group_under_context, drop_group},
-    {make_completion, drop_completion},
+    {run_pipeline, drop_nothing},   {make_metrics, drop_metrics},
+    {make_channel, drop_channel},   {make_topic, drop_topic},
+    {make_ring, drop_ring},         {make_context, drop_context},
+    {make_child, drop_context},     {make_value, drop_context},
+    {make_pool, drop_pool},         {make_pool_under_context, drop_pool},
+    {make_watched_pool, drop_pool}, {make_default_pool, drop_pool},
+    {make_group, drop_group},       {make_group_under_context, drop_group},
+    {make_keyed, drop_keyed},       {make_completion, drop_completion},
     {make_trace, drop_trace},
 };
 
@@ -596,6 +600,35 @@ static void use_many_at_once(weir_pool *pool, weir_completion *completion, weir_
     EXPECT(weir_context_hook_stop(&hook) == 0);
 }
 
+/* A serial and a key at their limits, a waiter that helps, a cancel, a drain. */
+static void use_serials(weir_pool *pool, weir_keyed *keyed, weir_context *ctx)
+{
+    gate hold = GATE_INIT;
+    counter ran = COUNTER_INIT;
+    weir_task held = WEIR_TASK_INIT, tasks[3] = {WEIR_TASK_INIT, WEIR_TASK_INIT, WEIR_TASK_INIT};
+    weir_serial serial;
+    EXPECT(weir_serial_init(&serial, pool, WEIR_SERIAL_OPTIONS(.limit = 2, .batch = 1)) == 0);
+    EXPECT(weir_serial_submit(&serial, &held, gate_task, &hold, NULL) == 0);
+    gate_await(&hold, 1);
+    EXPECT(weir_serial_submit(&serial, &tasks[0], counter_task, &ran, NULL) == 0);
+    EXPECT(weir_serial_try_submit(&serial, &tasks[1], counter_task, &ran, NULL) == 0);
+    EXPECT(weir_serial_submit_until(&serial, &tasks[2], counter_task, &ran, NULL, ctx,
+                                    weir_after(1000)) == -ETIMEDOUT);
+    EXPECT(weir_task_cancel(&tasks[0]) == 0);
+    EXPECT(weir_serial_submit_until(&serial, &tasks[2], counter_task, &ran, NULL, ctx,
+                                    patience()) == 0);
+    EXPECT(weir_serial_drain_until(&serial, NULL, weir_after(1000)) == -ETIMEDOUT);
+    gate_open(&hold);
+    EXPECT(weir_task_wait(&tasks[2]) == 0);
+    EXPECT(weir_serial_drain(&serial) == 0);
+    weir_serial_close(&serial);
+    weir_serial_destroy(&serial);
+    for (unsigned i = 0; i < 3; i++)
+        EXPECT(weir_keyed_submit(keyed, i, &tasks[i], counter_task, &ran, NULL) == 0);
+    EXPECT(weir_keyed_drain(keyed) == 0);
+    EXPECT(counter_get(&ran) == 5);
+}
+
 /* A full channel and an empty one, a cancelled select, a semaphore that another thread has. */
 static void use_channels(weir_channel *channel, weir_semaphore *sem)
 {
@@ -732,6 +765,8 @@ START_TEST(nothing_is_allocated_after_creation)
     weir_pool *pool = new_pool(2, 4);
     weir_completion *completion;
     ck_assert_int_eq(weir_completion_new(&completion, 3), 0);
+    weir_keyed *keyed;
+    ck_assert_int_eq(weir_keyed_new(&keyed, pool, WEIR_KEYED_OPTIONS(.keys = 2)), 0);
     weir_context *ctx;
     weir_errgroup *group;
     ck_assert_int_eq(weir_context_new(&ctx, NULL, WEIR_FOREVER), 0);
@@ -743,6 +778,7 @@ START_TEST(nothing_is_allocated_after_creation)
     use_a_full_pool(pool, ctx);
     use_groups(pool, group, ctx);
     use_many_at_once(pool, completion, ctx);
+    use_serials(pool, keyed, ctx);
     use_channels(channel, &sem);
     look_inside(pool);
     weir_context_cancel(ctx, 0);
@@ -761,6 +797,7 @@ START_TEST(nothing_is_allocated_after_creation)
     weir_semaphore_destroy(&sem);
     weir_channel_free(channel);
     weir_errgroup_free(group);
+    weir_keyed_free(keyed);
     weir_completion_free(completion);
     weir_context_unref(ctx);
     weir_pool_free(pool);

@@ -7,19 +7,17 @@
 #ifndef WEIR_TESTS_FUZZ_PROGRAMS_H
 #define WEIR_TESTS_FUZZ_PROGRAMS_H
 
-#include <stddef.h>
-
 struct program {
     const char *name;
     void (*run)(void); /* as thread 0 of a run of the explorer */
 };
 
 extern const struct program programs[];
-extern const size_t program_count;
 
 void ring_program(void);
 void context_program(void);
 void pool_program(void);
+void serial_program(void);
 void traffic_program(void);
 
 extern unsigned long calls; /* made by all programs */

@@ -69,6 +69,16 @@ enum behaviour {
     JOIN_GROUP,  /* a member that adds a member to its own group */
 };
 
+/* Serials, of which each is a line, and a line for each key. */
+enum { SERIALS = 4, KEYS_AT_ONCE = 3, KEYS = 6, LINES = SERIALS + KEYS };
+
+struct line {
+    weir_serial serial; /* or of a key */
+    bool single;        /* one at a time, else two */
+    atomic_uint inside;
+    unsigned last[PRODUCERS]; /* plain: the order is what keeps them */
+};
+
 /* What a refusal may say, besides that the pool is closed. */
 enum { FULL = 1, LATE = 2, CANCELLED = 4, BUSY = 8 };
 
@@ -86,6 +96,9 @@ static struct {
     weir_waitgroup waitgroup;
     weir_errgroup *group;
     weir_context *contexts[SHARED]; /* under contexts_lock */
+    bool serials;                   /* does the round use them? */
+    weir_keyed *keyed;
+    struct line lines[LINES];
     atomic_uint workers_started, workers_stopped;
     unsigned midway; /* after this many steps `halfway` is posted */
     atomic_uint steps;
@@ -103,6 +116,28 @@ static weir_context *new_context(void)
     if (weir_context_new(&made, NULL, WEIR_FOREVER) != 0)
         abort();
     return made;
+}
+
+/* Lines. */
+
+static void enter_line(entry *e)
+{
+    struct line *line = e->line;
+    if (line == NULL)
+        return;
+    if (atomic_fetch_add(&line->inside, 1) >= (line->single ? 1 : 2))
+        broken("more tasks of a serial run at once than may");
+    if (!line->single || e->sequence == 0)
+        return;
+    if (e->sequence <= line->last[e->producer])
+        broken("tasks of a serial ran in another order than they were submitted in");
+    line->last[e->producer] = e->sequence;
+}
+
+static void leave_line(const entry *e)
+{
+    if (e->line != NULL)
+        atomic_fetch_sub(&e->line->inside, 1);
 }
 
 /* Tasks. */
@@ -136,6 +171,7 @@ static int behave(entry *e, dice *d, weir_context *ctx)
     case DIE:
         if (runs_on_this_thread == 1 && weir_pool_worker_index() >= 0) {
             ledger_ran(e, -ECANCELED);
+            leave_line(e);
             pthread_exit(NULL);
         }
         return 0;
@@ -153,11 +189,13 @@ static int work(weir_context *ctx, void *arg)
     entry *e = arg;
     progress();
     ledger_run(e);
+    enter_line(e);
     runs_on_this_thread++;
     dice d = dice_make(e->choice, 0);
     int returned = e->behaviour == JOIN_GROUP ? join_group(e, &d) : behave(e, &d, ctx);
     runs_on_this_thread--;
     ledger_ran(e, returned);
+    leave_line(e);
     return returned;
 }
 
@@ -191,7 +229,9 @@ static bool submitted(entry *e, int err, unsigned refusals)
 
 static unsigned when_full(void)
 {
-    return the.overflow == WEIR_OVERFLOW_REJECT ? FULL : 0;
+    bool refuses = the.overflow == WEIR_OVERFLOW_REJECT ||
+                   (the.overflow == WEIR_OVERFLOW_DROP_OLDEST && the.serials); /* of turns only */
+    return refuses ? FULL : 0;
 }
 
 /* Steps, each of which a producer or a task may make. */
@@ -517,9 +557,126 @@ static void use_group(dice *d, unsigned depth, weir_context *ctx)
     weir_context_unref(above);
 }
 
+/* Serials and keys. A task waits for no place in one, and for no task of one as long as it takes:
+ * that could be a circle. */
+
+static _Thread_local unsigned own_producer, own_sequence;
+
+static int submit_to_line(dice *d, entry *e, weir_task_options *options, unsigned *refusals,
+                          weir_context *ctx)
+{
+    unsigned index = (unsigned)(e->line - the.lines);
+    weir_serial *serial = &e->line->serial;
+    weir_task *task = &e->handle;
+    bool keyed = index >= SERIALS;
+    unsigned how = e->depth > 0 ? 0 : dice_below(d, 3);
+    if (how == 0) {
+        *refusals |= FULL;
+        return keyed ? weir_keyed_try_submit(the.keyed, index, task, work, e, options)
+                     : weir_serial_try_submit(serial, task, work, e, options);
+    }
+    if (how == 1)
+        return keyed ? weir_keyed_submit(the.keyed, index, task, work, e, options)
+                     : weir_serial_submit(serial, task, work, e, options);
+    *refusals |= LATE | CANCELLED;
+    int64_t deadline = weir_after((int64_t)dice_below(d, 200000));
+    return keyed ? weir_keyed_submit_until(the.keyed, index, task, work, e, options, ctx, deadline)
+                 : weir_serial_submit_until(serial, task, work, e, options, ctx, deadline);
+}
+
+static void wait_in_line(dice *d, entry *e, weir_context *ctx)
+{
+    int64_t deadline = WEIR_FOREVER;
+    if (e->depth > 0 || dice_once_in(d, 2))
+        deadline = weir_after((int64_t)dice_below(d, 50000));
+    int err = weir_task_wait_until(&e->handle, ctx, deadline);
+    if (err == -EDEADLK ? e->depth == 0 : err != 0 && err != -ETIMEDOUT && err != -ECANCELED)
+        broken("a wait for a task of a serial returned something else than it can");
+    if (err == 0 && !ledger_ended(e))
+        broken("a wait for a task of a serial returned too early");
+}
+
+static void use_line(dice *d, unsigned depth, weir_context *ctx)
+{
+    entry *e = the.serials ? new_entry(d, depth) : NULL;
+    if (e == NULL)
+        return;
+    weir_task_options *options = WEIR_TASK_OPTIONS(.on_done = ledger_done);
+    unsigned refusals = when_full();
+    e->has_handle = true;
+    e->line = &the.lines[dice_below(d, LINES)];
+    if (depth == 0) {
+        e->producer = own_producer;
+        e->sequence = ++own_sequence;
+    }
+    if (dice_once_in(d, 6)) {
+        options->start_by = weir_after((int64_t)dice_below(d, 100000));
+        refusals |= LATE;
+    }
+    int err = submit_to_line(d, e, options, &refusals, ctx);
+    if (!submitted(e, err, refusals))
+        return;
+    switch (dice_below(d, 6)) {
+    case 0:
+        if (weir_task_cancel(&e->handle) == 0 && !ledger_ended(e))
+            broken("a task of a serial was cancelled but not told");
+        break;
+    case 1:
+        wait_in_line(d, e, ctx);
+        break;
+    default:
+        break;
+    }
+}
+
+static void drain_line(dice *d, weir_context *ctx)
+{
+    unsigned index = dice_below(d, SERIALS + 1);
+    int64_t deadline = weir_after((int64_t)dice_below(d, 50000));
+    if (!the.serials)
+        return;
+    int err = index < SERIALS ? weir_serial_drain_until(&the.lines[index].serial, ctx, deadline)
+                              : weir_keyed_drain_until(the.keyed, ctx, deadline);
+    if (err != 0 && err != -ETIMEDOUT && err != -ECANCELED)
+        broken("a drain of a serial returned something else than it can");
+}
+
+static void make_lines(dice *d)
+{
+    memset(the.lines, 0, sizeof the.lines);
+    the.keyed = NULL;
+    if (!the.serials)
+        return;
+    for (unsigned i = 0; i < LINES; i++)
+        the.lines[i].single = i >= SERIALS || dice_below(d, 3) > 0;
+    for (unsigned i = 0; i < SERIALS; i++)
+        if (weir_serial_init(&the.lines[i].serial, the.pool,
+                             WEIR_SERIAL_OPTIONS(.parallel = the.lines[i].single ? 1 : 2,
+                                                 .batch = dice_below(d, 4),
+                                                 .limit = dice_below(d, 5))) != 0)
+            abort();
+    if (weir_keyed_new(&the.keyed, the.pool,
+                       WEIR_KEYED_OPTIONS(.keys = KEYS_AT_ONCE, .limit = 3, .batch = 2)) != 0)
+        abort();
+}
+
+/* The pool has ended, and perhaps is no more. */
+static void unmake_lines(void)
+{
+    if (!the.serials)
+        return;
+    for (unsigned i = 0; i < SERIALS; i++) {
+        if (weir_serial_queued(&the.lines[i].serial) != 0)
+            broken("a serial has tasks that the pool has ended");
+        weir_serial_destroy(&the.lines[i].serial);
+    }
+    weir_keyed_free(the.keyed);
+    memset((void *)the.lines, 0xa5, sizeof the.lines);
+}
+
 static void act(dice *d, unsigned depth, weir_context *ctx)
 {
-    switch (dice_below(d, 7)) {
+    switch (dice_below(d, 8)) {
     case 0:
         submit_plain(d, depth);
         break;
@@ -537,6 +694,9 @@ static void act(dice *d, unsigned depth, weir_context *ctx)
         break;
     case 5:
         use_waitgroup(d, depth, ctx);
+        break;
+    case 6:
+        use_line(d, depth, ctx);
         break;
     default:
         use_group(d, depth, ctx);
@@ -662,7 +822,8 @@ static void look_at_pool(dice *d)
 {
     weir_pool_counts counts;
     weir_pool_read_counts(the.pool, &counts);
-    if (weir_pool_queued(the.pool) > the.capacity || counts.queued > the.capacity)
+    bool few = weir_pool_queued(the.pool) <= the.capacity && counts.queued <= the.capacity;
+    if (!few && !the.serials)
         broken("more tasks are queued than the capacity");
     int err = weir_pool_drain_until(the.pool, NULL, weir_after((int64_t)dice_below(d, 50000)));
     if (err != 0 && err != -ETIMEDOUT)
@@ -672,6 +833,8 @@ static void look_at_pool(dice *d)
 static void *produce(void *arg)
 {
     dice d = dice_make(the.seed, (uint64_t)the.number * PRODUCERS + (uint64_t)(uintptr_t)arg);
+    own_producer = (unsigned)(uintptr_t)arg;
+    own_sequence = 0;
     for (unsigned i = 0; i < STEPS; i++) {
         if (atomic_fetch_add(&the.steps, 1) + 1 == the.midway)
             (void)sem_post(&the.halfway);
@@ -692,6 +855,12 @@ static void *produce(void *arg)
         } else if (what < 8) {
             doing("a cancellation");
             cancel_a_context(&d);
+        } else if (what < 11) {
+            doing("a serial");
+            use_line(&d, 0, ctx);
+        } else if (what < 12) {
+            doing("the drain of a serial");
+            drain_line(&d, ctx);
         } else {
             doing("a step");
             act(&d, 0, ctx);
@@ -805,12 +974,18 @@ static void make_pool(dice *d)
         abort();
     for (unsigned i = 0; i < SHARED; i++)
         the.contexts[i] = new_context();
+    make_lines(d);
 }
 
 static void unmake_pool(void)
 {
     doing("freeing the pool");
+    bool before = the.number % 2 == 0;
+    if (before)
+        unmake_lines();
     weir_pool_free(the.pool);
+    if (!before)
+        unmake_lines();
     weir_context_unref(the.above);
     for (unsigned i = 0; i < SHARED; i++)
         weir_context_unref(the.contexts[i]);
@@ -836,9 +1011,10 @@ static void check_round(void)
 
 static void print_round(FILE *to)
 {
-    fprintf(to, "seed %" PRIu64 ", round %u: %u workers, capacity %u, %s, end: %s%s\n", the.seed,
+    fprintf(to, "seed %" PRIu64 ", round %u: %u workers, capacity %u, %s, end: %s%s%s\n", the.seed,
             the.number, the.workers, the.capacity, policy_names[the.overflow],
-            finish_names[the.finish], the.outside_waiters_help ? ", outside waiters help" : "");
+            finish_names[the.finish], the.outside_waiters_help ? ", outside waiters help" : "",
+            the.serials ? ", serials" : "");
 }
 
 static void diagnose(void)
@@ -863,6 +1039,7 @@ static void play_round(unsigned shape, dice *d)
     the.overflow = (weir_overflow)(shape / CAPACITIES / CREWS);
     the.finish = dice_once_in(d, 3) ? DRAIN : (enum finish)dice_below(d, FINISHES);
     the.outside_waiters_help = dice_once_in(d, 3);
+    the.serials = dice_below(d, 3) > 0;
     the.midway = 1 + dice_below(d, PRODUCERS * STEPS * 3 / 4);
     atomic_store(&the.steps, 0);
     atomic_store(&the.closing, false);

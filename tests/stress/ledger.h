@@ -24,6 +24,9 @@ typedef struct entry {
     int behaviour;
     void *more; /* for its behaviour */
     int refusal;
+    struct line *line;           /* in which it runs, one at a time; or NULL */
+    unsigned producer, sequence; /* its place there, among those of one producer; 0: none */
+    weir_task handle;            /* of one that nobody need wait for */
     /* By the thread that ends it. */
     atomic_uint runs, drops, dones;
     atomic_bool over; /* it has returned, or was dropped */

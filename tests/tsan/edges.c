@@ -201,6 +201,35 @@ static void timers(void)
     require(weir_task_wait(&again) == 0 && many > 0);
 }
 
+/* What the tasks of a serial and of a key have in common, they share without a lock. */
+static void serials(void)
+{
+    weir_serial serial;
+    weir_keyed *keyed;
+    static weir_task tasks[ROUNDS];
+    int of_key = 0;
+    require(weir_serial_init(&serial, pool, WEIR_SERIAL_OPTIONS(.batch = 1)) == 0);
+    require(weir_keyed_new(&keyed, pool, WEIR_KEYED_OPTIONS(.keys = 1, .batch = 1)) == 0);
+    for (int i = 0; i < ROUNDS; i++)
+        require(weir_serial_submit(&serial, &tasks[i], add_one, &value, NULL) == 0);
+    require(weir_serial_drain(&serial) == 0 && value == ROUNDS);
+    for (int i = 0; i < ROUNDS; i++)
+        require(weir_keyed_submit(keyed, (uint64_t)i / 50, &tasks[i], add_one, &of_key, NULL) == 0);
+    require(weir_keyed_drain(keyed) == 0 && of_key == ROUNDS);
+    for (int i = 0; i < ROUNDS; i++) {
+        require(weir_serial_submit(&serial, &tasks[i], add_one, &value, NULL) == 0);
+        if (i % 2 == 0)
+            require(weir_task_wait(&tasks[i]) == 0);
+        else
+            while (weir_serial_try_drain(&serial) != 0)
+                continue;
+        require(value == ROUNDS + i + 1);
+    }
+    require(weir_serial_drain(&serial) == 0);
+    weir_serial_destroy(&serial);
+    weir_keyed_free(keyed);
+}
+
 /* Groups. */
 
 static void waitgroup(void)
@@ -644,6 +673,7 @@ static const struct part {
     {"wait-for-any", wait_for_any},
     {"completions", completions},
     {"timers", timers},
+    {"serials", serials},
     {"waitgroup", waitgroup},
     {"errgroup", errgroup},
     {"parallel", parallel},

@@ -197,6 +197,77 @@ static void frozen_worker_of_a_full_pool(void)
     worker_is_frozen(1);
 }
 
+/* Serials. A thread that stops in the middle of one holds up that one, and a worker that comes to
+ * it; so there is one more. */
+
+struct frozen_serials {
+    struct work work;
+    weir_serial serials[2];
+    weir_task tasks[2];
+    unsigned runs[2];
+};
+
+static void submit_to(struct frozen_serials *both, unsigned i)
+{
+    int err =
+        weir_serial_submit(&both->serials[i], &both->tasks[i], count_run, &both->runs[i], NULL);
+    check(err == 0);
+}
+
+static void submit_to_first_frozen(void *arg)
+{
+    freezable_begin();
+    submit_to(arg, 0);
+    freezable_end();
+}
+
+static void serial_is_frozen(const weir_pool_options *options, void (*submit_to_first)(void *))
+{
+    struct frozen_serials *both = make(sizeof *both);
+    struct work *work = &both->work;
+    work->pool = new_pool(options);
+    for (unsigned i = 0; i < 2; i++) {
+        int err = weir_serial_init(&both->serials[i], work->pool, NULL);
+        check(err == 0);
+    }
+    explore_begin();
+    struct vthread *first = start(submit_to_first, both);
+    submit_to(both, 1);
+    settle();
+    explore_end();
+    for (unsigned i = 0; i < 2 * weir_pool_capacity(work->pool); i++) {
+        int err = weir_pool_submit(work->pool, count_run, &work->last);
+        check(err == 0);
+        settle();
+    }
+    check(work->last >= 2 * weir_pool_capacity(work->pool) - (froze() ? 1 : 0));
+    check(both->runs[0] + both->runs[1] >= (froze() ? 1 : 2));
+    if (froze())
+        return;
+    finish(first);
+    for (unsigned i = 0; i < 2; i++)
+        weir_serial_destroy(&both->serials[i]);
+    end_pool(work->pool);
+    drop(both);
+}
+
+static void frozen_in_a_submit_to_a_serial(void)
+{
+    serial_is_frozen(WEIR_POOL_OPTIONS(.workers = 2, .capacity = 4), submit_to_first_frozen);
+}
+
+static void submit_to_first(void *arg)
+{
+    submit_to(arg, 0);
+}
+
+static void frozen_in_the_turn_of_a_serial(void)
+{
+    serial_is_frozen(
+        WEIR_POOL_OPTIONS(.workers = 3, .capacity = 4, .on_worker_start = freezable_worker),
+        submit_to_first);
+}
+
 const struct scenario freeze_scenarios[] = {
     {"frozen in push or pop", frozen_in_push_or_pop, true},
     {"frozen in push or pop, three places of four", frozen_in_push_or_pop_below_the_slots, true},
@@ -206,5 +277,7 @@ const struct scenario freeze_scenarios[] = {
     {"frozen in eviction", frozen_in_eviction, true},
     {"frozen worker", frozen_worker, true},
     {"frozen worker of a full pool", frozen_worker_of_a_full_pool, true},
+    {"frozen in a submit to a serial", frozen_in_a_submit_to_a_serial, true},
+    {"frozen in the turn of a serial", frozen_in_the_turn_of_a_serial, true},
     {0},
 };
