@@ -108,18 +108,17 @@ int weir__keyed_build(weir_keyed *keyed, const weir_keyed_options *options)
     keyed->lines = weir__alloc(keyed->keys, sizeof *keyed->lines);
     if (keyed->chains == NULL || keyed->lines == NULL)
         return -ENOMEM;
-    for (uint32_t i = 0; i < keyed->keys; i++) {
+    int err = 0; /* none, but for those that the caller has found not to be */
+    for (uint32_t i = 0; err == 0 && i < keyed->keys; i++) {
         struct line *line = &keyed->lines[i];
-        int err =
+        err =
             weir_serial_init(&line->serial, keyed->pool,
                              WEIR_SERIAL_OPTIONS(.parallel = options->parallel,
                                                  .batch = options->batch, .limit = options->limit));
-        if (err != 0)
-            return err;
         serial_of(line)->emptied = emptied;
         line->keyed = keyed;
         line->next = i + 1 < keyed->keys ? i + 2 : 0;
     }
     keyed->free = 1;
-    return 0;
+    return err;
 }

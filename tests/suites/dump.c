@@ -553,6 +553,25 @@ START_TEST(the_queue_by_name)
 }
 END_TEST
 
+START_TEST(the_turn_of_a_serial_in_the_queue)
+{
+    gate hold = GATE_INIT;
+    counter ran = COUNTER_INIT;
+    weir_pool *pool = known_pool(1, 64);
+    weir_task tasks[2] = {WEIR_TASK_INIT, WEIR_TASK_INIT};
+    weir_serial serial;
+    ck_assert_int_eq(weir_serial_init(&serial, pool, NULL), 0);
+    saturate(pool, &hold, 1);
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq(weir_serial_submit(&serial, &tasks[i], counter_task, &ran, NULL), 0);
+    assert_line(dump(pool), "queued: 1 x \"(serial)\"", NULL);
+    gate_open(&hold);
+    ck_assert_int_eq(weir_serial_drain(&serial), 0);
+    weir_serial_destroy(&serial);
+    finish_pool(pool);
+}
+END_TEST
+
 static int wait_outside(void *task)
 {
     return weir_task_wait(task);
@@ -781,6 +800,7 @@ Suite *weir_suite(void)
     tcase_add_test(threads, a_thread_outside_that_runs_a_task);
     TCase *queue = add_group(suite, "queue");
     tcase_add_test(queue, the_queue_by_name);
+    tcase_add_test(queue, the_turn_of_a_serial_in_the_queue);
     tcase_add_test(queue, what_is_queued_is_waited_for);
     TCase *trouble = add_group(suite, "trouble");
     tcase_add_test(trouble, a_write_that_fails_ends_the_dump);

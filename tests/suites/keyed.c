@@ -2,6 +2,8 @@
 /* keyed.c - tasks by keys: order of each, how many keys are in use, and the end of all. */
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -250,6 +252,36 @@ START_TEST(a_task_submits_to_its_own_key_and_waits_for_no_other)
 }
 END_TEST
 
+static int drain_keys(weir_context *ctx, void *keyed)
+{
+    (void)ctx;
+    return weir_keyed_drain(keyed);
+}
+
+START_TEST(a_task_of_a_serial_runs_those_of_the_keys_that_it_drains)
+{
+    gate busy = GATE_INIT;
+    counter runs = COUNTER_INIT;
+    weir_task drains = WEIR_TASK_INIT, tasks[2] = {WEIR_TASK_INIT, WEIR_TASK_INIT};
+    weir_serial serial;
+    weir_pool *pool = new_pool(1, 4);
+    weir_keyed *keyed = new_keyed(pool, WEIR_KEYED_OPTIONS(.keys = 2));
+    ck_assert_int_eq(weir_serial_init(&serial, pool, NULL), 0);
+    saturate(pool, &busy, 1);
+    ck_assert_int_eq(weir_serial_submit(&serial, &drains, drain_keys, keyed, NULL), 0);
+    for (unsigned i = 0; i < 2; i++)
+        ck_assert_int_eq(weir_keyed_submit(keyed, i, &tasks[i], counter_task, &runs, NULL), 0);
+    gate_open(&busy);
+    ck_assert_int_eq(weir_task_wait(&drains), 0);
+    ck_assert_int_eq(weir_task_status(&drains), 0);
+    ck_assert_uint_eq(counter_get(&runs), 2);
+    ck_assert_int_eq(weir_serial_drain(&serial), 0);
+    weir_serial_destroy(&serial);
+    end_keyed(keyed);
+    finish_pool(pool);
+}
+END_TEST
+
 START_TEST(a_key_whose_tasks_were_cancelled_is_free_again)
 {
     gate busy = GATE_INIT;
@@ -351,6 +383,7 @@ START_TEST(a_child_process_gets_stale_and_can_free_it)
     weir_pool *pool = new_pool(1, 2);
     weir_keyed *keyed = new_keyed(pool, NULL);
     ck_assert_int_eq(weir_keyed_submit(keyed, 1, &held, gate_task, &door, NULL), 0);
+    (void)fflush(NULL);
     pid_t child = fork();
     ck_assert_int_ge(child, 0);
     if (child == 0) {
@@ -362,7 +395,7 @@ START_TEST(a_child_process_gets_stale_and_can_free_it)
                     weir_keyed_new(&other, pool, NULL) == -ESTALE;
         weir_keyed_free(keyed);
         weir_pool_free(pool);
-        _exit(well ? 0 : 1);
+        exit(well ? 0 : 1); /* with all that is done at exit */
     }
     int status = 0;
     ck_assert_int_eq(waitpid(child, &status, 0), child);
@@ -382,6 +415,7 @@ Suite *weir_suite(void)
     tcase_add_test(keys, a_key_that_comes_in_use_wakes_all_that_wait_for_it);
     tcase_add_test(keys, a_wait_for_a_key_ends_by_context_close_and_the_close_of_the_pool);
     tcase_add_test(keys, a_task_submits_to_its_own_key_and_waits_for_no_other);
+    tcase_add_test(keys, a_task_of_a_serial_runs_those_of_the_keys_that_it_drains);
     tcase_add_test(keys, a_key_whose_tasks_were_cancelled_is_free_again);
     TCase *misuse = add_group(suite, "misuse");
     tcase_add_test(misuse, bad_arguments_are_told);

@@ -2,6 +2,8 @@
 /* serial.c - serials: order, turns, places, limits, and all that can happen to their tasks. */
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -854,9 +856,10 @@ END_TEST
 struct own {
     weir_serial serial;
     recorder log;
-    struct step later;
+    struct step later, other;
+    weir_pool *pool;
     weir_task self;
-    int submitted, later_wait, self_wait, any_wait, drained, limited;
+    int submitted, later_wait, self_wait, any_wait, other_wait, drained, limited;
 };
 
 static int wait_for_later(weir_context *ctx, void *arg)
@@ -869,6 +872,11 @@ static int wait_for_later(weir_context *ctx, void *arg)
     own->later_wait = weir_task_wait(&own->later.task);
     own->self_wait = weir_task_wait(&own->self);
     own->any_wait = weir_task_wait_any(all, 2);
+    own->other = (struct step){.log = &own->log, .number = 2};
+    if (weir_pool_submit_task(own->pool, &own->other.task, record, &own->other, NULL) == 0) {
+        all[1] = &own->other.task;
+        own->other_wait = weir_task_wait_any(all, 2);
+    }
     own->drained = weir_serial_drain(&own->serial);
     own->limited = weir_serial_submit(&own->serial, &more.task, record, &more, NULL);
     return 0;
@@ -878,7 +886,7 @@ START_TEST(to_wait_for_what_comes_later_in_ones_own_serial_is_a_deadlock)
 {
     static struct own own;
     own = (struct own){.log = RECORDER_INIT};
-    weir_pool *pool = new_pool(2, 4);
+    weir_pool *pool = own.pool = new_pool(1, 4);
     begin(&own.serial, pool, WEIR_SERIAL_OPTIONS(.limit = 1));
     ck_assert_int_eq(weir_serial_submit(&own.serial, &own.self, wait_for_later, &own, NULL), 0);
     end(&own.serial);
@@ -886,6 +894,7 @@ START_TEST(to_wait_for_what_comes_later_in_ones_own_serial_is_a_deadlock)
     ck_assert_int_eq(own.later_wait, -EDEADLK);
     ck_assert_int_eq(own.self_wait, -EDEADLK);
     ck_assert_int_eq(own.any_wait, -EDEADLK);
+    ck_assert_int_eq(own.other_wait, 1);
     ck_assert_int_eq(own.drained, -EDEADLK);
     ck_assert_int_eq(own.limited, -EDEADLK);
     ck_assert_int_eq(weir_task_state(&own.later.task), WEIR_TASK_DONE);
@@ -1442,6 +1451,44 @@ START_TEST(to_destroy_a_serial_with_tasks_aborts)
 }
 END_TEST
 
+static pid_t parent, forked;
+
+static void fork_on_done(void *arg, weir_state state, int status)
+{
+    (void)arg;
+    (void)state;
+    (void)status;
+    (void)fflush(NULL);
+    forked = fork();
+}
+
+/* In the child the cancel returns, and nothing of the serial is touched. */
+START_TEST(an_on_done_may_fork)
+{
+    recorder log = RECORDER_INIT;
+    gate door = GATE_INIT;
+    struct step first, second = {.log = &log};
+    weir_serial serial;
+    weir_pool *pool = new_pool(1, 2);
+    parent = getpid();
+    begin(&serial, pool, NULL);
+    hold(&serial, &first, &log, &door);
+    ck_assert_int_eq(weir_serial_submit(&serial, &second.task, record, &second,
+                                        WEIR_TASK_OPTIONS(.on_done = fork_on_done)),
+                     0);
+    int err = weir_task_cancel(&second.task);
+    if (getpid() != parent)
+        exit(err == 0 && weir_serial_drain(&serial) == -ESTALE ? 0 : 1);
+    int status = 0;
+    ck_assert_int_eq(err, 0);
+    ck_assert_int_eq(waitpid(forked, &status, 0), forked);
+    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    gate_open(&door);
+    end(&serial);
+    finish_pool(pool);
+}
+END_TEST
+
 START_TEST(a_child_process_gets_stale)
 {
     recorder log = RECORDER_INIT;
@@ -1452,6 +1499,7 @@ START_TEST(a_child_process_gets_stale)
     begin(&serial, pool, NULL);
     hold(&serial, &held, &log, &door);
     add(&serial, &step, &log, 1);
+    (void)fflush(NULL);
     pid_t child = fork();
     ck_assert_int_ge(child, 0);
     if (child == 0) {
@@ -1463,7 +1511,7 @@ START_TEST(a_child_process_gets_stale)
             weir_serial_init(&serial, pool, NULL) == -ESTALE;
         weir_pool_free(pool);
         weir_serial_destroy(&serial);
-        _exit(well ? 0 : 1);
+        exit(well ? 0 : 1); /* with all that is done at exit */
     }
     int status = 0;
     ck_assert_int_eq(waitpid(child, &status, 0), child);
@@ -1525,5 +1573,6 @@ Suite *weir_suite(void)
     tcase_add_test(misuse, bad_arguments_are_told);
     tcase_add_test(misuse, to_destroy_a_serial_with_tasks_aborts);
     tcase_add_test(misuse, a_child_process_gets_stale);
+    tcase_add_test(misuse, an_on_done_may_fork);
     return suite;
 }
