@@ -13,7 +13,8 @@
  *
  *   1. permits of the semaphore, in its order of arrival, in which the gate stands for its first
  *      task; the task holds them until it has ended;
- *   2. tokens of the limiter, which the first task takes ahead, as weir_limiter_wait does;
+ *   2. tokens of the limiter, which the first task takes ahead, as weir_limiter_wait does; until
+ *      they have come the gate keeps the permits;
  *   3. the breaker. While that refuses, the permits go back; it is asked again when it may become
  *      half open, or when a probe that is out becomes void. When the task has ended it is told its
  *      status, as by weir_breaker_record.
@@ -24,10 +25,15 @@
  * (timer.h) comes to the gate at that time, and one that is retried (retry.h) for each attempt: it
  * holds nothing during its pauses.
  *
+ * A submit with a gate never blocks, whatever the pool's overflow policy: it is -EAGAIN when no
+ * place is free. weir_pool_submit_every takes no gate: -EINVAL. A context that is cancelled while
+ * its task waits (weir_pool_submit_task_until) ends it only when it is let in, as in the queue; the
+ * context's deadline and `start_by`, which end it as EXPIRED, and weir_task_cancel act at once.
+ *
  * A semaphore, limiter or breaker may be shared by gates, and with direct calls. Of a breaker that
  * is shared a gate may learn late, by the breaker's `open_for` at most, that others have closed it;
- * and that the rate of its limiter is no longer 0, or is another one, only with its next token.
- * weir_gate_look makes it look.
+ * of another rate of the limiter with its next token, and if the rate was 0 not at all. For these
+ * there is weir_gate_look.
  *
  * Ownership: the caller's memory, and so are the three objects, which must outlive it. Nothing is
  * allocated.

@@ -233,6 +233,11 @@ int weir_breaker_allow(weir_breaker *breaker, uint64_t *ret_ticket)
     return weir_breaker_allow_at(breaker, ret_ticket, weir_now());
 }
 
+bool weir__breaker_made(const weir_breaker *breaker)
+{
+    return ((const struct breaker *)breaker)->window != 0; /* constant */
+}
+
 int64_t weir__breaker_ask_again(weir_breaker *handle, int64_t now)
 {
     struct breaker *breaker = (struct breaker *)handle;

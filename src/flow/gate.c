@@ -16,7 +16,8 @@
  *
  * States of the permits: none -> asked -> permitted -> none. `request` stands in the semaphore's
  * line while `asked`. It is granted by the thread that gives permits, which is inside `granted`
- * until it has cleared `asked`; a withdrawal that comes too late leaves it to that.
+ * until it has cleared `asked`; a withdrawal that comes too late leaves it to that. It may come
+ * late: a thread that is inside `granted` already makes the calls one after the other.
  *
  * Lifetimes. A thread that looks calls the pool for the first pass without a lock (`held`); a pass
  * that leaves waits until it is not held any more. The gate itself may be destroyed once no task is
@@ -38,6 +39,7 @@
 
 #include "base/assert.h"
 #include "base/options.h"
+#include "flow/breaker.h"
 #include "os/fork.h"
 #include "pool/due.h"
 #include "wait/wait.h"
@@ -263,16 +265,20 @@ static int read_gate_options(weir_gate_options *ret, const weir_gate_options *gi
 
 static const char *wrong_field(const weir_gate_options *options)
 {
-    if (options->semaphore == NULL ? options->permits != 0
-                                   : options->permits > weir_semaphore_permits(options->semaphore))
-        return "permits: more than the semaphore has";
-    if (options->limiter == NULL ? options->tokens != 0
-                                 : options->tokens > weir_limiter_burst(options->limiter))
-        return "tokens: more than the limiter's burst";
-    if (options->semaphore != NULL && weir_semaphore_permits(options->semaphore) == 0)
+    uint32_t permits = weir_semaphore_permits(options->semaphore);
+    uint32_t burst = weir_limiter_burst(options->limiter);
+    if (options->semaphore != NULL && permits == 0)
         return "semaphore: never made";
-    if (options->limiter != NULL && weir_limiter_burst(options->limiter) == 0)
-        return "limiter: its burst is 0";
+    if (options->limiter != NULL && burst == 0)
+        return "limiter: never made, or of burst 0";
+    if (options->breaker != NULL && !weir__breaker_made(options->breaker))
+        return "breaker: never made";
+    if (options->permits > permits)
+        return options->semaphore != NULL ? "permits: more than the semaphore has"
+                                          : "permits: without a semaphore";
+    if (options->tokens > burst)
+        return options->limiter != NULL ? "tokens: more than the limiter's burst"
+                                        : "tokens: without a limiter";
     return NULL;
 }
 

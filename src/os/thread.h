@@ -31,6 +31,7 @@ struct self {
     struct seat *seat;         /* the worker that this thread is, or NULL */
     struct ending *ending;     /* the innermost on_done that this thread calls, or NULL */
     struct hold *hold;         /* the innermost serial that this thread is at work on, or NULL */
+    struct list *granted;      /* requests whose calls this thread makes (semaphore.c), or NULL */
     struct activity *activity; /* where it notes what it does; NULL: nothing to note */
     unsigned inline_runs;      /* within each other */
     struct sampler sampler;

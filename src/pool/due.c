@@ -39,10 +39,13 @@ static struct job_gate *ring_locked(struct delay *delay, struct delay_place *pla
 {
     weir_assert(place->state == PLACE_WAITING || place->state == PLACE_GATED);
     int64_t expires = expiry_of(delay, place);
-    if (place->pass != NULL && !place->let_in && expires > weir_now())
-        return place_enter_locked(delay, place, expires) ? place->pass->gate : NULL;
+    struct job_gate *gate = place->pass != NULL && !place->let_in ? place->pass->gate : NULL;
+    if (gate != NULL && expires > weir_now())
+        return place_enter_locked(delay, place, expires) ? gate : NULL;
+    bool was_gated = place->state == PLACE_GATED;
     fall_due_locked(delay, place);
-    return NULL;
+    /* It may be long until a worker ends it: those behind it need not wait for that. */
+    return was_gated && gate->ops->ring_locked(gate) ? gate : NULL;
 }
 
 /* On the clock's thread, for each alarm that has come. */

@@ -9,7 +9,7 @@
 void weir__due_ring(struct alarm *alarm);
 
 /* For a gate, of its first pass, which it keeps from leaving meanwhile. No lock is held. False: the
- * job is another thread's, and the pass is about to leave. */
+ * job is not at the gate any more: another thread has it, or it has expired. */
 
 /* Puts the job into the queue, or has it wait there for room. */
 bool weir__due_let_in(struct pass *pass);

@@ -183,13 +183,26 @@ static void hand_over_locked(struct semaphore *sem, struct bucket *bucket, uint3
     }
 }
 
+/* What is granted may release permits in turn, and so on, from gate to gate. The outermost call on
+ * this thread makes all the calls, so that the stack does not grow with their number. */
 static void call_granted(struct list *granted)
 {
+    struct self *self = this_thread();
+    struct list *outer = self->granted;
+    if (list_empty(granted))
+        return;
+    if (outer == NULL)
+        self->granted = granted;
     while (!list_empty(granted)) {
         struct waiter *waiter = container_of(granted->next, struct waiter, link);
         list_remove(&waiter->link);
-        request_of(waiter)->granted(request_of(waiter));
+        if (outer != NULL)
+            list_append(outer, &waiter->link);
+        else
+            request_of(waiter)->granted(request_of(waiter));
     }
+    if (outer == NULL)
+        self->granted = NULL;
 }
 
 /* The same if the flag is set and there is room for n; false if not. */

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -469,6 +470,32 @@ START_TEST(a_task_expires_at_its_gate_when_its_time_has_come)
 }
 END_TEST
 
+START_TEST(a_task_that_expires_in_a_busy_pool_stops_no_other)
+{
+    weir_pool *busy = new_pool(1, 1), *idle = new_pool(1, 1);
+    weir_limiter limiter;
+    weir_gate calls;
+    gate hold = GATE_INIT;
+    struct load load = {0};
+    weir_task first = WEIR_TASK_INIT, second = WEIR_TASK_INIT;
+    ck_assert_int_eq(weir_limiter_init(&limiter, 20, 1), 0);
+    ck_assert_int_eq(weir_limiter_allow(&limiter, 1), 0);
+    ck_assert_int_eq(weir_gate_init(&calls, WEIR_GATE_OPTIONS(.limiter = &limiter)), 0);
+    saturate(busy, &hold, 1);
+    ck_assert_int_eq(weir_pool_submit_task(
+                         busy, &first, carry, &load,
+                         WEIR_TASK_OPTIONS(.gate = &calls, .start_by = weir_after(WEIR_MS(5)))),
+                     0);
+    submit(idle, &second, carry, &load, &calls);
+    assert_ends(&second, WEIR_TASK_DONE, 0); /* the worker of the first is still held */
+    gate_open(&hold);
+    ck_assert_int_eq(weir_task_wait_until(&first, NULL, patience()), 0);
+    finish_counted(busy);
+    finish_counted(idle);
+    weir_gate_destroy(&calls);
+}
+END_TEST
+
 START_TEST(any_task_of_the_line_can_be_cancelled_at_once)
 {
     enum { N = 9 };
@@ -798,6 +825,92 @@ START_TEST(a_hook_starts_a_task_when_a_context_is_over)
 }
 END_TEST
 
+static void *release_one(void *sem)
+{
+    weir_semaphore_release(sem, 1);
+    return NULL;
+}
+
+/* Each gate gets the permit, is refused by the breaker, and gives the permit to the next. */
+START_TEST(a_permit_that_passes_many_gates_takes_no_stack_for_each)
+{
+    enum { N = 4000, STACK = 256 * 1024 };
+    weir_pool *pool = new_pool_with_places(1, 1, N);
+    weir_semaphore sem;
+    weir_breaker breaker;
+    weir_gate *gates = calloc(N, sizeof *gates);
+    weir_task *tasks = new_tasks(N);
+    struct load load = {0};
+    uint64_t ticket = 0;
+    pthread_attr_t small;
+    pthread_t thread;
+    ck_assert_ptr_nonnull(gates);
+    ck_assert_int_eq(weir_semaphore_init(&sem, 1), 0);
+    ck_assert_int_eq(weir_semaphore_try_acquire(&sem, 1), 0);
+    ck_assert_int_eq(
+        weir_breaker_init(&breaker, WEIR_BREAKER_OPTIONS(.window = 1, .open_for = hour)), 0);
+    for (size_t i = 0; i < N; i++) {
+        ck_assert_int_eq(
+            weir_gate_init(&gates[i], WEIR_GATE_OPTIONS(.semaphore = &sem, .breaker = &breaker)),
+            0);
+        submit(pool, &tasks[i], carry, &load, &gates[i]);
+    }
+    ck_assert_uint_eq(weir_semaphore_waiting(&sem), N);
+    ck_assert_int_eq(weir_breaker_allow(&breaker, &ticket), 0);
+    weir_breaker_record(&breaker, ticket, -EIO);
+    ck_assert_int_eq(pthread_attr_init(&small), 0);
+    ck_assert_int_eq(pthread_attr_setstacksize(&small, STACK), 0);
+    ck_assert_int_eq(pthread_create(&thread, &small, release_one, &sem), 0);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    (void)pthread_attr_destroy(&small);
+    ck_assert_uint_eq(weir_semaphore_waiting(&sem), 0u);
+    ck_assert_uint_eq(weir_semaphore_available(&sem), 1u);
+    weir_pool_free(pool);
+    for (size_t i = 0; i < N; i++)
+        weir_gate_destroy(&gates[i]);
+    weir_semaphore_destroy(&sem);
+    free(gates);
+    free(tasks);
+}
+END_TEST
+
+static int try_gate(const weir_gate_options *options)
+{
+    weir_gate one;
+    return weir_gate_init(&one, options);
+}
+
+static void check_options(const weir_gate_options *options, const char *wrong)
+{
+    ck_assert_int_eq(try_gate(options), wrong != NULL ? -EINVAL : 0);
+    const char *said = weir_gate_options_error(options);
+    ck_assert(wrong != NULL ? said != NULL && strcmp(said, wrong) == 0 : said == NULL);
+}
+
+START_TEST(options_that_cannot_be_are_explained)
+{
+    weir_semaphore sem, no_sem = {{0}};
+    weir_limiter limiter, no_limiter = {{0}};
+    weir_breaker breaker, no_breaker = {{0}};
+    ck_assert_int_eq(weir_semaphore_init(&sem, 2), 0);
+    ck_assert_int_eq(weir_limiter_init(&limiter, 1, 2), 0);
+    ck_assert_int_eq(weir_breaker_init(&breaker, NULL), 0);
+    check_options(WEIR_GATE_OPTIONS(.semaphore = &sem, .limiter = &limiter, .breaker = &breaker,
+                                    .permits = 2, .tokens = 2),
+                  NULL);
+    check_options(WEIR_GATE_OPTIONS(.semaphore = &no_sem, .permits = 1), "semaphore: never made");
+    check_options(WEIR_GATE_OPTIONS(.limiter = &no_limiter), "limiter: never made, or of burst 0");
+    check_options(WEIR_GATE_OPTIONS(.breaker = &no_breaker), "breaker: never made");
+    check_options(WEIR_GATE_OPTIONS(.permits = 1), "permits: without a semaphore");
+    check_options(WEIR_GATE_OPTIONS(.tokens = 1), "tokens: without a limiter");
+    check_options(WEIR_GATE_OPTIONS(.semaphore = &sem, .permits = 3),
+                  "permits: more than the semaphore has");
+    check_options(WEIR_GATE_OPTIONS(.limiter = &limiter, .tokens = 3),
+                  "tokens: more than the limiter's burst");
+    weir_semaphore_destroy(&sem);
+}
+END_TEST
+
 START_TEST(ten_thousand_tasks_pass_a_gate_on_two_workers)
 {
     enum { N = 10000, PERMITS = 3 };
@@ -954,6 +1067,7 @@ Suite *weir_suite(void)
 
     TCase *ends = add_group(suite, "ends");
     tcase_add_test(ends, a_task_expires_at_its_gate_when_its_time_has_come);
+    tcase_add_test(ends, a_task_that_expires_in_a_busy_pool_stops_no_other);
     tcase_add_test(ends, any_task_of_the_line_can_be_cancelled_at_once);
     tcase_add_test(ends, shutdown_ends_what_waits_at_a_gate);
 
@@ -966,10 +1080,12 @@ Suite *weir_suite(void)
     tcase_add_test(others, gates_and_pools_share_a_semaphore);
     tcase_add_test(others, behind_a_gate_of_as_many_permits_a_lease_is_there);
     tcase_add_test(others, a_hook_starts_a_task_when_a_context_is_over);
+    tcase_add_test(others, a_permit_that_passes_many_gates_takes_no_stack_for_each);
     tcase_add_test(others, ten_thousand_tasks_pass_a_gate_on_two_workers);
 
     TCase *bad = add_group(suite, "bad input");
     tcase_add_test(bad, bad_arguments_are_refused);
+    tcase_add_test(bad, options_that_cannot_be_are_explained);
     tcase_add_test(bad, to_destroy_a_gate_with_a_task_behind_it_aborts);
     tcase_add_test(bad, a_gate_of_the_parent_is_stale_in_a_child);
     return suite;

@@ -23,6 +23,7 @@ struct self {
     struct frame *frame;
     struct seat *seat;
     struct ending *ending;
+    struct list *granted;
     struct hold *hold;
     struct activity *activity;
     unsigned inline_runs;
