@@ -46,44 +46,50 @@ def raise_limit():
 
 class Broken(Case):
     def check(self, service, data, wanted=(b"4",)):
-        sock = service.raw()
-        try:
-            sock.sendall(data)
-            sock.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
-        got = read_all(sock)
-        sock.close()
-        if got:
-            self.assertTrue(got.startswith(b"HTTP/1.1 "), got[:200])
-            self.assertIn(got[9:10], wanted, (data[:100], got[:200]))
+        return self.check_all(service, [data], wanted)[0]
+
+    def check_all(self, service, datas, wanted):
+        """All of them at once, so that those which are cut in the end are cut together."""
+        socks, answers = [service.raw() for _ in datas], []
+        for sock, data in zip(socks, datas):
+            try:
+                sock.sendall(data)
+                sock.shutdown(socket.SHUT_WR)
+            except OSError:
+                pass
+        for sock, data in zip(socks, datas):
+            got = read_all(sock)
+            sock.close()
+            if got:
+                self.assertTrue(got.startswith(b"HTTP/1.1 "), got[:200])
+                self.assertIn(got[9:10], wanted, (data[:100], got[:200]))
+            answers.append(got)
         self.assertEqual(service.get("/healthz").status, 200)
-        return got
+        return answers
 
     # That a client will send no more MHD does not notice: the connection lasts as long as it may.
     SOON = ("--head-s", "1", "--body-s", "1", "--idle-s", "1")
 
     def test_requests_that_are_none(self):
         service = self.start(*self.SOON)
-        for data in (b"", b"\n", b"\r\n\r\n", b"GET\r\n\r\n", b"GET /\r\n\r\n", b"\0\0\0\0\r\n\r\n",
-                     b"GET / HTTP/9.9\r\nHost: x\r\n\r\n", b"GET  /nope  HTTP/1.1\r\n\r\n",
-                     b"GET /nope HTTP/1.1\r\n: x\r\n\r\n", b"\xff" * 100 + b"\r\n\r\n",
-                     b"GET /nope HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
-                     b"POST /documents HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\nabc",
-                     b"POST /documents HTTP/1.1\r\nHost: x\r\nContent-Length: "
-                     b"99999999999999999999\r\n\r\n",
-                     b"POST /documents HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n"
-                     b"Content-Length: 2000000\r\n\r\n",
-                     b"POST /documents HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
-                     b"zz\r\n",
-                     b"GET / HT" + b"\0" * 5000):
-            self.check(service, data, (b"4", b"5"))
+        datas = (b"", b"\n", b"\r\n\r\n", b"GET\r\n\r\n", b"GET /\r\n\r\n", b"\0\0\0\0\r\n\r\n",
+                 b"GET / HTTP/9.9\r\nHost: x\r\n\r\n", b"GET  /nope  HTTP/1.1\r\n\r\n",
+                 b"GET /nope HTTP/1.1\r\n: x\r\n\r\n", b"\xff" * 100 + b"\r\n\r\n",
+                 b"GET /nope HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+                 b"POST /documents HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\nabc",
+                 b"POST /documents HTTP/1.1\r\nHost: x\r\nContent-Length: "
+                 b"99999999999999999999\r\n\r\n",
+                 b"POST /documents HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n"
+                 b"Content-Length: 2000000\r\n\r\n",
+                 b"POST /documents HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+                 b"zz\r\n",
+                 b"GET / HT" + b"\0" * 5000)
+        self.check_all(service, datas, (b"4", b"5"))
 
     def test_bodies_that_do_not_come(self):
         service = self.start(*self.SOON)
         head = b"POST /documents HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n"
-        for data in (head, head + b"12345"):
-            self.check(service, data)
+        self.check_all(service, (head, head + b"12345"), (b"4",))
         self.assertEqual(service.get("/documents/1").status, 404)
         self.wait_until(lambda: service.metric("service_body_bytes") == 0, "no bytes in flight")
 
