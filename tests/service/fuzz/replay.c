@@ -117,6 +117,7 @@ int main(int argc, char **argv)
         if (directory != NULL)
             (void)closedir(directory);
     }
+    target_end();
     (void)printf("%lu inputs\n", inputs);
     return all && inputs > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

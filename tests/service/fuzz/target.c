@@ -316,3 +316,9 @@ void target_run(const uint8_t *bytes, size_t size)
     targets[which](text, has_bytes ? n : strlen(text));
     free(text);
 }
+
+void target_end(void)
+{
+    (void)sqlite3_close(db);
+    db = NULL;
+}

@@ -9,4 +9,7 @@
 /* Aborts, with a sentence, if what was read is wrong. */
 void target_run(const uint8_t *bytes, size_t size);
 
+/* Frees what the runs have shared. */
+void target_end(void);
+
 #endif
