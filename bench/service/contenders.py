@@ -16,7 +16,7 @@ SERVICE = BUILD / "examples/service/weir-service"
 LOAD = BUILD / "examples/service/load"
 GO = BUILD / "go-server"
 # The machine may have other work, which comes and goes.
-LITTLE, TRIES, PAUSE_S, MOST_PAUSES = 0.1, 3, 0.5, 20
+LITTLE, TRIES, PAUSE_S, MOST_PAUSES = 0.1, 2, 0.5, 6
 
 
 def build():

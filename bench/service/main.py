@@ -197,7 +197,7 @@ def main():
     (output / "service-shedding.svg").write_text(picture, encoding="utf-8")
     if arguments.shedding:
         return
-    rounds, seconds = (1, 1) if arguments.quick else (arguments.rounds, 3)
+    rounds, seconds = (1, 1) if arguments.quick else (arguments.rounds, 2)
 
     def finish_round(n, found, others):
         """What was measured so far is worth having if the next round is interrupted."""
