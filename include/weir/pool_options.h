@@ -111,6 +111,8 @@ typedef struct weir_pool_options {
        0: none; that costs nothing */
     void (*on_task_start)(weir_task_fn *fn, void *arg, int worker, void *user);
     void (*on_task_end)(weir_task_fn *fn, void *arg, int worker, int status, void *user);
+    unsigned descriptors; /* places to wait for a descriptor (weir/ready.h), <= 2^22, some 500 bytes
+                             each; 0: none */
 } weir_pool_options;
 
 /* A pointer to options with the fields named set and the others default (C only). */

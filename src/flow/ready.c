@@ -16,6 +16,7 @@
 
 #include "base/deadline.h"
 #include "os/poll.h"
+#include "pool/task_submit.h"
 #include "wait/wait.h"
 
 struct ready_wait {
@@ -103,4 +104,21 @@ int weir_wait_ready_until(int fd, unsigned events, weir_context *ctx, int64_t de
 int weir_wait_ready(int fd, unsigned events)
 {
     return weir_wait_ready_until(fd, events, NULL, WEIR_FOREVER);
+}
+
+int weir_pool_submit_when_until(weir_pool *pool, weir_task *task, int fd, unsigned events,
+                                weir_task_fn *fn, void *arg, const weir_task_options *options,
+                                weir_context *ctx, int64_t deadline)
+{
+    int err = refusal(fd, events);
+    if (err != 0)
+        return err;
+    return weir__submit_task_when(pool, task, fd, events, fn, arg, options, ctx, deadline);
+}
+
+int weir_pool_submit_when(weir_pool *pool, weir_task *task, int fd, unsigned events,
+                          weir_task_fn *fn, void *arg, const weir_task_options *options)
+{
+    return weir_pool_submit_when_until(pool, task, fd, events, fn, arg, options, NULL,
+                                       WEIR_FOREVER);
 }

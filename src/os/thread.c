@@ -72,6 +72,11 @@ void weir__thread_name_signals(void)
     name_thread("weir", "/signals");
 }
 
+void weir__thread_name_ready(void)
+{
+    name_thread("weir", "/ready");
+}
+
 int weir__thread_id(void)
 {
     struct self *self = this_thread();

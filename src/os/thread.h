@@ -63,11 +63,12 @@ int weir__thread_start(pthread_t *ret_thread, void *(*run)(void *), void *arg, s
 /* Does the kernel raise it for what the thread itself did? To block such a signal is undefined. */
 bool weir__signal_is_synchronous(int number);
 
-/* Names the calling thread "<name>/<index>" or "<name>/timer" or "weir/signals"; the name is cut to
- * what the system takes. */
+/* Names the calling thread "<name>/<index>" or "<name>/timer", "weir/signals" or "weir/ready"; the
+ * name is cut to what the system takes. */
 void weir__thread_name(const char *name, unsigned index);
 void weir__thread_name_timer(const char *name);
 void weir__thread_name_signals(void);
+void weir__thread_name_ready(void);
 
 /* The number by which the system, and a debugger, knows the calling thread. */
 int weir__thread_id(void);

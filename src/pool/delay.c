@@ -25,8 +25,16 @@
 
 static void on_over(struct alarm_clock *clock);
 
-int weir__delay_init(struct delay *delay, struct host *host, uint32_t places, const char *name,
-                     weir_context *watched)
+/* Returns where the next set begins. */
+static uint32_t init_set(struct place_set *set, uint32_t begin, uint32_t places)
+{
+    set->begin = begin;
+    set->places = places;
+    return begin + (places != 0 ? places + 1 : 0);
+}
+
+int weir__delay_init(struct delay *delay, struct host *host, const struct place_counts *counts,
+                     const char *name, weir_context *watched)
 {
     delay->host = host;
     lock_init(&delay->lock);
@@ -35,14 +43,18 @@ int weir__delay_init(struct delay *delay, struct host *host, uint32_t places, co
     delay->clock.watched = watched;
     list_init(&delay->waiting);
     list_init(&delay->due);
-    delay->places = places;
-    delay->all = weir__alloc_untouched((size_t)places + 1, sizeof *delay->all);
-    delay->passes = weir__alloc_untouched((size_t)places + 1, sizeof *delay->passes);
-    return delay->all != NULL && delay->passes != NULL ? 0 : -ENOMEM;
+    uint32_t times = init_set(&delay->times, 0, counts->times);
+    uint32_t all = init_set(&delay->descriptors, times, counts->descriptors);
+    delay->all = weir__alloc_untouched(all, sizeof *delay->all);
+    delay->passes = weir__alloc_untouched(times, sizeof *delay->passes);
+    if (delay->all == NULL || delay->passes == NULL)
+        return -ENOMEM;
+    return weir__descriptors_init(delay);
 }
 
-void weir__delay_release(struct delay *delay)
+void weir__delay_release(struct delay *delay, bool inherited)
 {
+    weir__descriptors_release(delay, inherited);
     weir__free(delay->all);
     weir__free(delay->passes);
 }
@@ -57,42 +69,55 @@ void weir__delay_join(struct delay *delay)
 {
     weir__delay_fence(
         delay); /* the thread that pushed the last one may still give its place back */
-    weir_assert(delay->used == 0);
+    weir_assert(delay->times.used == 0 && delay->descriptors.used == 0);
+    if (delay->keeps_clock)
+        weir__alarm_clock_release(&delay->clock);
     weir__alarm_clock_destroy(&delay->clock);
 }
 
 /* A free place; one that was never used brings a slot of its own. */
-static uint32_t free_place_locked(struct delay *delay)
+static uint32_t free_place_locked(struct delay *delay, struct place_set *set)
 {
-    uint32_t index = delay->free;
+    uint32_t index = set->free;
     if (index == 0) {
         weir__queue_add_slot(delay->host->queue);
-        delay->all[delay->fresh] = (struct delay_place){.delay = delay, .alarm.ring = delay->ring};
-        return ++delay->fresh;
+        index = set->begin + ++set->fresh;
+        delay->all[index - 1] =
+            (struct delay_place){.delay = delay, .set = set, .alarm.ring = delay->ring};
+        if (set == &delay->descriptors)
+            weir__descriptor_make_locked(delay, &delay->all[index - 1]);
+        return index;
     }
-    delay->free = delay->all[index - 1].next_free;
+    set->free = delay->all[index - 1].next_free;
     return index;
 }
 
 /* Takes a place, and keeps the clock's thread for as long as it is used. */
 static int take_locked(struct delay *delay, const struct wait_for_time *wait, uint32_t *ret)
 {
-    if (delay->used == delay->places)
+    struct place_set *set = wait->events != 0 ? &delay->descriptors : &delay->times;
+    if (set->used == set->places)
         return -EAGAIN;
     int err = weir__alarm_clock_hold(&delay->clock);
     if (err != 0)
         return err;
-    *ret = free_place_locked(delay);
-    struct delay_place *place = &delay->all[*ret - 1];
+    uint32_t index = free_place_locked(delay, set);
+    struct delay_place *place = &delay->all[index - 1];
     place->periodic = wait->periodic;
     place->pass = NULL;
+    set->used++;
     if (wait->gate != NULL) {
-        place->pass = &delay->passes[*ret - 1];
+        place->pass = &delay->passes[index - 1];
         *place->pass = (struct pass){.gate = wait->gate, .delay = delay};
         wait->gate->ops->join_locked(wait->gate);
     }
-    delay->used++;
-    return 0;
+    if (wait->events != 0)
+        err = weir__descriptor_enter_locked(delay, place, wait);
+    if (err == 0)
+        *ret = index;
+    else
+        place_give_locked(delay, place);
+    return err;
 }
 
 void weir__delay_give_place(struct delay *delay, uint32_t place)
@@ -141,10 +166,13 @@ static struct job_gate *wait_locked(struct delay *delay, struct delay_place *pla
         quiet_in(&queue->quiet, own_tally(queue));
     store_rlx(&slot->place, (uint32_t)(place - delay->all) + 1); /* published by slot_fill */
     uint64_t claim = slot_fill(slot, wait->job, queue_stamp_at(queue, wait->at));
-    sink_ops(sink)->placed(sink, claim, pass != NULL ? WEIR_FOREVER : wait->at);
+    bool lets_in = pass != NULL || wait->events != 0;
+    sink_ops(sink)->placed(sink, claim, lets_in ? WEIR_FOREVER : wait->at);
     if (pass != NULL && wait->at == 0)
         return place_enter_locked(delay, place, wait->job->start_by) ? pass->gate : NULL;
     place_set_alarm_locked(delay, place, wait->at);
+    if (wait->events != 0)
+        weir__descriptor_entered_locked(delay, place, wait->job);
     return NULL;
 }
 

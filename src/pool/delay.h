@@ -10,6 +10,10 @@
  * Stray: the clock has let go of an alarm, but before it rings the job was claimed. The place waits
  * for that ring before it is used for another job. There can be one of them.
  *
+ * There are two sets of places: for times, and for descriptors. A job in one of the latter waits
+ * until its descriptor is ready, with its alarm set for the time at which it expires, and becomes
+ * due by whichever comes first, or by the end of its context (descriptor.c).
+ *
  * Counts (quiet.h). A job that is not periodic counts as work while it waits; when it is pushed the
  * push counts, and the wait no more. A periodic one counts only from the push or the claim that
  * starts a run.
@@ -33,17 +37,26 @@ enum place_state {
     PLACE_KEPT,    /* its job is queued, runs, or was claimed */
 };
 
-struct delay_place { /* all of it under the lock; `delay` is constant */
+struct delay_place { /* all of it under the lock; `delay` and `set` are constant */
     struct alarm alarm;
     struct list link;
     struct delay *delay;
+    struct place_set *set;
     struct pass *pass;  /* of a job that has a gate, else NULL */
     uint32_t slot;      /* index+1 of the job's slot, while that is in the place */
     uint32_t next_free; /* index+1 */
     enum place_state state;
     bool periodic; /* kept between two runs, until it is given back */
-    bool let_in;   /* by its gate */
+    bool let_in;   /* by its gate or descriptor */
     bool stray;    /* its alarm was taken out of the clock but is not to ring any more */
+};
+
+struct place_set {  /* under the lock */
+    uint32_t begin; /* index of its first place; constant, as is the next */
+    uint32_t places;
+    uint32_t used;
+    uint32_t free;  /* a list of index+1, by next_free */
+    uint32_t fresh; /* so many of it were ever used */
 };
 
 /* What a pool still lets wait. */
@@ -54,21 +67,32 @@ struct delay {
     void (*ring)(struct alarm *alarm); /* of each place (due.h), set before weir__delay_init */
     struct lock lock;
     struct alarm_clock clock;
-    struct delay_place *all; /* one more than `places`: for the one that may be stray */
-    struct pass *passes;     /* as many, of the same index */
-    uint32_t places, used;
-    uint32_t free;  /* a list of index+1, by next_free */
-    uint32_t fresh; /* from this index on none was ever used */
+    struct delay_place *all; /* in each set one more than `places`: for one that may be stray */
+    struct pass *passes;     /* of the places for times, of the same index */
+    struct place_set times, descriptors;
+    struct descriptor *of_descriptors; /* what those places have besides; or NULL */
+    bool keeps_clock;                  /* until the join: a descriptor has been waited for */
     struct list waiting, due;
     enum delay_phase phase;
     atomic(uint64_t) delayed; /* in a place; changed under the lock, read without */
 };
 
+struct place_counts {
+    uint32_t times, descriptors;
+};
+
+/* How many slots the places may bring. */
+static inline uint32_t place_slots(const struct place_counts *counts)
+{
+    return counts->times + 1 + (counts->descriptors != 0 ? counts->descriptors + 1 : 0);
+}
+
 /* 0 or -ENOMEM; to be released either way. `name`: of the clock's thread, borrowed. `watched`: once
  * this context is over, all that waits ends; or NULL. */
-int weir__delay_init(struct delay *delay, struct host *host, uint32_t places, const char *name,
-                     weir_context *watched);
-void weir__delay_release(struct delay *delay);
+int weir__delay_init(struct delay *delay, struct host *host, const struct place_counts *counts,
+                     const char *name, weir_context *watched);
+/* `inherited`: by fork(). */
+void weir__delay_release(struct delay *delay, bool inherited);
 /* Waits for the clock's thread, after the last job has ended. */
 void weir__delay_join(struct delay *delay);
 
@@ -78,13 +102,15 @@ struct wait_for_time {
     bool periodic;         /* keeps its place until weir__delay_give_place */
     bool first;            /* it is being submitted */
     struct job_gate *gate; /* that it has to pass then, or NULL; likewise. Else that of its place */
+    int fd;                /* or it waits for this, until `at`, */
+    unsigned events;       /* for these; 0: it does not */
 };
 
 /* Has the job wait for its time in *place (as index+1), or in a free one if that is 0, which is
  * written there before others can have the job; one that is not kept is given back when the job
  * leaves it. 0: it may be another thread's by now. -EAGAIN: no place is free; -EPIPE: the pool is
  * closed to it; -ECANCELED: it was to run again, but its sink was cancelled, or it is periodic and
- * the pool was closed; or why there is no thread. */
+ * the pool was closed; or why there is no thread; or as weir__reactor_add. */
 int weir__delay_wait(struct delay *delay, const struct wait_for_time *wait, uint32_t *place);
 void weir__delay_give_place(struct delay *delay, uint32_t place);
 /* Of a job with a gate, which keeps its place: a run is over, and the job goes on; or it has ended

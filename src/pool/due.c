@@ -25,6 +25,18 @@ static int64_t expiry_of(const struct delay *delay, const struct delay_place *pl
     return load_rlx(&slot_in(delay, place)->start_by); /* filled under the lock */
 }
 
+/* The job may start: a thread that waits for it may run it. */
+static void tell_let_in_locked(struct delay *delay, struct delay_place *place, int64_t now)
+{
+    struct slot *slot = slot_in(delay, place);
+    struct sink *sink = load_rlx(&slot->sink); /* filled under the lock */
+    if (place_for_descriptor(place))
+        weir__descriptor_leave_locked(delay, place);
+    place->let_in = true;
+    store_rlx(&slot->stamp, queue_stamp_at(delay->host->queue, now)); /* published by the push */
+    sink_ops(sink)->let_in(sink, now);
+}
+
 /* To `due`, in order of time. */
 static void fall_due_locked(struct delay *delay, struct delay_place *place)
 {
@@ -43,6 +55,8 @@ static struct job_gate *ring_locked(struct delay *delay, struct delay_place *pla
     if (gate != NULL && expires > weir_now())
         return place_enter_locked(delay, place, expires) ? gate : NULL;
     bool was_gated = place->state == PLACE_GATED;
+    if (place_for_descriptor(place) && !place->let_in)
+        tell_let_in_locked(delay, place, weir_now());
     fall_due_locked(delay, place);
     /* It may be long until a worker ends it: those behind it need not wait for that. */
     return was_gated && gate->ops->ring_locked(gate) ? gate : NULL;
@@ -161,7 +175,7 @@ void weir__due_ring(struct alarm *alarm)
     (void)weir__room_wait(&delay->host->queue->room, &wait); /* until nothing is due */
 }
 
-/* Gates. */
+/* Gates and descriptors. */
 
 static struct delay_place *place_of(const struct pass *pass)
 {
@@ -188,16 +202,11 @@ bool weir__due_ring_at(struct pass *pass, int64_t at)
     return there;
 }
 
-/* The job is not at the gate any more. True: it was pushed. */
-static bool let_in_locked(struct delay *delay, struct delay_place *place)
+bool weir__due_let_in_locked(struct delay *delay, struct delay_place *place)
 {
-    struct slot *slot = slot_in(delay, place);
-    struct sink *sink = load_rlx(&slot->sink); /* filled under the lock */
     int64_t now = weir_now();
-    place->let_in = true;
     place->state = PLACE_WAITING;
-    store_rlx(&slot->stamp, queue_stamp_at(delay->host->queue, now)); /* published by the push */
-    sink_ops(sink)->let_in(sink, now);
+    tell_let_in_locked(delay, place, now);
     if (!list_empty(&delay->due)) {
         (void)weir__alarm_move(&delay->clock, &place->alarm, now); /* false: it is about to ring */
         return false;
@@ -217,7 +226,7 @@ bool weir__due_let_in(struct pass *pass)
     struct delay_place *place = place_of(pass);
     lock_acquire(&delay->lock);
     bool there = at_gate_locked(delay, place);
-    bool pushed = there && let_in_locked(delay, place);
+    bool pushed = there && weir__due_let_in_locked(delay, place);
     lock_release(&delay->lock);
     if (pushed)
         quiet_out(&queue->quiet, own_tally(queue)); /* of its wait */

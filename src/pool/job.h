@@ -9,7 +9,7 @@
  *
  *     placed      it can be claimed from now on; again after each pause of one that repeats
  *     withdrawn   it was not queued after all
- *     let_in      its gate lets it start
+ *     let_in      its gate, or its descriptor, lets it start
  *     starts      fn is about to be called
  *     again       fn has returned: does it repeat? Then `placed` follows, and no end
  *     ended       exactly once; the sink may be gone afterwards
@@ -55,7 +55,7 @@ struct sink_ops {
     void (*placed)(struct sink *sink, uint64_t claim, int64_t not_before);
     void (*withdrawn)(struct sink *sink);
     /* It was placed for WEIR_FOREVER: now it may start from `now` on. Of sinks whose jobs can
-     * have a gate; under the lock of the places. */
+     * have a gate or wait for a descriptor; under the lock of the places. */
     void (*let_in)(struct sink *sink, int64_t now);
     void (*starts)(struct sink *sink, struct start *ret);
     /* What the user has submitted, if the job is something else: NULL both if nothing. */

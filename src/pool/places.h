@@ -1,9 +1,33 @@
 /* SPDX-License-Identifier: MIT */
-/* places.h - a place, seen from within: how a job leaves it (delay.c, due.c). */
+/* places.h - a place, seen from within: what delay.c, due.c and descriptor.c share. */
 #ifndef WEIR_POOL_PLACES_H
 #define WEIR_POOL_PLACES_H
 
 #include "pool/delay.h"
+
+/* Of descriptor.c: what places for descriptors have besides. 0 or -ENOMEM; to be released either
+ * way. */
+int weir__descriptors_init(struct delay *delay);
+void weir__descriptors_release(struct delay *delay, bool inherited);
+
+/* The place is new. */
+void weir__descriptor_make_locked(struct delay *delay, struct delay_place *place);
+
+/* The place was taken for `wait`: its descriptor is watched from now on. Returns as
+ * weir__delay_wait. */
+int weir__descriptor_enter_locked(struct delay *delay, struct delay_place *place,
+                                  const struct wait_for_time *wait);
+/* The job waits in the place, with its alarm set. */
+void weir__descriptor_entered_locked(struct delay *delay, struct delay_place *place,
+                                     const struct job *job);
+/* The job waits for its descriptor no more. From then on nothing is done with that: so this comes
+ * before others can see that the job has ended, and close it. */
+void weir__descriptor_leave_locked(struct delay *delay, const struct delay_place *place);
+
+static inline bool place_for_descriptor(const struct delay_place *place)
+{
+    return place->set == &place->delay->descriptors;
+}
 
 /* The slot of a job that is in the place. */
 static inline struct slot *slot_in(const struct delay *delay, const struct delay_place *place)
@@ -19,14 +43,14 @@ static inline bool place_kept(const struct delay_place *place)
 
 static inline void place_free_locked(struct delay *delay, struct delay_place *place)
 {
-    place->next_free = delay->free;
-    delay->free = (uint32_t)(place - delay->all) + 1;
+    place->next_free = place->set->free;
+    place->set->free = (uint32_t)(place - delay->all) + 1;
 }
 
 static inline void place_give_locked(struct delay *delay, struct delay_place *place)
 {
     place->state = PLACE_FREE;
-    delay->used--;
+    place->set->used--;
     if (!place->stray)
         place_free_locked(delay, place);
     weir__alarm_clock_release(&delay->clock);
@@ -35,6 +59,8 @@ static inline void place_give_locked(struct delay *delay, struct delay_place *pl
 /* The job leaves the place, which is given back if it is not kept. */
 static inline void place_leave_locked(struct delay *delay, struct delay_place *place)
 {
+    if (place_for_descriptor(place) && !place->let_in)
+        weir__descriptor_leave_locked(delay, place);
     list_remove(&place->link);
     store_rlx(&slot_in(delay, place)->place, 0); /* read again under the lock */
     place->state = PLACE_KEPT;

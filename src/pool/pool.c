@@ -15,10 +15,12 @@ enum {
     MAX_WORKERS = 1024,
     MAX_CAPACITY = 1 << 22,
     MAX_TIMERS = 1 << 22,
+    MAX_DESCRIPTORS = 1 << 22,
     DEFAULT_CAPACITY = 1024,
 };
 
-_Static_assert(MAX_CAPACITY + MAX_TIMERS + MAX_WORKERS * MAGAZINE_ROUNDS + SLOT_MARGIN <=
+_Static_assert(MAX_CAPACITY + MAX_TIMERS + MAX_DESCRIPTORS + 2 + MAX_WORKERS * MAGAZINE_ROUNDS +
+                       SLOT_MARGIN <=
                    STACK_LINK_MASK,
                "the number of a slot has 24 bits");
 
@@ -57,6 +59,8 @@ static const char *wrong_field(const weir_pool_options *options)
         return "stuck_after: negative";
     if (options->stuck_after > 0 && options->on_stuck == NULL)
         return "stuck_after: set without on_stuck";
+    if (options->descriptors > MAX_DESCRIPTORS)
+        return "descriptors: above 2^22";
     return NULL;
 }
 
@@ -105,7 +109,7 @@ static void release(weir_pool *pool)
         drop_queued_contexts(&pool->queue);
     weir_context_unref(pool->host.context);
     weir__repeats_release(&pool->repeats);
-    weir__delay_release(&pool->delay);
+    weir__delay_release(&pool->delay, inherited);
     if (pool->host.watchdog != NULL)
         weir__watchdog_release(pool->host.watchdog);
     weir__free(pool->host.watchdog);
@@ -196,13 +200,14 @@ static int make_watchdog(weir_pool *pool, const weir_pool_options *options)
 /* Everything but the threads. */
 static int build(weir_pool *pool, const weir_pool_options *options)
 {
-    uint32_t places = (uint32_t)options->timers;
+    struct place_counts places = {(uint32_t)options->timers, options->descriptors};
     set_host(pool, options);
     set_crew(pool, options);
     lock_init(&pool->lock);
     pool->overflow = options->overflow;
     pool->has_parent_context = options->context != NULL;
-    int err = weir__queue_init(&pool->queue, options->capacity, options->workers, places + 1);
+    int err =
+        weir__queue_init(&pool->queue, options->capacity, options->workers, place_slots(&places));
     pool->queue.measure = options->measure;
     if (err == 0)
         err = make_times(&pool->host, options->workers);
@@ -212,11 +217,11 @@ static int build(weir_pool *pool, const weir_pool_options *options)
         err = make_context(pool, options->context);
     pool->delay.ring = weir__due_ring;
     if (err == 0)
-        err = weir__delay_init(&pool->delay, &pool->host, places, pool->crew.name,
+        err = weir__delay_init(&pool->delay, &pool->host, &places, pool->crew.name,
                                options->context != NULL ? pool->host.context : NULL);
     if (err == 0)
         err = weir__repeats_init(&pool->repeats,
-                                 options->capacity + options->workers + places + SLOT_MARGIN);
+                                 options->capacity + options->workers + places.times + SLOT_MARGIN);
     return err;
 }
 

@@ -185,6 +185,7 @@ void weir__task_end(struct sink *sink, const struct job *job, weir_state end, in
 const struct sink_ops weir__task_sink = {
     .placed = weir__task_placed,
     .withdrawn = weir__task_withdrawn,
+    .let_in = weir__task_let_in,
     .starts = weir__task_starts,
     .cancelled = weir__task_cancelled,
     .ended = weir__task_end,

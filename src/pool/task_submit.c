@@ -55,6 +55,8 @@ struct entry {
     bool goes_on; /* the task, whose own on_done this is */
     bool timed;   /* then from here on, else from above */
     int64_t at, period;
+    int fd;                      /* it waits for, and `deadline` is when it expires; */
+    unsigned events;             /* 0: none */
     const struct repeat *repeat; /* or NULL */
     struct job_gate *gate;       /* likewise, as is the next */
     struct serial *serial;
@@ -72,10 +74,12 @@ static int delay(weir_pool *pool, struct task *task, const struct job *job,
                  const struct entry *entry)
 {
     struct wait_for_time wait = {.job = job,
-                                 .at = entry->at,
+                                 .at = entry->events != 0 ? job->start_by : entry->at,
                                  .periodic = entry->period != 0,
                                  .first = true,
-                                 .gate = entry->gate};
+                                 .gate = entry->gate,
+                                 .fd = entry->fd,
+                                 .events = entry->events};
     uint32_t place = 0;
     int err = weir__refusal(pool);
     if (err != 0)
@@ -155,6 +159,8 @@ static int submit_reserved(weir_pool *pool, struct task *task, weir_task_fn *fn,
 {
     struct job job = {.fn = fn, .arg = arg, .sink = &task->sink};
     job.start_by = options->start_by != 0 ? options->start_by : WEIR_FOREVER;
+    if (entry->events != 0)
+        job.start_by = earlier(job.start_by, entry->deadline);
     if (too_late(entry, job.start_by))
         return count_rejected(pool, -ETIMEDOUT);
     if (entry->ctx != NULL) {
@@ -211,7 +217,7 @@ static int submit_task(weir_pool *pool, weir_task *handle, weir_task_fn *fn, voi
         return -ESTALE;
     weir_task_options options;
     int err = read_task_options(&options, given);
-    bool no_gate = entry->period != 0 || entry->serial != NULL;
+    bool no_gate = entry->period != 0 || entry->serial != NULL || entry->events != 0;
     if (err == 0 && (wrong_field(&options) != NULL || (options.gate != NULL && no_gate)))
         err = -EINVAL;
     if (err != 0)
@@ -268,6 +274,15 @@ int weir__submit_task_at(weir_pool *pool, weir_task *task, weir_task_fn *fn, voi
                          const weir_task_options *options, int64_t at, int64_t period)
 {
     struct entry entry = {.timed = true, .at = at, .period = period};
+    return submit_task(pool, task, fn, arg, options, &entry);
+}
+
+int weir__submit_task_when(weir_pool *pool, weir_task *task, int fd, unsigned events,
+                           weir_task_fn *fn, void *arg, const weir_task_options *options,
+                           weir_context *ctx, int64_t deadline)
+{
+    struct entry entry = {
+        .ctx = ctx, .deadline = deadline, .timed = true, .fd = fd, .events = events};
     return submit_task(pool, task, fn, arg, options, &entry);
 }
 

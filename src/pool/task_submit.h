@@ -14,6 +14,11 @@ struct serial;
 /* Submits a task that is not to start before `at`, and then every `period` ns (0: once). */
 int weir__submit_task_at(weir_pool *pool, weir_task *task, weir_task_fn *fn, void *arg,
                          const weir_task_options *options, int64_t at, int64_t period);
+/* Submits a task that is not to start before `fd` is ready for one of `events`, and is to start by
+ * `deadline`. */
+int weir__submit_task_when(weir_pool *pool, weir_task *task, int fd, unsigned events,
+                           weir_task_fn *fn, void *arg, const weir_task_options *options,
+                           weir_context *ctx, int64_t deadline);
 /* Submits a task that runs again as `repeat` says, which is copied; -EAGAIN if there
  * is no room for that. */
 int weir__submit_task_repeating(weir_pool *pool, weir_task *task, weir_task_fn *fn, void *arg,

@@ -14,6 +14,7 @@
 #include "os/lock.h"
 #include "os/notify.h"
 #include "os/poll.h"
+#include "os/poller.h"
 #include "os/signals.h"
 #include "os/symbol.h"
 #include "psc.h"
@@ -90,6 +91,10 @@ void weir__thread_name_timer(const char *name)
 }
 
 void weir__thread_name_signals(void)
+{
+}
+
+void weir__thread_name_ready(void)
 {
 }
 
@@ -219,6 +224,91 @@ int weir__poll(int fd, unsigned events, const struct notify *also, int64_t deadl
         if (err == -EINTR)
             return err;
     }
+}
+
+/* The poller knows that descriptor only. */
+static struct {
+    unsigned events; /* armed for; 0: it is not */
+    uint32_t tag;
+    bool known;  /* the file that it names was armed before */
+    bool raised; /* by weir__poller_wake */
+} poller;
+
+void virtual_descriptor_replaced(unsigned events)
+{
+    poller.known = false;
+    poller.events = 0;
+    virtual_descriptor(events);
+}
+
+int weir__poller_reserve(int64_t descriptors)
+{
+    (void)descriptors;
+    return 0;
+}
+
+int weir__poller_open(void)
+{
+    memset(&poller, 0, sizeof poller);
+    return 0;
+}
+
+void weir__poller_close(void)
+{
+}
+
+void weir__poller_forget(void)
+{
+}
+
+int weir__poller_arm(int fd, unsigned events, uint32_t tag)
+{
+    (void)fd;
+    poller.events = events;
+    poller.tag = tag;
+    poller.known = true;
+    poll_again();
+    return 0;
+}
+
+int weir__poller_rearm(int fd, unsigned events, uint32_t tag)
+{
+    return poller.known ? weir__poller_arm(fd, events, tag) : -ENOENT;
+}
+
+void weir__poller_disarm(int fd)
+{
+    (void)fd;
+    poller.events = 0;
+    poller.known = false;
+}
+
+unsigned weir__poller_wait(struct poller_event *events, unsigned n, int64_t deadline)
+{
+    (void)n;
+    for (;;) {
+        uint32_t seen = load_seqcst(&polled.word);
+        unsigned ready = load_seqcst(&descriptor) & poller.events;
+        if (ready != 0) {
+            *events = (struct poller_event){3, poller.tag, ready};
+            poller.events = 0;
+            return 1;
+        }
+        if (poller.raised || (deadline != INT64_MAX && deadline <= weir_now()))
+            return 0;
+        (void)weir__park_wait(&polled, seen, deadline);
+    }
+}
+
+void weir__poller_wake(void)
+{
+    poller.raised = true;
+    poll_again();
+}
+
+void weir__poller_calm(void)
+{
+    poller.raised = false;
 }
 
 void virtual_poll(void)

@@ -81,8 +81,9 @@ static void on_stuck(const weir_stuck *what, void *user)
 
 static int make_watched_pool(struct fixture *fixture)
 {
-    return weir_pool_new((weir_pool **)&fixture->made,
-                         WEIR_POOL_OPTIONS(.workers = 2, .stuck_after = 1, .on_stuck = on_stuck));
+    return weir_pool_new(
+        (weir_pool **)&fixture->made,
+        WEIR_POOL_OPTIONS(.workers = 2, .stuck_after = 1, .on_stuck = on_stuck, .descriptors = 10));
 }
 
 static int make_default_pool(struct fixture *fixture)

@@ -352,6 +352,34 @@ START_TEST(a_hook_whose_deadline_nobody_can_watch_is_not_set)
 }
 END_TEST
 
+/* The first is the pool's for times, the second the one that waits for descriptors. */
+START_TEST(a_descriptor_that_no_thread_can_wait_for_is_refused)
+{
+    weir_pool *pool = NULL;
+    ck_assert_int_eq(weir_pool_new(&pool, WEIR_POOL_OPTIONS(.workers = 1, .descriptors = 1)), 0);
+    counter ran = COUNTER_INIT;
+    int ends[2];
+    ck_assert_int_eq(pipe(ends), 0);
+    weir_task task = WEIR_TASK_INIT;
+    for (unsigned nth = 1; nth <= 2; nth++) {
+        faults_begin_many(FAULT_THREAD, nth, 1);
+        int err =
+            weir_pool_submit_when(pool, &task, ends[0], WEIR_READABLE, counter_task, &ran, NULL);
+        (void)faults_end();
+        ck_assert_int_eq(err, -EAGAIN);
+        ck_assert_int_eq(weir_task_state(&task), WEIR_TASK_IDLE);
+    }
+    ck_assert_int_eq(
+        weir_pool_submit_when(pool, &task, ends[0], WEIR_READABLE, counter_task, &ran, NULL), 0);
+    ck_assert_int_eq((int)write(ends[1], "x", 1), 1);
+    ck_assert_int_eq(weir_task_wait(&task), 0);
+    ck_assert_uint_eq(counter_get(&ran), 1);
+    weir_pool_free(pool);
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+}
+END_TEST
+
 /* The first thread is that of the parent's deadline, if it has one. */
 START_TEST(signals_that_no_thread_can_wait_for_are_not_taken_over)
 {
@@ -550,6 +578,7 @@ Suite *weir_suite(void)
     tcase_add_test(lifecycle,
                    without_a_thread_for_the_timer_a_delayed_task_is_refused_and_no_place_is_lost);
     tcase_add_test(lifecycle, without_a_thread_for_its_pause_a_task_is_not_retried);
+    tcase_add_test(lifecycle, a_descriptor_that_no_thread_can_wait_for_is_refused);
     tcase_add_test(lifecycle, without_a_thread_the_watchdog_is_blind_until_a_worker_wakes_again);
     return suite;
 }

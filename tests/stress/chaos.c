@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "weir.h"
 
@@ -674,9 +675,42 @@ static void unmake_lines(void)
     memset((void *)the.lines, 0xa5, sizeof the.lines);
 }
 
+/* A task that starts when a pipe is written to, if that comes in time. */
+static __attribute__((noinline)) void submit_for_descriptor(dice *d, unsigned depth,
+                                                            weir_context *ctx)
+{
+    int ends[2];
+    entry *e = new_entry(d, depth);
+    if (e == NULL)
+        return;
+    if (pipe(ends) != 0)
+        abort();
+    e->has_handle = true;
+    weir_task task = WEIR_TASK_INIT;
+    bool early = dice_once_in(d, 3);
+    if (early)
+        (void)!write(ends[1], "x", 1);
+    int err = weir_pool_submit_when_until(
+        the.pool, &task, ends[0], WEIR_READABLE, work, e, WEIR_TASK_OPTIONS(.on_done = ledger_done),
+        dice_once_in(d, 2) ? ctx : NULL, weir_after((int64_t)dice_below(d, 500000)));
+    if (submitted(e, err, FULL | LATE | CANCELLED)) {
+        if (!early && dice_once_in(d, 2))
+            (void)!write(ends[1], "x", 1);
+        if (dice_once_in(d, 4))
+            (void)weir_task_cancel(&task);
+        wait_for_task(d, &task, e, ctx);
+    }
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+    memset((void *)&task, 0xa5, sizeof task);
+}
+
 static void act(dice *d, unsigned depth, weir_context *ctx)
 {
-    switch (dice_below(d, 8)) {
+    switch (dice_below(d, 9)) {
+    case 8:
+        submit_for_descriptor(d, depth, ctx);
+        break;
     case 0:
         submit_plain(d, depth);
         break;
@@ -961,11 +995,12 @@ static void make_pool(dice *d)
             abort();
     }
     int err = weir_pool_new(
-        &the.pool, WEIR_POOL_OPTIONS(.workers = the.workers, .capacity = the.capacity,
-                                     .name = "chaos", .overflow = the.overflow,
-                                     .context = the.above, .on_worker_start = worker_starts,
-                                     .on_worker_stop = worker_stops, .on_drop = ledger_drop,
-                                     .outside_waiters_help = the.outside_waiters_help));
+        &the.pool,
+        WEIR_POOL_OPTIONS(.workers = the.workers, .capacity = the.capacity, .name = "chaos",
+                          .overflow = the.overflow, .context = the.above,
+                          .on_worker_start = worker_starts, .on_worker_stop = worker_stops,
+                          .on_drop = ledger_drop, .outside_waiters_help = the.outside_waiters_help,
+                          .descriptors = 8));
     if (err != 0) {
         fprintf(stderr, "a pool could not be made: %s\n", weir_strerror(err));
         exit(1);

@@ -23,6 +23,9 @@ static inline int weir__notify_fd(const struct notify *notify)
 /* Makes the only descriptor that weir__poll knows ready for these events, and for no others. */
 void virtual_descriptor(unsigned events);
 
+/* The descriptor was closed, and its number given to a file that is ready for these. */
+void virtual_descriptor_replaced(unsigned events);
+
 /* Blocks until the one that was opened last is raised. */
 void virtual_poll(void);
 

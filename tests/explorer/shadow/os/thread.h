@@ -54,6 +54,7 @@ int weir__thread_start(pthread_t *ret_thread, void *(*run)(void *), void *arg, s
 void weir__thread_name(const char *name, unsigned index);
 void weir__thread_name_timer(const char *name);
 void weir__thread_name_signals(void);
+void weir__thread_name_ready(void);
 int weir__thread_id(void);
 int64_t weir__thread_cpu_time(void);
 int weir__process_id(void);
