@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/* echo_server.c - a server with thousands of connections, two workers, and no event loop.
+ *
+ * Each connection is a task that starts when its descriptor is ready, does what can be done without
+ * waiting, and is submitted again from its on_done. A client that is silent for a minute is left.
+ * The client here is a child process: it opens all connections, and then talks on each of them.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "weir.h"
+
+enum { CONNECTIONS = 10000, SPARE = 64 };
+
+struct connection {
+    weir_task task;
+    weir_task_fn *fn;
+    int fd;
+    size_t length, sent; /* of what is to be sent back */
+    char bytes[512];
+};
+
+static weir_pool *pool;
+static struct connection listener, all[CONNECTIONS], *unused[CONNECTIONS];
+static unsigned unused_count;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of the unused ones */
+
+static struct connection *take(void)
+{
+    (void)pthread_mutex_lock(&lock);
+    struct connection *c = unused_count > 0 ? unused[--unused_count] : NULL;
+    (void)pthread_mutex_unlock(&lock);
+    if (c != NULL && weir_task_state(&c->task) != WEIR_TASK_IDLE)
+        (void)!weir_task_wait(&c->task); /* its on_done may not quite have returned */
+    return c;
+}
+
+static void give(struct connection *c)
+{
+    (void)pthread_mutex_lock(&lock);
+    unused[unused_count++] = c;
+    (void)pthread_mutex_unlock(&lock);
+}
+
+static void wait_again(void *arg, weir_state end, int status)
+{
+    (void)status;
+    struct connection *c = arg;
+    unsigned events = c->sent < c->length ? WEIR_WRITABLE : WEIR_READABLE;
+    int64_t deadline = c != &listener ? weir_after(WEIR_S(60)) : WEIR_FOREVER;
+    if (end == WEIR_TASK_DONE &&
+        weir_pool_submit_when_until(pool, &c->task, c->fd, events, c->fn, c,
+                                    WEIR_TASK_OPTIONS(.on_done = wait_again), NULL, deadline) == 0)
+        return; /* another thread may have it by now */
+    (void)close(c->fd);
+    if (c != &listener)
+        give(c);
+}
+
+static int echo(weir_context *ctx, void *arg)
+{
+    struct connection *c = arg;
+    while (weir_context_err(ctx) == 0) {
+        for (ssize_t n; c->sent < c->length; c->sent += (size_t)n) {
+            n = send(c->fd, c->bytes + c->sent, c->length - c->sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+            if (n < 0)
+                return errno == EAGAIN ? 0 : -errno;
+        }
+        ssize_t n = recv(c->fd, c->bytes, sizeof c->bytes, MSG_DONTWAIT);
+        if (n <= 0)
+            return n < 0 && errno == EAGAIN ? 0 : -EPIPE;
+        c->length = (size_t)n;
+        c->sent = 0;
+    }
+    return -ECANCELED;
+}
+
+static int accept_all(weir_context *ctx, void *arg)
+{
+    (void)arg;
+    int fd = -1;
+    while (weir_context_err(ctx) == 0 && (fd = accept(listener.fd, NULL, NULL)) >= 0) {
+        struct connection *c = take();
+        if (c == NULL)
+            return close(fd);
+        c->fn = echo;
+        c->fd = fd;
+        c->length = c->sent = 0;
+        wait_again(c, WEIR_TASK_DONE, 0);
+    }
+    return 0;
+}
+
+/* The client. Returns its exit status. */
+static int talk(const struct sockaddr_in *address, unsigned connections)
+{
+    static int fds[CONNECTIONS];
+    char line[32], answer[32];
+    for (unsigned i = 0; i < connections; i++) {
+        fds[i] = socket(AF_INET, SOCK_STREAM, 0);
+        if (connect(fds[i], (const struct sockaddr *)address, sizeof *address) != 0)
+            return 1;
+    }
+    for (unsigned i = 0; i < connections; i++) {
+        ssize_t n = snprintf(line, sizeof line, "hello from %u\n", i);
+        if (write(fds[i], line, (size_t)n) != n ||
+            recv(fds[i], answer, (size_t)n, MSG_WAITALL) != n || memcmp(line, answer, (size_t)n))
+            return 1;
+    }
+    return 0;
+}
+
+int main(void)
+{
+    struct rlimit limit = {0};
+    (void)getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+    rlim_t most = limit.rlim_max - SPARE;
+    unsigned connections = most < CONNECTIONS ? (unsigned)most : CONNECTIONS;
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof address;
+    listener.fn = accept_all;
+    listener.fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    if (bind(listener.fd, (struct sockaddr *)&address, length) != 0 ||
+        listen(listener.fd, SOMAXCONN) != 0 ||
+        getsockname(listener.fd, (struct sockaddr *)&address, &length) != 0)
+        return 1;
+    pid_t client = fork(); /* before there are threads */
+    if (client == 0)
+        _exit(talk(&address, connections));
+    if (weir_pool_new(&pool, WEIR_POOL_OPTIONS(.workers = 2, .descriptors = connections + 1)) != 0)
+        return 1;
+    for (unsigned i = 0; i < connections; i++)
+        unused[unused_count++] = &all[i];
+    wait_again(&listener, WEIR_TASK_DONE, 0);
+    int status = -1;
+    (void)waitpid(client, &status, 0);
+    puts(status == 0 ? "each connection has got its answer" : "something is missing");
+    weir_pool_free(pool); /* what still waits ends as CANCELLED, and its on_done closes it */
+    return 0;
+}
