@@ -49,12 +49,13 @@ int weir__delay_init(struct delay *delay, struct host *host, const struct place_
     delay->passes = weir__alloc_untouched(times, sizeof *delay->passes);
     if (delay->all == NULL || delay->passes == NULL)
         return -ENOMEM;
-    return weir__descriptors_init(delay);
+    return delay->descriptor_ops->init(delay);
 }
 
 void weir__delay_release(struct delay *delay, bool inherited)
 {
-    weir__descriptors_release(delay, inherited);
+    if (delay->of_descriptors != NULL)
+        delay->descriptor_ops->release(delay, inherited);
     weir__free(delay->all);
     weir__free(delay->passes);
 }
@@ -85,7 +86,7 @@ static uint32_t free_place_locked(struct delay *delay, struct place_set *set)
         delay->all[index - 1] =
             (struct delay_place){.delay = delay, .set = set, .alarm.ring = delay->ring};
         if (set == &delay->descriptors)
-            weir__descriptor_make_locked(delay, &delay->all[index - 1]);
+            delay->descriptor_ops->make_locked(delay, &delay->all[index - 1]);
         return index;
     }
     set->free = delay->all[index - 1].next_free;
@@ -112,7 +113,7 @@ static int take_locked(struct delay *delay, const struct wait_for_time *wait, ui
         wait->gate->ops->join_locked(wait->gate);
     }
     if (wait->events != 0)
-        err = weir__descriptor_enter_locked(delay, place, wait);
+        err = delay->descriptor_ops->enter_locked(delay, place, wait);
     if (err == 0)
         *ret = index;
     else
@@ -172,7 +173,7 @@ static struct job_gate *wait_locked(struct delay *delay, struct delay_place *pla
         return place_enter_locked(delay, place, wait->job->start_by) ? pass->gate : NULL;
     place_set_alarm_locked(delay, place, wait->at);
     if (wait->events != 0)
-        weir__descriptor_entered_locked(delay, place, wait->job);
+        delay->descriptor_ops->entered_locked(delay, place, wait->job);
     return NULL;
 }
 

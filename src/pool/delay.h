@@ -62,9 +62,13 @@ struct place_set {  /* under the lock */
 /* What a pool still lets wait. */
 enum delay_phase { DELAY_OPEN, DELAY_ONCE, DELAY_NONE };
 
+struct descriptor_ops;
+
 struct delay {
     struct host *host;
-    void (*ring)(struct alarm *alarm); /* of each place (due.h), set before weir__delay_init */
+    /* Set before weir__delay_init: what each alarm does (due.h), and descriptor.h. */
+    void (*ring)(struct alarm *alarm);
+    const struct descriptor_ops *descriptor_ops;
     struct lock lock;
     struct alarm_clock clock;
     struct delay_place *all; /* in each set one more than `places`: for one that may be stray */

@@ -14,6 +14,8 @@
  * before its place is left: what it calls needs the clock's lock only, so to wait for it under the
  * lock of the places is a matter of instants.
  */
+#include "pool/descriptor.h"
+
 #include <errno.h>
 
 #include "os/alloc.h"
@@ -33,7 +35,7 @@ static struct descriptor *descriptor_of(const struct delay *delay, const struct 
     return &delay->of_descriptors[place - delay->all - delay->descriptors.begin];
 }
 
-int weir__descriptors_init(struct delay *delay)
+static int init(struct delay *delay)
 {
     uint32_t places = delay->descriptors.places;
     if (places == 0)
@@ -61,10 +63,8 @@ static void drop_contexts(const struct delay *delay, const struct list *list)
     }
 }
 
-void weir__descriptors_release(struct delay *delay, bool inherited)
+static void release(struct delay *delay, bool inherited)
 {
-    if (delay->of_descriptors == NULL)
-        return;
     if (inherited) {
         drop_contexts(delay, &delay->waiting);
         drop_contexts(delay, &delay->due);
@@ -127,13 +127,13 @@ static void unhook_locked(struct descriptor *descriptor)
 }
 
 /* What is constant from here on, a late call reads without the lock. */
-void weir__descriptor_make_locked(struct delay *delay, struct delay_place *place)
+static void make_locked(struct delay *delay, struct delay_place *place)
 {
     *descriptor_of(delay, place) = (struct descriptor){.place = place, .interest.ready = on_ready};
 }
 
-int weir__descriptor_enter_locked(struct delay *delay, struct delay_place *place,
-                                  const struct wait_for_time *wait)
+static int enter_locked(struct delay *delay, struct delay_place *place,
+                        const struct wait_for_time *wait)
 {
     struct descriptor *descriptor = descriptor_of(delay, place);
     weir_context *ctx = wait->job->context;
@@ -149,17 +149,25 @@ int weir__descriptor_enter_locked(struct delay *delay, struct delay_place *place
     return err;
 }
 
-void weir__descriptor_entered_locked(struct delay *delay, struct delay_place *place,
-                                     const struct job *job)
+static void entered_locked(struct delay *delay, struct delay_place *place, const struct job *job)
 {
     /* The hook may have found the alarm not yet set. */
     if (job->context != NULL && weir_context_err(job->context) != 0)
         (void)weir__alarm_move(&delay->clock, &place->alarm, weir_now());
 }
 
-void weir__descriptor_leave_locked(struct delay *delay, const struct delay_place *place)
+static void leave_locked(struct delay *delay, const struct delay_place *place)
 {
     struct descriptor *descriptor = descriptor_of(delay, place);
     weir__reactor_remove(&descriptor->interest);
     unhook_locked(descriptor);
 }
+
+const struct descriptor_ops weir__descriptor_ops = {
+    .init = init,
+    .release = release,
+    .make_locked = make_locked,
+    .enter_locked = enter_locked,
+    .entered_locked = entered_locked,
+    .leave_locked = leave_locked,
+};

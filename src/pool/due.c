@@ -31,7 +31,7 @@ static void tell_let_in_locked(struct delay *delay, struct delay_place *place, i
     struct slot *slot = slot_in(delay, place);
     struct sink *sink = load_rlx(&slot->sink); /* filled under the lock */
     if (place_for_descriptor(place))
-        weir__descriptor_leave_locked(delay, place);
+        delay->descriptor_ops->leave_locked(delay, place);
     place->let_in = true;
     store_rlx(&slot->stamp, queue_stamp_at(delay->host->queue, now)); /* published by the push */
     sink_ops(sink)->let_in(sink, now);

@@ -5,24 +5,23 @@
 
 #include "pool/delay.h"
 
-/* Of descriptor.c: what places for descriptors have besides. 0 or -ENOMEM; to be released either
- * way. */
-int weir__descriptors_init(struct delay *delay);
-void weir__descriptors_release(struct delay *delay, bool inherited);
-
-/* The place is new. */
-void weir__descriptor_make_locked(struct delay *delay, struct delay_place *place);
-
-/* The place was taken for `wait`: its descriptor is watched from now on. Returns as
- * weir__delay_wait. */
-int weir__descriptor_enter_locked(struct delay *delay, struct delay_place *place,
-                                  const struct wait_for_time *wait);
-/* The job waits in the place, with its alarm set. */
-void weir__descriptor_entered_locked(struct delay *delay, struct delay_place *place,
-                                     const struct job *job);
-/* The job waits for its descriptor no more. From then on nothing is done with that: so this comes
- * before others can see that the job has ended, and close it. */
-void weir__descriptor_leave_locked(struct delay *delay, const struct delay_place *place);
+/* What places for descriptors have besides, as far as other places need to know (descriptor.c). */
+struct descriptor_ops {
+    /* 0 or -ENOMEM. To be released if it has set `of_descriptors`. */
+    int (*init)(struct delay *delay);
+    void (*release)(struct delay *delay, bool inherited);
+    /* The place is new. */
+    void (*make_locked)(struct delay *delay, struct delay_place *place);
+    /* The place was taken for `wait`: its descriptor is watched from now on. Returns as
+     * weir__delay_wait. */
+    int (*enter_locked)(struct delay *delay, struct delay_place *place,
+                        const struct wait_for_time *wait);
+    /* The job waits in the place, with its alarm set. */
+    void (*entered_locked)(struct delay *delay, struct delay_place *place, const struct job *job);
+    /* The job waits for its descriptor no more. From then on nothing is done with that: so this
+     * comes before others can see that the job has ended, and close it. */
+    void (*leave_locked)(struct delay *delay, const struct delay_place *place);
+};
 
 static inline bool place_for_descriptor(const struct delay_place *place)
 {
@@ -60,7 +59,7 @@ static inline void place_give_locked(struct delay *delay, struct delay_place *pl
 static inline void place_leave_locked(struct delay *delay, struct delay_place *place)
 {
     if (place_for_descriptor(place) && !place->let_in)
-        weir__descriptor_leave_locked(delay, place);
+        delay->descriptor_ops->leave_locked(delay, place);
     list_remove(&place->link);
     store_rlx(&slot_in(delay, place)->place, 0); /* read again under the lock */
     place->state = PLACE_KEPT;

@@ -8,6 +8,7 @@
 #include "base/options.h"
 #include "os/alloc.h"
 #include "os/cpus.h"
+#include "pool/descriptor.h"
 #include "pool/due.h"
 #include "weir/shutdown.h"
 
@@ -216,6 +217,7 @@ static int build(weir_pool *pool, const weir_pool_options *options)
     if (err == 0)
         err = make_context(pool, options->context);
     pool->delay.ring = weir__due_ring;
+    pool->delay.descriptor_ops = &weir__descriptor_ops;
     if (err == 0)
         err = weir__delay_init(&pool->delay, &pool->host, &places, pool->crew.name,
                                options->context != NULL ? pool->host.context : NULL);
