@@ -143,12 +143,14 @@ static int replay(const struct scenario *scenario, const char *trace, const char
 
 /* Hunting. */
 
+static const unsigned at_first[] = {60, 300};
+
 struct trophy {
     const char *name; /* of the only scenario; or NULL */
     const char *why;  /* NULL: nothing was found */
     const char *scenario;
-    unsigned pass;
-    unsigned long runs; /* until it was found, or in all */
+    unsigned pass, most; /* runs in a scenario; 0: as many as the pass makes */
+    unsigned long runs;  /* until it was found, or in all */
 };
 
 static bool hunt_here(const struct scenario *scenario, void *arg)
@@ -157,16 +159,22 @@ static bool hunt_here(const struct scenario *scenario, void *arg)
     unsigned long runs;
     if (trophy->name != NULL && strcmp(trophy->name, scenario->name) != 0)
         return true;
-    trophy->why = hunt(scenario, trophy->pass, 0, &runs);
+    trophy->why = hunt(scenario, trophy->pass, trophy->most, &runs);
     trophy->runs += runs;
     trophy->scenario = scenario->name;
     return trophy->why == NULL;
 }
 
-/* Pass by pass through all scenarios, or that one, until one of them finds a bug. */
+/* Pass by pass through all scenarios, or that one, until one of them finds a bug. Before that some
+ * runs of each: most bugs show in some scenario soon, wherever that stands in the list. */
 static int hunt_everywhere(const char *name)
 {
-    struct trophy trophy = {name, NULL, NULL, 0, 0};
+    struct trophy trophy = {.name = name};
+    for (size_t i = 0; i < sizeof at_first / sizeof at_first[0] && trophy.why == NULL; i++) {
+        trophy.most = at_first[i];
+        each_scenario(hunt_here, &trophy);
+    }
+    trophy.most = 0;
     for (; trophy.why == NULL && trophy.pass < HUNT_PASSES; trophy.pass++)
         each_scenario(hunt_here, &trophy);
     if (trophy.why == NULL) {
