@@ -69,10 +69,11 @@ WEIR_API WEIR_NODISCARD int weir_wait_ready_until(int fd, unsigned events, weir_
  * lock and the start of threads at most. Returns 0: accepted, and never refused afterwards. -EAGAIN
  * (all of the pool's `descriptors` are in use); -EBUSY (the task is live; or another task, of
  * whatever pool, waits for `fd` and one of these events: one may wait to read and one to write);
- * -EINVAL (`events`; the option `gate`; as weir_pool_submit_task); -EBADF; -EPERM (a regular file
- * or a directory, which is always ready); -EPIPE (closed, or the pool's context is over; for a task
- * of the pool only the latter); -ETIMEDOUT (`start_by` has passed); -EMFILE, -ENFILE (for the first
- * of the process, which takes two descriptors); -ENOSPC, -ENOMEM (the kernel's limits); -E2BIG,
+ * -EINVAL (`events`; the option `gate`; as weir_pool_submit_task); -EBADF; -EPERM (what is always
+ * ready: a regular file, a directory, /dev/null); -EPIPE (closed, or the pool's context is over;
+ * for a task of the pool only the latter); -ETIMEDOUT (`start_by` has passed); -EMFILE, -ENFILE
+ * (for the first, and the next after a second without any: that takes two or three descriptors);
+ * -ENOSPC, -ENOMEM (the kernel's limits); -E2BIG,
  * -ESTALE as weir_pool_submit_task; what pthread_create returned, negated. After an error the task
  * is as it was. Ownership and ordering: as weir_pool_submit_task. What was written to `fd` before
  * it became ready is ordered by the kernel only. */

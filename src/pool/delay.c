@@ -183,8 +183,8 @@ static int refusal_locked(const struct delay *delay, const struct wait_for_time 
     struct sink *sink = wait->job->sink;
     if (wait->first && delay->phase == DELAY_ONCE && (wait->periodic || !weir__inside(delay->host)))
         return -EPIPE;
-    if (!wait->first &&
-        (sink_ops(sink)->cancelled(sink) || (wait->periodic && delay->phase != DELAY_OPEN)))
+    if (sink_ops(sink)->cancelled(sink) || /* also before its own on_done goes on with it */
+        (!wait->first && wait->periodic && delay->phase != DELAY_OPEN))
         return -ECANCELED;
     return delay->phase == DELAY_NONE ? -EPIPE : 0;
 }

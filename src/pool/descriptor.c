@@ -21,6 +21,7 @@
 #include "os/alloc.h"
 #include "pool/due.h"
 #include "pool/places.h"
+#include "sync/hook.h"
 #include "sync/reactor.h"
 
 struct descriptor {
@@ -59,7 +60,9 @@ static void drop_contexts(const struct delay *delay, const struct list *list)
         struct descriptor *descriptor = descriptor_of(delay, place);
         if (descriptor->hooked)
             (void)weir_context_hook_stop(&descriptor->hook); /* gives its reference back */
-        weir_context_unref(load_rlx(&slot_in(delay, place)->context)); /* one thread */
+        const struct slot *slot = slot_in(delay, place);
+        if (!claim_taken(load_rlx(&slot->claim))) /* it may have been pushed, and have run */
+            weir_context_unref(load_rlx(&slot->context)); /* the child has one thread */
     }
 }
 
@@ -139,7 +142,7 @@ static int enter_locked(struct delay *delay, struct delay_place *place,
     weir_context *ctx = wait->job->context;
     int err = keep_clock_locked(delay);
     if (err == 0 && ctx != NULL) {
-        err = weir_context_on_done(ctx, &descriptor->hook, on_over, place);
+        err = weir__context_on_cancel(ctx, &descriptor->hook, on_over, place);
         descriptor->hooked = err == 0;
     }
     if (err == 0)

@@ -97,8 +97,10 @@ static void drop_queued_contexts(struct queue *queue)
     uint32_t index;
     while (ring_pop(&queue->ring, &position, &index)) {
         struct slot *slot = &queue->slots[index];
-        if (!claim_taken(load_rlx(&slot->claim))) /* the child has one thread */
-            weir_context_unref(load_rlx(&slot->context));
+        if (claim_taken(load_rlx(&slot->claim))) /* the child has one thread */
+            continue;
+        weir_context_unref(load_rlx(&slot->context));
+        store_rlx(&slot->context, NULL); /* it may be in its place still: see push_locked */
     }
 }
 

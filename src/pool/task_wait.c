@@ -346,11 +346,9 @@ int weir_task_cancel(weir_task *handle)
         return -EALREADY;
     tsan_release(&task->cancelled);
     (void)or_seqcst(&task->cancelled, 1); /* pairs with weir__own_cancellation */
-    if (sink_ops(&task->sink)->again != NULL) {
-        weir__delay_fence(&pool->delay); /* it does not repeat from now on, or is queued already */
-        if (cancel_queued(pool, task))
-            return 0;
-    }
+    weir__delay_fence(&pool->delay); /* it does not wait again from now on, or does so already */
+    if (cancel_queued(pool, task))
+        return 0;
     weir__follow_tell_task(&task->cancelled);
     return -EINPROGRESS;
 }

@@ -28,7 +28,7 @@
  * fork: a child has neither the lists nor the clock's thread; hooks of the parent are not called
  * there.
  */
-#include "weir/context.h"
+#include "sync/hook.h"
 
 #include <errno.h>
 
@@ -207,8 +207,8 @@ static int give_up(struct hook *hook, int err)
     return err;
 }
 
-int weir_context_on_done(weir_context *ctx, weir_context_hook *handle, void (*fn)(void *arg),
-                         void *arg)
+static int set_hook(weir_context *ctx, weir_context_hook *handle, void (*fn)(void *arg), void *arg,
+                    bool alarmed)
 {
     struct hook *hook = (struct hook *)handle;
     if (hook == NULL || fn == NULL)
@@ -223,7 +223,8 @@ int weir_context_on_done(weir_context *ctx, weir_context_hook *handle, void (*fn
     hook->arg = arg;
     hook->rung = false;
     hook->alarm = (struct alarm){.ring = ring};
-    hook->alarmed = weir_context_deadline(held) != WEIR_FOREVER && weir_context_err(held) == 0;
+    hook->alarmed =
+        alarmed && weir_context_deadline(held) != WEIR_FOREVER && weir_context_err(held) == 0;
     if (hook->alarmed) {
         int err = weir__alarm_set(&deadlines, &hook->alarm, weir_context_deadline(held));
         if (err != 0) {
@@ -237,6 +238,18 @@ int weir_context_on_done(weir_context *ctx, weir_context_hook *handle, void (*fn
         call(hook, &run);
     }
     return 0;
+}
+
+int weir_context_on_done(weir_context *ctx, weir_context_hook *hook, void (*fn)(void *arg),
+                         void *arg)
+{
+    return set_hook(ctx, hook, fn, arg, true);
+}
+
+int weir__context_on_cancel(weir_context *ctx, weir_context_hook *hook, void (*fn)(void *arg),
+                            void *arg)
+{
+    return set_hook(ctx, hook, fn, arg, false);
 }
 
 /* Is its function being called? *ret_own: on this thread. */

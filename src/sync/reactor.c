@@ -330,9 +330,10 @@ int weir__reactor_hold(unsigned interests)
 {
     lock_acquire(&the.lock);
     int err = weir__poller_reserve(interests);
-    if (err == 0)
-        the.holds++;
+    bool first = err == 0 && the.holds++ == 0;
     lock_release(&the.lock);
+    if (first)
+        weir__wake_all(&the.thread); /* the last release before may wait until it has left */
     return err;
 }
 

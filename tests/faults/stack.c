@@ -31,7 +31,7 @@ enum { KIB = 1024, DEEPEST = 64 };
 #ifdef SANITIZED
 enum { SMALL_STACK = 1024 * KIB, LEAST_STACK = 256 * KIB };
 #else
-enum { SMALL_STACK = 64 * KIB, LEAST_STACK = 0 };
+enum { SMALL_STACK = 80 * KIB, LEAST_STACK = 0 };
 #endif
 
 static size_t least_stack(void)

@@ -636,7 +636,37 @@ static void pool_context_against_due(void)
     end_work(work);
 }
 
+/* Submits itself once more, for a time that never comes. */
+static void go_on(void *arg, weir_state end, int status)
+{
+    struct work *work = arg;
+    (void)status;
+    work->end = end;
+    if (work->ends++ == 0)
+        (void)!weir_pool_submit_task_at(work->pool, work->task, run, work,
+                                        WEIR_TASK_OPTIONS(.on_done = go_on), WEIR_FOREVER);
+}
+
+/* Either the submit from on_done is refused, or the task is cancelled in its place. */
+static void cancel_against_a_submit_from_on_done(void)
+{
+    struct work *work = new_work(1);
+    explore_begin();
+    int err = weir_pool_submit_task(work->pool, work->task, run, work,
+                                    WEIR_TASK_OPTIONS(.on_done = go_on));
+    check(err == 0);
+    struct vthread *canceller = start(cancel, work);
+    finish(canceller);
+    if (work->cancelled != -EINPROGRESS) /* it came too early, or too late */
+        cancel(work);
+    wait(work);
+    explore_end();
+    check(work->ends == 1 || work->ends == 2);
+    end_work(work);
+}
+
 const struct scenario timer_scenarios[] = {
+    {"cancel against a submit from on_done", cancel_against_a_submit_from_on_done, false},
     {"cancel against due and run", cancel_against_due_and_run, false},
     {"cancel gives the place back", cancel_gives_the_place_back, false},
     {"cancel against use of the slot for another", cancel_against_use_of_the_slot_for_another,
