@@ -413,6 +413,9 @@ static int fail_at(weir_context *ctx, void **item, void *arg)
     if (given == NULL) { /* the first stage */
         int err = make_item(ctx, item, &failing->stage);
         given = *item;
+        /* The item that fails may be held up in another thread, which others do not wait for. */
+        if (given != NULL && given->number == MOST / 2)
+            (void)!weir_sleep_until(ctx, weir_after(WEIR_S(10)));
         return given != NULL && given->number == failing->number ? failing->code : err;
     }
     return given->number == failing->number ? failing->code : pass_item(ctx, item, &failing->stage);
