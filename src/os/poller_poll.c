@@ -155,7 +155,7 @@ int weir__poller_rearm(int fd, unsigned events, uint32_t tag)
 {
     int err = weir__poller_arm(fd, events, tag);
     if (err != 0)
-        weir__poller_disarm(fd); /* its room is for what is armed next */
+        weir__poller_disarm(fd);                           /* its room is for what is armed next */
     return err == -EBADF || err == -EPERM ? -ENOENT : err; /* it is another file now, or none */
 }
 

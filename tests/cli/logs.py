@@ -3,13 +3,15 @@
 """The job log, what is resumed by it, and the log of attempts."""
 
 import json
+import os
 import random
+import select
 import signal
 import subprocess
 import unittest
 from collections import Counter
 
-from support import WEIR, Case, alive, have, main, processes
+from support import WEIR, Case, have, main
 
 COLUMNS = "Seq Host Starttime JobRuntime Send Receive Exitval Signal Command".split()
 
@@ -287,7 +289,10 @@ class Killed(Case):
             list_now = records[:]
             chance.shuffle(list_now)
             self.write("list", "".join(record + "\n" for record in list_now))
-            run = self.start("-a", "list", *command, stderr=subprocess.DEVNULL)
+            # Every process of this run has it open, also one that has not become the job yet.
+            gone, alive = os.pipe()
+            run = self.start("-a", "list", *command, stderr=subprocess.DEVNULL, pass_fds=(alive,))
+            os.close(alive)
             wait = chance.randrange(1, 80)
             path = self.cwd / "ran"
             goal = (path.stat().st_size if path.exists() else 0) + wait * 4
@@ -301,7 +306,9 @@ class Killed(Case):
                 run.send(signal.SIGKILL)
                 kills += 1
             status = run.end().status
-            self.wait_until(self.no_jobs_left, "the end of the jobs that were running")
+            self.assertEqual(select.select([gone], [], [], 60)[0], [gone], "a job does not end")
+            self.assertEqual(os.read(gone, 1), b"")
+            os.close(gone)
             ran = Counter(self.read("ran").split())
             new = ran - ran_before
             for record, count in logged.items():
@@ -320,9 +327,6 @@ class Killed(Case):
         again = self.weir("-a", "list", *command)
         self.assertEqual((again.out, again.err), (b"", b""))
         self.assertEqual(Counter(self.read("ran").split()), ran_before)
-
-    def no_jobs_left(self):
-        return not [found for found in processes(self.mark) if alive(found[0])]
 
 
 class AttemptLog(Case):

@@ -46,10 +46,9 @@ class Result:
 class Run:
     """A program that runs, and what it has written so far."""
 
-    def __init__(self, command, stdin, stdout, stderr, cwd, env):
-        self.process = subprocess.Popen(
-            command, bufsize=0, stdin=stdin, stdout=stdout, stderr=stderr, cwd=cwd, env=env
-        )
+    def __init__(self, command, stdin, stdout, stderr, cwd, env, pass_fds=()):
+        streams = {"stdin": stdin, "stdout": stdout, "stderr": stderr, "pass_fds": pass_fds}
+        self.process = subprocess.Popen(command, bufsize=0, cwd=cwd, env=env, **streams)
         self.pid = self.process.pid
         self.text = {"out": bytearray(), "err": bytearray()}
         self.open = {}
@@ -224,7 +223,8 @@ class Case(unittest.TestCase):
         stdout = more.pop("stdout", subprocess.PIPE)
         stderr = more.pop("stderr", subprocess.PIPE)
         command = [*program, *args]
-        run = Run(command, stdin, stdout, stderr, more.pop("cwd", self.cwd), env)
+        cwd, pass_fds = more.pop("cwd", self.cwd), more.pop("pass_fds", ())
+        run = Run(command, stdin, stdout, stderr, cwd, env, pass_fds)
         self.assertEqual(more, {})
         self.runs.append(run)
         return run
