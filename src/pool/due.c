@@ -54,7 +54,7 @@ static struct job_gate *ring_locked(struct delay *delay, struct delay_place *pla
     struct job_gate *gate = place->pass != NULL && !place->let_in ? place->pass->gate : NULL;
     if (gate != NULL && expires > weir_now())
         return place_enter_locked(delay, place, expires) ? gate : NULL;
-    bool was_gated = place->state == PLACE_GATED;
+    bool was_gated = gate != NULL && place->state == PLACE_GATED;
     if (place_for_descriptor(place) && !place->let_in)
         tell_let_in_locked(delay, place, weir_now());
     fall_due_locked(delay, place);

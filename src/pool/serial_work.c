@@ -219,11 +219,12 @@ static void end_turn(struct turn *turn)
 {
     struct serial *serial = turn->hold.serial;
     struct queue *queue = turn->host->queue;
-    if (unlikely(host_stale(turn->host)))
-        return;
-    if (unlikely(turn->runs) && goes_on(turn))
+    bool stale = host_stale(turn->host);
+    if (!stale && unlikely(turn->runs) && goes_on(turn))
         drop_rest(turn);
     this_thread()->hold = turn->hold.below;
+    if (unlikely(stale))
+        return;
     mutex_lock(&serial->mutex);
     serial->holders--;
     unlock(serial);
@@ -242,6 +243,7 @@ void weir__serial_run(struct turn *given, const struct job *first, uint32_t most
         for (; (n < most || is_cancelled(turn.host)) && take_next(turn.hold.serial, &job); n++)
             run_one(turn.host, &job);
         n = 0;
+        /* end_turn takes it out. NOLINTNEXTLINE(clang-analyzer-core.StackAddressEscape) */
     } while (goes_on(&turn));
 }
 
