@@ -75,7 +75,8 @@ WEIR_API const char *weir_gate_options_error(const weir_gate_options *options);
 
 /* Makes a gate. NULL options: it lets every task in at once. Never blocks. Not while it is in use.
  * Returns 0; -EINVAL (`gate` is NULL; more permits or tokens than there ever are; permits without a
- * semaphore, tokens without a limiter; options of a size that never was); -E2BIG. */
+ * semaphore, tokens without a limiter; one of the three was never made, or the limiter's burst is
+ * 0; options of a size that never was); -E2BIG. */
 WEIR_API WEIR_NODISCARD int weir_gate_init(weir_gate *gate, const weir_gate_options *options);
 
 /* Ends its use: from now on a submit with it is -EINVAL. NULL, and a gate that was never made, are

@@ -57,6 +57,8 @@ WEIR_API WEIR_NODISCARD int weir_semaphore_acquire_until(weir_semaphore *sem, ui
 
 /* Gives `n` permits back, not necessarily as many at once as were taken. 0 does nothing. Blocks for
  * a short internal lock at most.
+ * If tasks wait for permits at a gate (gate.h), it lets them in, and may call a breaker's
+ * on_change.
  * Misuse that aborts: `sem` is NULL; more permits are released than were acquired. */
 WEIR_API void weir_semaphore_release(weir_semaphore *sem, uint32_t n);
 

@@ -18,6 +18,15 @@ static inline int64_t time_left(int64_t deadline, int64_t now)
     return deadline > now ? deadline - now : 0;
 }
 
+/* The same in milliseconds, rounded up; -1: there is none. */
+static inline int milliseconds_left(int64_t deadline, int64_t now)
+{
+    if (deadline == WEIR_FOREVER)
+        return -1;
+    int64_t left = time_left(deadline, now);
+    return left < WEIR_MS(INT32_MAX) ? (int)((left + WEIR_MS(1) - 1) / WEIR_MS(1)) : INT32_MAX;
+}
+
 /* `wait` ns after `now`, neither of which is negative. */
 static inline int64_t time_after(int64_t now, int64_t wait)
 {

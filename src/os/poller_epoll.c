@@ -94,15 +94,6 @@ void weir__poller_disarm(int fd)
     (void)control(EPOLL_CTL_DEL, fd, 0, 0); /* it may have been closed */
 }
 
-/* In milliseconds, rounded up; -1: no end. */
-static int milliseconds_until(int64_t deadline)
-{
-    if (deadline == WEIR_FOREVER)
-        return -1;
-    int64_t left = time_left(deadline, weir_now());
-    return left < WEIR_MS(INT32_MAX) ? (int)((left + WEIR_MS(1) - 1) / WEIR_MS(1)) : INT32_MAX;
-}
-
 static unsigned ready_events(uint32_t told)
 {
     unsigned ready = 0;
@@ -116,7 +107,8 @@ static unsigned ready_events(uint32_t told)
 unsigned weir__poller_wait(struct poller_event *events, unsigned n, int64_t deadline)
 {
     struct epoll_event told[MANY];
-    int count = epoll_wait(epoll, told, n < MANY ? (int)n : MANY, milliseconds_until(deadline));
+    int count =
+        epoll_wait(epoll, told, n < MANY ? (int)n : MANY, milliseconds_left(deadline, weir_now()));
     unsigned kept = 0;
     for (int i = 0; i < count; i++) {
         uint64_t data = told[i].data.u64;

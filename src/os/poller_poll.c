@@ -212,21 +212,12 @@ static unsigned report_locked(nfds_t count, struct poller_event *events, unsigne
     return kept;
 }
 
-/* In milliseconds, rounded up; -1: no end. */
-static int milliseconds_until(int64_t deadline)
-{
-    if (deadline == WEIR_FOREVER)
-        return -1;
-    int64_t left = time_left(deadline, weir_now());
-    return left < WEIR_MS(INT32_MAX) ? (int)((left + WEIR_MS(1) - 1) / WEIR_MS(1)) : INT32_MAX;
-}
-
 unsigned weir__poller_wait(struct poller_event *events, unsigned n, int64_t deadline)
 {
     lock_acquire(&lock);
     nfds_t count = fill_locked();
     lock_release(&lock);
-    if (poll(polled, count, milliseconds_until(deadline)) <= 0)
+    if (poll(polled, count, milliseconds_left(deadline, weir_now())) <= 0)
         return 0;
     lock_acquire(&lock);
     unsigned kept = report_locked(count, events, n);
