@@ -271,6 +271,7 @@ START_TEST(a_child_process_waits_too)
     if (child == 0) {
         int ready = weir_wait_ready_until(ends.read, WEIR_READABLE, ctx, WEIR_FOREVER);
         int late = weir_wait_ready_until(ends.write, WEIR_READABLE, ctx, weir_after(WEIR_MS(1)));
+        weir_context_unref(ctx); /* else memcheck calls it lost */
         _exit(ready == WEIR_READABLE && late == -ETIMEDOUT ? 0 : 1);
     }
     int status = -1;
