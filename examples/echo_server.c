@@ -3,8 +3,7 @@
  *
  * Each connection is a task that starts when its descriptor is ready, does what can be done without
  * waiting, and is submitted again from its on_done. A client that is silent for a minute is left.
- * The client here is a child process: it opens all connections, and then talks on each of them.
- */
+ * The client is a child process. With an argument there is none, and the port is printed. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -104,11 +103,10 @@ static int talk(const struct sockaddr_in *address, unsigned connections)
     static int fds[CONNECTIONS];
     char line[32], answer[32];
     (void)close(listener.fd);
-    for (unsigned i = 0; i < connections; i++) {
-        fds[i] = socket(AF_INET, SOCK_STREAM, 0);
-        if (connect(fds[i], (const struct sockaddr *)address, sizeof *address) != 0)
+    for (unsigned i = 0; i < connections; i++)
+        if ((fds[i] = socket(AF_INET, SOCK_STREAM, 0)) < 0 ||
+            connect(fds[i], (const struct sockaddr *)address, sizeof *address) != 0)
             return 1;
-    }
     for (unsigned i = 0; i < connections; i++) {
         ssize_t n = snprintf(line, sizeof line, "hello from %u\n", i);
         if (write(fds[i], line, (size_t)n) != n ||
@@ -118,29 +116,31 @@ static int talk(const struct sockaddr_in *address, unsigned connections)
     return 0;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    (void)argv;
     struct rlimit limit = {0};
     (void)getrlimit(RLIMIT_NOFILE, &limit);
     (void)setrlimit(RLIMIT_NOFILE, &(struct rlimit){limit.rlim_max, limit.rlim_max});
     unsigned connections = limit.rlim_max < CONNECTIONS + SPARE ? CONNECTIONS / 20 : CONNECTIONS;
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof address;
-    listener.fn = accept_all;
-    listener.fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    listener.fn = accept_all, listener.fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     if (bind(listener.fd, (struct sockaddr *)&address, length) != 0 ||
         listen(listener.fd, SOMAXCONN) != 0 ||
         getsockname(listener.fd, (struct sockaddr *)&address, &length) != 0)
         return 1;
-    pid_t client = fork(); /* before there are threads */
+    pid_t client = argc > 1 ? -1 : fork(); /* before there are threads */
     if (client == 0)
         _exit(talk(&address, connections));
-    if (client < 0 ||
+    if ((client < 0 && argc == 1) ||
         weir_pool_new(&pool, WEIR_POOL_OPTIONS(.workers = 2, .descriptors = connections + 1)) != 0)
         return 1;
     for (unsigned i = 0; i < connections; i++)
         unused[unused_count++] = &all[i];
     wait_again(&listener, WEIR_TASK_DONE, 0);
+    if (argc > 1)
+        return printf("port %u\n", ntohs(address.sin_port)) < 0 || fflush(stdout) != 0 || pause();
     int status = -1;
     (void)waitpid(client, &status, 0);
     puts(status == 0 ? "each connection has got its answer" : "something is missing");

@@ -18,6 +18,8 @@ import contenders  # noqa: E402
 import figures  # noqa: E402
 import report  # noqa: E402
 import shedding  # noqa: E402
+from quiet import undisturbed  # noqa: E402
+from server import Server  # noqa: E402
 
 MEMORY = {f"{n} connections": n for n in (32, 256, 2000)}
 # Of a handler that uses a CPU for 1 ms. Without a rate a connection asks again as soon as it has
@@ -42,20 +44,20 @@ def say(words):
 
 def steps_of_a_millisecond():
     """As the service has measured them: so all servers are asked for the same work."""
-    with contenders.Server(SERVERS["weir"]) as server:
+    with Server(SERVERS["weir"]) as server:
         url = f"http://127.0.0.1:{server.port}/bench/cpu?us=1000"
         with urllib.request.urlopen(url, timeout=60) as answer:
             return json.load(answer)["steps"]
 
 
 def from_memory(command, connections, seconds):
-    with contenders.Server(command) as server:
+    with Server(command) as server:
         return contenders.ask_fast(server, "/bench/memory", connections, seconds)
 
 
 def by_cpu(command, path, args, seconds):
     """Answers a second, their p99 in ms, and how long one takes where nothing else happens."""
-    with contenders.Server(command) as server:
+    with Server(command) as server:
         lone = contenders.ask(server, path, "-c", 1, "-s", 0.2)
         got = contenders.ask(server, path, *args, "-s", seconds + 1, "-w", 1)
     return got["rate"], got["fine"]["p99"] / 1000, lone["fine"]["p50"] / 1000
@@ -69,7 +71,7 @@ def measure(rounds, seconds, finish_round):
     path = f"/bench/cpu?steps={steps_of_a_millisecond()}"
 
     def note(key, fn, *args):
-        got, disturbance = contenders.undisturbed(lambda: fn(*args))
+        got, disturbance = undisturbed(lambda: fn(*args))
         found.setdefault(key, []).append(got)
         others.append(disturbance)
 

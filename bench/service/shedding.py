@@ -6,6 +6,7 @@ from pathlib import Path
 
 import contenders
 import figures
+from server import Server
 
 # Four workers and a handler that waits for 10 ms: 400 requests a second.
 WORKERS, PATH = 4, "/bench/wait?us=10000"
@@ -21,7 +22,7 @@ def waits(shed, seconds):
     with tempfile.TemporaryDirectory(prefix="weir-bench-") as folder:
         lines = Path(folder, "lines")
         command = contenders.weir("--workers", str(WORKERS), "--shed", shed)
-        with contenders.Server(command) as server:
+        with Server(command) as server:
             for rate in RATES:
                 contenders.ask(server, PATH, "-c", 300, "-r", rate, "-s", seconds, "-l", lines)
                 for line in lines.read_text().splitlines():
