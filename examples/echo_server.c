@@ -67,19 +67,16 @@ static int echo(weir_context *ctx, void *arg)
 {
     struct connection *c = arg;
     (void)ctx;
-    for (int rounds = 0; rounds < 16; rounds++) { /* then others get their turn */
-        for (ssize_t n; c->sent < c->length; c->sent += (size_t)n) {
-            n = send(c->fd, c->bytes + c->sent, c->length - c->sent, MSG_DONTWAIT | MSG_NOSIGNAL);
-            if (n < 0)
-                return errno == EAGAIN ? 0 : -errno;
-        }
+    if (c->sent == c->length) {
         ssize_t n = recv(c->fd, c->bytes, sizeof c->bytes, MSG_DONTWAIT);
         if (n <= 0)
             return n < 0 && errno == EAGAIN ? 0 : -EPIPE;
         c->length = (size_t)n;
         c->sent = 0;
     }
-    return 0;
+    ssize_t n = send(c->fd, c->bytes + c->sent, c->length - c->sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+    c->sent += n > 0 ? (size_t)n : 0;
+    return n >= 0 || errno == EAGAIN ? 0 : -errno; /* what is left, or comes, is for another run */
 }
 
 static int accept_all(weir_context *ctx, void *arg)
@@ -125,7 +122,8 @@ int main(int argc, char **argv)
     unsigned connections = limit.rlim_max < CONNECTIONS + SPARE ? CONNECTIONS / 20 : CONNECTIONS;
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof address;
-    listener.fn = accept_all, listener.fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    listener.fn = accept_all;
+    listener.fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     if (bind(listener.fd, (struct sockaddr *)&address, length) != 0 ||
         listen(listener.fd, SOMAXCONN) != 0 ||
         getsockname(listener.fd, (struct sockaddr *)&address, &length) != 0)
@@ -134,7 +132,8 @@ int main(int argc, char **argv)
     if (client == 0)
         _exit(talk(&address, connections));
     if ((client < 0 && argc == 1) ||
-        weir_pool_new(&pool, WEIR_POOL_OPTIONS(.workers = 2, .descriptors = connections + 1)) != 0)
+        weir_pool_new(&pool, WEIR_POOL_OPTIONS(.workers = 2, .capacity = CONNECTIONS,
+                                               .descriptors = connections + 1)) != 0)
         return 1;
     for (unsigned i = 0; i < connections; i++)
         unused[unused_count++] = &all[i];
