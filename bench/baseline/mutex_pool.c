@@ -92,6 +92,12 @@ static void latch_wait(struct latch *latch)
     lock_destroy(&latch->mutex);
 }
 
+/* Read without the mutex by those who only try. */
+static void count_locked(struct mutex_pool *pool, size_t queued)
+{
+    __atomic_store_n(&pool->queued, queued, __ATOMIC_RELAXED);
+}
+
 static void *work(void *arg)
 {
     struct mutex_pool *pool = arg;
@@ -103,7 +109,7 @@ static void *work(void *arg)
             break;
         struct job job = pool->jobs[pool->head];
         pool->head = pool->head + 1 < pool->capacity ? pool->head + 1 : 0;
-        pool->queued--;
+        count_locked(pool, pool->queued - 1);
         pool->running++;
         bool wake = gate_open_locked(&pool->not_full);
         lock_release(&pool->mutex);
@@ -130,7 +136,7 @@ static void append_locked(struct mutex_pool *pool, struct job job)
 {
     size_t end = pool->head + pool->queued;
     pool->jobs[end < pool->capacity ? end : end - pool->capacity] = job;
-    pool->queued++;
+    count_locked(pool, pool->queued + 1);
     bool wake = gate_open_locked(&pool->not_empty);
     lock_release(&pool->mutex);
     if (wake)
@@ -196,6 +202,9 @@ void mutex_pool_submit(struct mutex_pool *pool, weir_task_fn *fn, void *arg)
 
 bool mutex_pool_try_submit(struct mutex_pool *pool, weir_task_fn *fn, void *arg)
 {
+    /* A full pool is seen without the mutex: a caller that is refused did not mind when it was. */
+    if (__atomic_load_n(&pool->queued, __ATOMIC_RELAXED) == pool->capacity)
+        return false;
     lock_acquire(&pool->mutex);
     if (pool->queued == pool->capacity) {
         lock_release(&pool->mutex);

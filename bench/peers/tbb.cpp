@@ -33,6 +33,15 @@ struct arena_pool {
 
 thread_local oneapi::tbb::task_group *producers_group;
 
+/* A group to wait for is made once for each thread, and used again: to make one takes as long as to
+ * run a task in it. One that is in use, by a call further out, has another one made. */
+struct used_again {
+    oneapi::tbb::task_group group;
+    bool in_use = false;
+};
+
+thread_local used_again callers_group;
+
 arena_pool *of(void *pool)
 {
     return static_cast<arena_pool *>(pool);
@@ -86,14 +95,26 @@ void spawn(void *pool, weir_task_fn *fn, void *arg)
     of(pool)->inner.run([=] { (void)fn(nullptr, arg); });
 }
 
-void call_inside(void *, weir_task_fn *fn, void *const args[], size_t n)
+void call_in(oneapi::tbb::task_group &group, weir_task_fn *fn, void *const args[], size_t n)
 {
-    oneapi::tbb::task_group group;
     for (size_t i = 0; i < n; i++) {
         void *arg = args[i];
         group.run([=] { (void)fn(nullptr, arg); });
     }
     group.wait();
+}
+
+void call_inside(void *, weir_task_fn *fn, void *const args[], size_t n)
+{
+    used_again &again = callers_group; /* of the thread that waits, which also runs tasks then */
+    if (again.in_use) {
+        oneapi::tbb::task_group group;
+        call_in(group, fn, args, n);
+    } else {
+        again.in_use = true;
+        call_in(again.group, fn, args, n);
+        again.in_use = false;
+    }
 }
 
 void call(void *pool, weir_task_fn *fn, void *const args[], size_t n)
