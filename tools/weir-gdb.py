@@ -117,7 +117,7 @@ def chosen_pools(argument):
 
 def queued(pool):
     """The slots of the jobs that are to be taken, the oldest first."""
-    ring, slots = pool["queue"]["ring"], pool["queue"]["slots"]
+    ring, slots = pool["queue"]["lane"]["ring"], pool["queue"]["slots"]
     position, mask = number(ring["head"]), number(ring["mask"])  # no further than the real head
     jobs, sequences = [], 1 << (64 - INDEX_BITS)
     while len(jobs) <= mask:
@@ -133,7 +133,7 @@ def queued(pool):
 
 
 def pool_line(address, pool):
-    capacity = number(pool["queue"]["ring"]["capacity"])
+    capacity = number(pool["queue"]["lane"]["ring"]["capacity"])
     phase = number(pool["queue"]["phase"])
     return (f"pool {address:#x} {quoted(text_at(pool['crew']['name'], 16))}: "
             f"{PHASES[phase] if phase < len(PHASES) else phase}, "

@@ -244,7 +244,7 @@ static bool claimed_in_place(struct delay *delay, struct slot *slot, uint64_t cl
     lock_release(&delay->lock);
     weir__queue_give_slot(delay->host->queue, link);
     if (was_due) /* the clock's thread may wait for room: nothing is due any more */
-        weir__room_wake_all(&delay->host->queue->room);
+        weir__room_wake_all(&delay->host->queue->lane.room);
     return true;
 }
 
@@ -309,7 +309,7 @@ void weir__delay_close(struct delay *delay, bool all)
     end_list_locked(delay, &delay->waiting, all, &taken);
     end_list_locked(delay, &delay->due, all, &taken);
     lock_release(&delay->lock);
-    weir__room_wake_all(&delay->host->queue->room); /* the clock's thread */
+    weir__room_wake_all(&delay->host->queue->lane.room); /* the clock's thread */
     while (!list_empty(&taken))
         end_taken(delay, container_of(taken.next, struct delay_place, link));
 }

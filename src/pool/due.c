@@ -159,7 +159,7 @@ static int look(void *arg, int64_t passed, int64_t *ret_until)
             weir__delay_close(delay, true);
         if (push_due(delay, &first))
             return 0;
-    } while (weir__clear_head(delay->host, passed, &head));
+    } while (weir__clear_head(delay->host, 0, passed, &head));
     *ret_until = earlier(next, earlier(first, head));
     return -EAGAIN;
 }
@@ -172,7 +172,7 @@ void weir__due_ring(struct alarm *alarm)
     if (push_due(delay, &ignored))
         return;
     struct room_wait wait = {.look = look, .arg = delay, .contexts = {delay->clock.watched}};
-    (void)weir__room_wait(&delay->host->queue->room, &wait); /* until nothing is due */
+    (void)weir__room_wait(&delay->host->queue->lane.room, &wait); /* until nothing is due */
 }
 
 /* Gates and descriptors. */

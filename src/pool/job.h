@@ -31,6 +31,7 @@ struct job {
     int64_t start_by;      /* not started by then, it expires; WEIR_FOREVER: never */
     struct sink *sink;     /* or NULL */
     uint64_t stamp;        /* when it was submitted (record/sample.h); 0: it is not measured */
+    uint32_t lane;         /* where it is queued: index in the queue's lanes */
 };
 
 /* What a run is given by the sink besides the job. */

@@ -95,7 +95,7 @@ static void drop_queued_contexts(struct queue *queue)
 {
     uint64_t position;
     uint32_t index;
-    while (ring_pop(&queue->ring, &position, &index)) {
+    while (ring_pop(&queue->lane.ring, &position, &index)) {
         struct slot *slot = &queue->slots[index];
         if (claim_taken(load_rlx(&slot->claim))) /* the child has one thread */
             continue;
@@ -273,7 +273,7 @@ unsigned weir_pool_workers(const weir_pool *pool)
 
 unsigned weir_pool_capacity(const weir_pool *pool)
 {
-    return pool != NULL ? (unsigned)pool->queue.ring.capacity : 0;
+    return pool != NULL ? (unsigned)pool->queue.lane.ring.capacity : 0;
 }
 
 weir_pool *weir_pool_current(void)

@@ -33,8 +33,9 @@ int weir__queue_init(struct queue *queue, uint32_t capacity, uint32_t workers, u
     struct tallies *tallies = &queue->quiet.tallies;
     ring_word *words = weir__alloc((size_t)ring_slots(capacity), sizeof *words);
     weir__eventcount_init(&queue->idle);
-    weir__eventcount_init(&queue->room.waiting);
-    queue->ring.words = words;
+    weir__eventcount_init(&queue->lane.room.waiting);
+    queue->lane.ring.words = words;
+    queue->lanes[0] = &queue->lane;
     queue->slots = weir__alloc_untouched((size_t)count + more, sizeof *queue->slots);
     tallies->of_workers = weir__alloc(workers, sizeof *tallies->of_workers);
     int err = weir__freelist_init(&queue->free, count, count + more, workers, queue->slots);
@@ -45,9 +46,10 @@ int weir__queue_init(struct queue *queue, uint32_t capacity, uint32_t workers, u
     store_rlx(&queue->slot_count, count); /* no other thread yet */
     tallies->workers = workers;
     uint64_t first = add_rlx(&queues_made, 1) << 32; /* unique is all that it must be */
-    ring_init(&queue->ring, words, capacity, first);
-    store_rlx(&queue->head_seen, first);
-    queue->quiet.ring = &queue->ring;
+    ring_init(&queue->lane.ring, words, capacity, first);
+    store_rlx(&queue->lane.head_seen, first);
+    queue->lane.first = first;
+    queue->quiet.ring = &queue->lane.ring;
     queue->quiet.first = first;
     return 0;
 }
@@ -55,7 +57,7 @@ int weir__queue_init(struct queue *queue, uint32_t capacity, uint32_t workers, u
 /* The positions that it has used are not used again. */
 static void retire_positions(const struct queue *queue)
 {
-    uint64_t used = ring_end(&queue->ring, 0) >> 32;
+    uint64_t used = ring_end(&queue->lane.ring, 0) >> 32;
     uint64_t made = load_rlx(&queues_made);
     while (made <= used && !cas_rlx(&queues_made, &made, used + 1)) /* a number by itself */
         continue;
@@ -67,12 +69,12 @@ void weir__queue_destroy(struct queue *queue, bool inherited)
         retire_positions(queue);
     if (!inherited) {
         weir__eventcount_destroy(&queue->idle);
-        weir__eventcount_destroy(&queue->room.waiting);
+        weir__eventcount_destroy(&queue->lane.room.waiting);
     }
     weir__freelist_destroy(&queue->free);
     weir__free(queue->quiet.tallies.of_workers);
     weir__free(queue->slots);
-    weir__free(queue->ring.words);
+    weir__free(queue->lane.ring.words);
 }
 
 void weir__seat_init(struct seat *seat, struct queue *queue, const struct host *host,
@@ -82,7 +84,7 @@ void weir__seat_init(struct seat *seat, struct queue *queue, const struct host *
     seat->queue = queue;
     seat->tally = &queue->quiet.tallies.of_workers[worker];
     seat->slots = freelist_first_magazine(worker);
-    seat->head = queue->quiet.first;
+    seat->head = queue->lane.first;
 }
 
 void weir__queue_set_phase(struct queue *queue, enum phase phase)
@@ -128,16 +130,16 @@ struct slot *weir__queue_slot_of(const struct queue *queue, uint64_t claim)
 
 /* Putting. */
 
-COLD void weir__queue_note_peak(struct queue *queue, uint64_t t)
+COLD void weir__queue_note_peak(struct lane *lane, uint64_t t)
 {
-    uint64_t head = ring_end(&queue->ring, 1);
-    store_rlx(&queue->head_seen, head); /* a hint: any past head will do */
+    uint64_t head = ring_end(&lane->ring, 1);
+    store_rlx(&lane->head_seen, head); /* a hint: any past head will do */
     int64_t queued = (int64_t)(t + 1 - head);
     uint64_t record = queued < 1 ? 1 : (uint64_t)queued;
-    if (record > queue->ring.capacity)
-        record = queue->ring.capacity;
-    uint64_t peak = load_rlx(&queue->peak);
-    while (record > peak && !cas_rlx(&queue->peak, &peak, record)) /* a count by itself */
+    if (record > lane->ring.capacity)
+        record = lane->ring.capacity;
+    uint64_t peak = load_rlx(&lane->peak);
+    while (record > peak && !cas_rlx(&lane->peak, &peak, record)) /* a count by itself */
         continue;
 }
 
@@ -155,7 +157,8 @@ void weir__queue_found_full(struct queue *queue)
 bool weir__queue_put_slot(struct queue *queue, uint32_t slot)
 {
     uint64_t position;
-    return queue_push(queue, slot, &position, ring_back_off);
+    struct lane *lane = queue->lanes[slot_lane(&queue->slots[slot - 1])];
+    return queue_push(queue, lane, slot, &position, ring_back_off);
 }
 
 void weir__queue_no_ticket(struct queue *queue)
@@ -188,7 +191,7 @@ COLD int weir__queue_push_failed(struct queue *queue, uint32_t slot, const struc
 bool weir__queue_retract(struct queue *queue, const struct ticket *ticket, const struct job *job)
 {
     struct slot *slot = &queue->slots[claim_index(ticket->claim)];
-    if (!ring_holds(&queue->ring, ticket->position) ||
+    if (!ring_holds(&queue->lanes[job->lane]->ring, ticket->position) ||
         !weir__queue_claim(queue, slot, ticket->claim))
         return false;
     if (job->sink != NULL && sink_ops(job->sink)->withdrawn != NULL)
@@ -221,53 +224,49 @@ static inline bool redeem(struct queue *queue, struct seat *seat, uint64_t posit
 
 /* The slot of a job further back in the queue, if there is one: its line is on its way while those
  * before it run. The ticket may be another one by now; any slot will do. */
-static inline void fetch_behind(const struct queue *queue, uint64_t position)
+static inline void fetch_behind(const struct queue *queue, const struct lane *lane,
+                                uint64_t position)
 {
-    const ring_word *word = ring_at(&queue->ring, position + FETCH_AHEAD);
+    const ring_word *word = ring_at(&lane->ring, position + FETCH_AHEAD);
     if (word_ahead(word, position + FETCH_AHEAD + 1) == 0)
         __builtin_prefetch(&queue->slots[word_item(word)], 0);
 }
 
 /* Takes this ticket, with a look at what it is, while serials have places. Of a turn the place is
  * kept first; the ticket holds the slot, so if it is taken then, it was that turn's. */
-static COLD enum taken take_beside_turns(struct queue *queue, struct seat *seat,
+static COLD enum taken take_beside_turns(struct queue *queue, struct lane *lane, struct seat *seat,
                                          const struct head *head, struct job *ret)
 {
     const struct slot *slot = &queue->slots[head->index];
     bool turn = load_rlx(&slot->fn) == NULL; /* shown by the ticket, as job_is_turn */
     if (turn)
-        ring_keep_place(&queue->ring);
+        ring_keep_place(&lane->ring);
     enum taken taken = TAKEN_NONE;
-    if (ring_take(&queue->ring, head->position, head->index)) {
+    if (ring_take(&lane->ring, head->position, head->index)) {
         taken = redeem(queue, seat, head->position, head->index, ret) ? TAKEN_JOB : TAKEN_DEAD;
         if (taken == TAKEN_JOB && turn)
             COUNT(queue, serials, 1);
     }
     if (turn && taken != TAKEN_JOB)
-        ring_give_place(&queue->ring);
+        ring_give_place(&lane->ring);
     if (taken != TAKEN_NONE || turn)
-        room_freed(&queue->room);
+        room_freed(&lane->room);
     return taken;
-}
-
-/* Are there turns in the ring? Asked after a ticket was seen, which shows that there are. */
-static inline bool has_turns(const struct queue *queue)
-{
-    return unlikely(load_rlx(&queue->turns) != 0);
 }
 
 bool weir__queue_next(struct seat *seat, struct job *ret)
 {
     struct queue *queue = seat->queue;
+    struct lane *lane = &queue->lane;
     struct head head;
-    while (likely(ring_peek_from(&queue->ring, seat->head, &seat->head, &head.index))) {
+    while (likely(ring_peek_from(&lane->ring, seat->head, &seat->head, &head.index))) {
         head.position = seat->head;
-        if (has_turns(queue)) {
-            if (take_beside_turns(queue, seat, &head, ret) == TAKEN_JOB)
+        if (lane_has_turns(lane)) {
+            if (take_beside_turns(queue, lane, seat, &head, ret) == TAKEN_JOB)
                 return true;
-        } else if (likely(ring_take_from(&queue->ring, &seat->head, head.index))) {
-            room_freed(&queue->room);
-            fetch_behind(queue, head.position);
+        } else if (likely(ring_take_from(&lane->ring, &seat->head, head.index))) {
+            room_freed(&lane->room);
+            fetch_behind(queue, lane, head.position);
             if (likely(redeem(queue, seat, head.position, head.index, ret)))
                 return true;
         } else {
@@ -277,22 +276,23 @@ bool weir__queue_next(struct seat *seat, struct job *ret)
     return false;
 }
 
-enum taken weir__queue_take_head(struct queue *queue, const struct head *head, struct job *ret)
+enum taken weir__queue_take_head(struct queue *queue, struct lane *lane, const struct head *head,
+                                 struct job *ret)
 {
-    if (has_turns(queue))
-        return take_beside_turns(queue, own_seat(queue), head, ret);
-    if (!ring_take(&queue->ring, head->position, head->index))
+    if (lane_has_turns(lane))
+        return take_beside_turns(queue, lane, own_seat(queue), head, ret);
+    if (!ring_take(&lane->ring, head->position, head->index))
         return TAKEN_NONE;
-    room_freed(&queue->room);
+    room_freed(&lane->room);
     return redeem(queue, own_seat(queue), head->position, head->index, ret) ? TAKEN_JOB
                                                                             : TAKEN_DEAD;
 }
 
-enum taken weir__queue_take(struct queue *queue, struct job *ret)
+enum taken weir__queue_take(struct queue *queue, struct lane *lane, struct job *ret)
 {
     struct head head;
-    while (ring_peek(&queue->ring, &head.position, &head.index)) {
-        enum taken taken = weir__queue_take_head(queue, &head, ret);
+    while (ring_peek(&lane->ring, &head.position, &head.index)) {
+        enum taken taken = weir__queue_take_head(queue, lane, &head, ret);
         if (taken != TAKEN_NONE)
             return taken;
         ring_back_off();
@@ -304,25 +304,27 @@ enum taken weir__queue_take(struct queue *queue, struct job *ret)
 
 bool weir__queue_claim(struct queue *queue, struct slot *slot, uint64_t claim)
 {
-    COUNT(queue, claimed, 1); /* first: the ticket may come out at once */
+    struct lane *lane = queue->lanes[slot_lane(slot)]; /* of the claim, if that is taken */
+    COUNT(queue, claimed, 1);                          /* first: the ticket may come out at once */
     if (!slot_claim(slot, claim)) {
         weir__queue_no_ticket(queue);
         return false;
     }
     trace_taken(claim, NO_POSITION);
     /* Its ticket may be at the head: then a blocked submitter can clear it. */
-    room_freed(&queue->room);
+    room_freed(&lane->room);
     return true;
 }
 
 bool weir__queue_claim_next(struct queue *queue, const struct sink *sink, queue_mark *mark,
                             struct job *ret)
 {
-    uint64_t head = ring_end(&queue->ring, 1), tail = ring_end(&queue->ring, 0);
+    const struct ring *ring = &queue->lane.ring;
+    uint64_t head = ring_end(ring, 1), tail = ring_end(ring, 0);
     if (*mark < head || *mark > tail) /* the latter: a mark from a queue that is no more */
         *mark = head;
     for (; *mark < tail; ++*mark) {
-        const ring_word *word = ring_at(&queue->ring, *mark);
+        const ring_word *word = ring_at(ring, *mark);
         if (word_ahead(word, *mark + 1) != 0)
             continue;
         struct slot *slot = &queue->slots[word_item(word)]; /* if it was popped since: any slot */
@@ -342,9 +344,7 @@ bool weir__queue_claim_next(struct queue *queue, const struct sink *sink, queue_
 
 bool weir__queue_empty(const struct queue *queue)
 {
-    uint64_t position;
-    uint32_t index;
-    return !ring_peek(&queue->ring, &position, &index);
+    return lane_empty(&queue->lane);
 }
 
 void weir__queue_pass_wake(struct queue *queue)
@@ -355,13 +355,13 @@ void weir__queue_pass_wake(struct queue *queue)
 
 bool weir__queue_has_lead(const struct seat *seat)
 {
-    const struct ring *ring = &seat->queue->ring;
+    const struct ring *ring = &seat->queue->lane.ring;
     return ring->capacity < LEAD_FROM || ring_passed(ring, seat->head + LEAD, 0);
 }
 
 uint64_t weir__queue_count(const struct queue *queue)
 {
-    uint64_t queued = ring_count(&queue->ring), claimed = 0, unclaimed = 0, serials = 0;
+    uint64_t queued = ring_count(&queue->lane.ring), claimed = 0, unclaimed = 0, serials = 0;
     TALLY_SUM(&queue->quiet.tallies, unclaimed, &unclaimed); /* before what it is taken from */
     TALLY_SUM(&queue->quiet.tallies, claimed, &claimed);
     TALLY_SUM(&queue->quiet.tallies, serials, &serials);

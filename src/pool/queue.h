@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* queue.h - the queue of a pool: jobs that were accepted and have not started, first in, first out.
+/* queue.h - the queue of a pool: jobs that were accepted and have not started.
  *
- * It puts together the ring of tickets, the slots in which the jobs lie, the free slots, the
- * threads that wait for room, the idle workers, and the counts. Positions in the ring are nobody
- * else's business, but for marks: a mark says that no job put later is before it.
+ * It puts together the lanes, each with its ring of tickets and the threads that wait for room in
+ * it, the slots in which the jobs lie, the free slots, the idle workers, and the counts. Positions
+ * in a ring are nobody else's business, but for marks: a mark says that no job put later is before
+ * it. Marks are of the lane where jobs go that name none, as those of groups and loops do.
  *
  * Phases: OPEN -> CLOSED -> CANCELLED -> STOPPING -> STOPPED, never back; CANCELLED is left out
  * when all jobs ended by themselves. Changed by shutdown.c, under the pool's lock; read without.
@@ -28,8 +29,8 @@
 #include "base/pace.h"
 #include "os/thread.h"
 #include "pool/freelist.h"
+#include "pool/lane.h"
 #include "pool/quiet.h"
-#include "pool/room.h"
 #include "pool/slot.h"
 #include "record/event.h"
 
@@ -38,17 +39,14 @@ enum phase { POOL_OPEN, POOL_CLOSED, POOL_CANCELLED, POOL_STOPPING, POOL_STOPPED
 typedef uint64_t queue_mark;
 
 struct queue {
-    struct ring ring;
+    struct lane lane;   /* lanes[0] */
     struct slot *slots; /* constant */
     struct freelist free;
     atomic(uint32_t) slot_count; /* of slots that there are; the memory is there for more */
     _Alignas(CACHE_LINE) atomic(int) phase;      /* read by each submit and pop, written rarely */
-    weir_measure measure;                        /* constant */
-    atomic(uint32_t) turns;                      /* serials that have a place */
+    weir_measure measure;                        /* constant, as are the lanes */
+    struct lane *lanes[1];                       /* by the number in a job */
     _Alignas(CACHE_LINE) struct eventcount idle; /* workers */
-    _Alignas(CACHE_LINE) struct room room;       /* submitters */
-    _Alignas(CACHE_LINE) atomic(uint64_t) peak;  /* most jobs queued at once */
-    atomic(uint64_t) head_seen;                  /* a past head, for peak */
     struct quiet quiet;
 };
 
@@ -103,7 +101,7 @@ struct ticket {
 };
 
 /* Of queue_put. How many are queued now that position `t` was filled, if that is a record. */
-void weir__queue_note_peak(struct queue *queue, uint64_t t);
+void weir__queue_note_peak(struct lane *lane, uint64_t t);
 /* A worker was woken for the job. */
 void weir__queue_woke(struct queue *queue);
 /* The queue is full. If a worker is idle beside it, the thread that was to wake it is held up. */
@@ -113,20 +111,20 @@ void weir__queue_found_full(struct queue *queue);
 int weir__queue_push_failed(struct queue *queue, uint32_t slot, const struct job *job,
                             uint64_t claim);
 
-static inline bool queue_push(struct queue *queue, uint32_t slot, uint64_t *ret_position,
-                              void (*lost)(void))
+static inline bool queue_push(struct queue *queue, struct lane *lane, uint32_t slot,
+                              uint64_t *ret_position, void (*lost)(void))
 {
     uint64_t position;
-    if (unlikely(!ring_push_or(&queue->ring, slot - 1, &position, lost))) {
+    if (unlikely(!ring_push_or(&lane->ring, slot - 1, &position, lost))) {
         weir__queue_found_full(queue);
         return false;
     }
     bool woke = eventcount_notify(&queue->idle);
     if (unlikely(woke))
         weir__queue_woke(queue);
-    int64_t queued = (int64_t)(position + 1 - load_rlx(&queue->head_seen));
-    if (unlikely(queued > (int64_t)load_rlx(&queue->peak)))
-        weir__queue_note_peak(queue, position);
+    int64_t queued = (int64_t)(position + 1 - load_rlx(&lane->head_seen));
+    if (unlikely(queued > (int64_t)load_rlx(&lane->peak)))
+        weir__queue_note_peak(lane, position);
     *ret_position = position;
     return true;
 }
@@ -157,15 +155,16 @@ static inline uint64_t queue_stamp_at(const struct queue *queue, int64_t time)
 void weir__queue_show_put(const struct queue *queue, const struct job *job,
                           const struct ticket *ticket);
 
-/* Queues the job and wakes a worker. 0, or -EAGAIN: exactly `capacity` jobs are queued. Tells the
- * job's sink. Calls `lost` each time that another push was quicker. `seat`: own_seat(queue). */
+/* Queues the job and wakes a worker. 0, or -EAGAIN: its lane has exactly as many as it can. Tells
+ * the job's sink. Calls `lost` each time that another push was quicker. `seat`: own_seat(queue). */
 static inline int queue_put(struct queue *queue, struct seat *seat, const struct job *job,
                             void (*lost)(void), struct ticket *ret)
 {
+    struct lane *lane = queue->lanes[job->lane];
     struct loaded *own = seat != NULL ? &seat->slots : NULL;
     uint32_t slot;
     while (unlikely((slot = freelist_take(&queue->free, own)) == LINK_NONE)) {
-        if (ring_full(&queue->ring))
+        if (lane_full(lane))
             return -EAGAIN;
         weir__thread_yield(); /* SLOT_MARGIN slots are in the hands of threads inside a call */
     }
@@ -174,7 +173,7 @@ static inline int queue_put(struct queue *queue, struct seat *seat, const struct
     /* From here on the sink may be gone: if it can be told of a claim, another may end the job. */
     if (job->sink != NULL && sink_ops(job->sink)->placed != NULL)
         sink_ops(job->sink)->placed(job->sink, ret->claim, 0);
-    if (unlikely(!queue_push(queue, slot, &ret->position, lost)))
+    if (unlikely(!queue_push(queue, lane, slot, &ret->position, lost)))
         return weir__queue_push_failed(queue, slot, job, ret->claim);
     if (trace_on() || probe_wanted(task_submit))
         weir__queue_show_put(queue, job, ret);
@@ -192,16 +191,17 @@ void weir__queue_give_slot(struct queue *queue, uint32_t slot);
 /* Adds a slot to the free ones; one thread at a time. */
 void weir__queue_add_slot(struct queue *queue);
 
+/* Is there no room for a job that names no lane? */
 static inline bool queue_full(const struct queue *queue)
 {
-    return ring_full(&queue->ring);
+    return lane_full(&queue->lane);
 }
 
-/* No job that is put after this call is before the mark. */
+/* No job that is put into lanes[0] after this call is before the mark. */
 static inline queue_mark queue_mark_end(const struct queue *queue)
 {
     /* Acquire: a thread that sees a mark sees as full what was put before it, see errgroup.c. */
-    return load_acq(&queue->ring.tail); /* pairs with ring_push_or */
+    return load_acq(&queue->lane.ring.tail); /* pairs with ring_push_or */
 }
 
 /* Taking. */
@@ -209,7 +209,7 @@ static inline queue_mark queue_mark_end(const struct queue *queue)
 /* The oldest job, for a worker. False: the queue is empty. */
 bool weir__queue_next(struct seat *seat, struct job *ret);
 
-/* A ticket at the head of the queue. */
+/* A ticket at the head of a lane. */
 struct head {
     uint64_t position;
     uint32_t index;
@@ -229,22 +229,23 @@ static inline bool slot_done(const struct slot *slot, int64_t passed, int64_t *r
     return false;
 }
 
-/* Is there a job at the head that was claimed, or has expired? If not, `*ret_until` is when it will
- * have. `passed`: as in room.h. */
-static inline bool queue_head_done(const struct queue *queue, int64_t passed, struct head *ret,
-                                   int64_t *ret_until)
+/* Is there a job at the head of the lane that was claimed, or has expired? If not, `*ret_until` is
+ * when it will have. `passed`: as in room.h. */
+static inline bool queue_head_done(const struct queue *queue, const struct lane *lane,
+                                   int64_t passed, struct head *ret, int64_t *ret_until)
 {
     *ret_until = WEIR_FOREVER;
-    return ring_peek(&queue->ring, &ret->position, &ret->index) &&
+    return ring_peek(&lane->ring, &ret->position, &ret->index) &&
            slot_done(&queue->slots[ret->index], passed, ret_until);
 }
 
 enum taken { TAKEN_NONE, TAKEN_DEAD, TAKEN_JOB };
 
-/* Takes the oldest ticket: none, a dead one, or with its job. */
-enum taken weir__queue_take(struct queue *queue, struct job *ret);
+/* Takes the oldest ticket of the lane: none, a dead one, or with its job. */
+enum taken weir__queue_take(struct queue *queue, struct lane *lane, struct job *ret);
 /* Takes this one. None: another thread did. */
-enum taken weir__queue_take_head(struct queue *queue, const struct head *head, struct job *ret);
+enum taken weir__queue_take_head(struct queue *queue, struct lane *lane, const struct head *head,
+                                 struct job *ret);
 
 /* Takes the job in `slot` by a claim. False: another thread has it. */
 bool weir__queue_claim(struct queue *queue, struct slot *slot, uint64_t claim);

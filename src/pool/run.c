@@ -84,13 +84,15 @@ void weir__end_unstarted(struct host *host, const struct job *job, weir_state wh
     end(host, job, why, status);
 }
 
-bool weir__clear_head(struct host *host, int64_t passed, int64_t *ret_until)
+bool weir__clear_head(struct host *host, uint32_t number, int64_t passed, int64_t *ret_until)
 {
+    struct queue *queue = host->queue;
+    struct lane *lane = queue->lanes[number];
     bool cleared = false;
     struct head head;
     struct job job;
-    while (queue_head_done(host->queue, passed, &head, ret_until)) {
-        enum taken taken = weir__queue_take_head(host->queue, &head, &job);
+    while (queue_head_done(queue, lane, passed, &head, ret_until)) {
+        enum taken taken = weir__queue_take_head(queue, lane, &head, &job);
         if (taken == TAKEN_JOB)
             weir__end_unstarted(host, &job, WEIR_TASK_EXPIRED);
         cleared |= taken != TAKEN_NONE;

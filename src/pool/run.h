@@ -85,8 +85,8 @@ void weir__run(struct host *host, const struct job *job);
 /* Ends a job that does not start: CANCELLED, EXPIRED or DROPPED. */
 void weir__end_unstarted(struct host *host, const struct job *job, weir_state end);
 
-/* Takes jobs off the head of the queue that were claimed or have expired, and ends the latter.
+/* Takes jobs off the head of the lane that were claimed or have expired, and ends the latter.
  * True: there was one. If not, as queue_head_done. */
-bool weir__clear_head(struct host *host, int64_t passed, int64_t *ret_until);
+bool weir__clear_head(struct host *host, uint32_t lane, int64_t passed, int64_t *ret_until);
 
 #endif

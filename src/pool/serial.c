@@ -132,7 +132,7 @@ void weir_serial_close(weir_serial *handle)
     serial->closed = true;
     mutex_unlock(&serial->mutex);
     weir__wake_all(&serial->limit); /* only the address */
-    weir__room_wake_all(&serial->pool->queue.room);
+    weir__room_wake_all(&serial->pool->queue.lanes[serial->lane]->room);
 }
 
 static bool left_alone_locked(const struct serial *serial)

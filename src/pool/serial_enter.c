@@ -30,11 +30,11 @@ static int refusal_locked(const struct serial *serial)
 static int come_in_locked(struct serial *serial)
 {
     struct queue *queue = &serial->pool->queue;
-    if (!weir__queue_enter_turn(queue, &serial->sink, &serial->claim))
+    if (!weir__queue_enter_turn(queue, serial->lane, &serial->sink, &serial->claim))
         return -EAGAIN;
     if (unlikely(queue_phase(queue) != POOL_OPEN) && weir__closed_to_us(serial->pool) &&
         weir__queue_take_turn_back(queue, serial->claim)) {
-        weir__queue_leave_turn(queue, false);
+        weir__queue_leave_turn(queue, serial->lane, false);
         return -EPIPE;
     }
     serial->place = TICKET;
@@ -55,7 +55,7 @@ static int put(weir_pool *pool, const struct job *job)
     }
     mutex_unlock(&serial->mutex);
     if (unlikely(err == -EPIPE)) /* a dead ticket, perhaps, and the workers may have left */
-        (void)weir__clear_head(&pool->host, INT64_MIN, &ignored);
+        (void)weir__clear_head(&pool->host, serial->lane, INT64_MIN, &ignored);
     return err;
 }
 
@@ -145,6 +145,7 @@ int weir__serial_enter(struct serial *serial, const struct job *given, enum subm
     bool waited = false;
     int err;
     job.stamp = queue_stamp(&serial->pool->queue);
+    job.lane = serial->lane;
     while ((err = weir__submit_by(&into_serial, serial->pool, &job, mode, ctx, deadline)) ==
            -ENOSPC) {
         if (clear_first(serial))

@@ -66,6 +66,7 @@ struct __attribute__((may_alias)) serial {
     uint32_t holders;        /* those, and threads that end a task which they took out */
     uint64_t claim;          /* of its TICKET */
     uint8_t place;           /* enum serial_place */
+    uint8_t lane;            /* constant: of its ticket */
     bool closed;
     bool wanted;
     uint8_t noted;                  /* of the next; more than NOTED: any task may be waited for */

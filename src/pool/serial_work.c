@@ -69,7 +69,8 @@ static void remove_locked(struct serial *serial, struct task *task, struct job *
                         .context = task->context,
                         .start_by = load_rlx(&task->start_by),
                         .sink = &task->sink,
-                        .stamp = (uint64_t)load_rlx(&task->not_before)};
+                        .stamp = (uint64_t)load_rlx(&task->not_before),
+                        .lane = serial->lane};
     store_rlx(&task->claim, 0); /* the mutex orders it, as what is read above */
 }
 
@@ -126,18 +127,18 @@ void weir__serial_settle_locked(struct serial *serial)
     bool works = serial->running > 0 || !list_empty(&serial->tasks);
     if (serial->place == KEPT && may_run_locked(serial)) {
         serial->place = TICKET;
-        serial->claim = weir__queue_put_turn(queue, &serial->sink);
+        serial->claim = weir__queue_put_turn(queue, serial->lane, &serial->sink);
     } else if (serial->place == LENT && may_run_locked(serial)) {
-        if (weir__queue_enter_turn(queue, &serial->sink, &serial->claim))
+        if (weir__queue_enter_turn(queue, serial->lane, &serial->sink, &serial->claim))
             serial->place = TICKET;
     } else if (serial->place == TICKET && !works) {
         if (weir__queue_take_turn_back(queue, serial->claim)) {
-            weir__queue_leave_turn(queue, false);
+            weir__queue_leave_turn(queue, serial->lane, false);
             serial->place = NOWHERE;
         }
     } else if (serial->place != NOWHERE && !works) {
         if (serial->place == KEPT)
-            weir__queue_leave_turn(queue, true);
+            weir__queue_leave_turn(queue, serial->lane, true);
         serial->place = NOWHERE;
     }
     if (unlikely(serial->wanted) && may_run_locked(serial))

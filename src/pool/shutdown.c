@@ -49,7 +49,7 @@ void weir_pool_close(weir_pool *pool)
     if (pool == NULL || pool_stale(pool))
         return;
     advance(pool, POOL_CLOSED);
-    weir__room_wake_all(&pool->queue.room);
+    weir__room_wake_all(&pool->queue.lane.room);
     weir__follow_wake(pool->host.context); /* also those that wait for a place in a group */
     weir__delay_close(&pool->delay, false);
 }
@@ -62,11 +62,11 @@ static void cancel_tasks(weir_pool *pool, bool running)
         weir_context_cancel(pool->host.context, 0);
     else
         weir__follow_wake(pool->host.context); /* tasks that wait for a place in a group */
-    weir__room_wake_all(&pool->queue.room);
+    weir__room_wake_all(&pool->queue.lane.room);
     weir__delay_close(&pool->delay, true);
     struct job job;
     enum taken taken;
-    while ((taken = weir__queue_take(&pool->queue, &job)) != TAKEN_NONE)
+    while ((taken = weir__queue_take(&pool->queue, &pool->queue.lane, &job)) != TAKEN_NONE)
         if (taken == TAKEN_JOB && job_is_turn(&job))
             weir__run(&pool->host, &job); /* ends the tasks of its serial */
         else if (taken == TAKEN_JOB)

@@ -34,6 +34,7 @@ struct slot {
     atomic(uint64_t) stamp;
     atomic(uint32_t)
         place; /* index+1 of the place where it waits for its time; 0: none (delay.h) */
+    atomic(uint32_t) lane;
 };
 
 #define CLAIM_TAKEN UINT64_C(1)
@@ -56,6 +57,7 @@ static inline void slot_init(struct slot *slot, uint32_t index)
     store_rlx(&slot->context, NULL);
     store_rlx(&slot->sink, NULL);
     store_rlx(&slot->place, 0);
+    store_rlx(&slot->lane, 0);
 }
 
 /* Puts a job into a slot that is ours and makes it claimable. Returns the claim. */
@@ -69,6 +71,7 @@ static inline uint64_t slot_fill(struct slot *slot, const struct job *job, uint6
     store_rlx(&slot->context, job->context);
     store_rlx(&slot->start_by, job->start_by);
     store_rlx(&slot->stamp, stamp);
+    store_rlx(&slot->lane, job->lane);
     tsan_release(slot);
     store_rel(&slot->sink, job->sink); /* the claim is taken: pairs with slot_read */
     store_rel(&slot->claim, queued);   /* the fields: pairs with slot_look */
@@ -100,6 +103,13 @@ static inline void slot_read(const struct slot *slot, struct job *ret)
     ret->context = load_rlx(&slot->context);
     ret->start_by = load_rlx(&slot->start_by);
     ret->stamp = load_rlx(&slot->stamp);
+    ret->lane = load_rlx(&slot->lane);
+}
+
+/* The lane of the job; true as slot_read is. */
+static inline uint32_t slot_lane(const struct slot *slot)
+{
+    return load_rlx(&slot->lane);
 }
 
 #endif

@@ -50,7 +50,7 @@ static inline int enqueue(weir_pool *pool, const struct job *job, enum submit_mo
     if (seat != NULL) {
         seat->submits = true;
         /* Before a slot is taken: with jobs that make jobs the queue is full most of the time. */
-        if (queue_full(queue)) {
+        if (lane_full(queue->lanes[job->lane])) {
             weir__queue_found_full(queue);
             return -EAGAIN;
         }
@@ -63,20 +63,20 @@ static inline int enqueue(weir_pool *pool, const struct job *job, enum submit_mo
         weir__queue_retract(queue, &ticket, job)) {
         int64_t
             ignored; /* the workers may have left: the dead ticket is for this thread to clear */
-        (void)weir__clear_head(&pool->host, INT64_MIN, &ignored);
+        (void)weir__clear_head(&pool->host, job->lane, INT64_MIN, &ignored);
         return -EPIPE;
     }
     return err;
 }
 
-/* Drops the oldest job. Turns are no jobs to drop: those before it go to the end of the queue.
- * False: serials have all places. */
-static COLD bool evict_oldest(weir_pool *pool)
+/* Drops the oldest job of the lane. Turns are no jobs to drop: those before it go to the end of the
+ * lane. False: serials have all places. */
+static COLD bool evict_oldest(weir_pool *pool, uint32_t number)
 {
-    struct queue *queue = &pool->queue;
+    struct lane *lane = pool->queue.lanes[number];
     struct job job;
-    for (uint64_t i = 0; i < queue->ring.capacity; i++) {
-        enum taken taken = weir__queue_take(queue, &job);
+    for (uint64_t i = 0; i < lane->ring.capacity; i++) {
+        enum taken taken = weir__queue_take(&pool->queue, lane, &job);
         if (taken == TAKEN_DEAD)
             return true;
         if (taken == TAKEN_NONE) /* perhaps all places are kept, for serials that run */
@@ -87,8 +87,8 @@ static COLD bool evict_oldest(weir_pool *pool)
         }
         sink_ops(job.sink)->turn(job.sink, &pool->host, true);
     }
-    uint32_t turns = load_rlx(&queue->turns); /* as shown by the ring */
-    if (turns >= queue->ring.capacity)
+    uint32_t turns = load_rlx(&lane->turns); /* as shown by the ring */
+    if (turns >= lane->ring.capacity)
         return false;
     if (turns != 0)
         weir__thread_yield(); /* one that is just being taken or put counts twice: turn.h */
@@ -167,7 +167,7 @@ static int look(void *arg, int64_t passed, int64_t *ret_until)
             (err = weir_context_err(entry->of_sink)) != 0 ||
             (err = put_by(entry->way, entry->pool, entry->job)) != -EAGAIN)
             return err;
-    } while (weir__clear_head(&entry->pool->host, passed, ret_until));
+    } while (weir__clear_head(&entry->pool->host, entry->job->lane, passed, ret_until));
     if (deadline != WEIR_FOREVER && (deadline <= passed || deadline <= weir_now()))
         return deadline == weir_context_deadline(entry->of_pool) ? -EPIPE : -ETIMEDOUT;
     *ret_until = earlier(*ret_until, deadline);
@@ -194,12 +194,13 @@ static COLD int wait_for_room(const struct way_in *way, weir_pool *pool, const s
     entry.deadline = earlier(deadline, weir_context_deadline(ctx));
     entry.deadline = earlier(entry.deadline, weir_context_deadline(entry.of_sink));
     entry.deadline = earlier(entry.deadline, weir_context_deadline(entry.of_pool));
+    struct lane *lane = pool->queue.lanes[job->lane];
     struct room_wait wait = {.look = look,
                              .arg = &entry,
                              .contexts = {ctx, entry.of_sink, entry.of_pool},
-                             .timed = pool->queue.ring.capacity >= TIMED_FROM,
+                             .timed = lane->ring.capacity >= TIMED_FROM,
                              .told = TELL("weir_pool_submit", pool)};
-    return weir__room_wait(&pool->queue.room, &wait);
+    return weir__room_wait(&lane->room, &wait);
 }
 
 /* The queue is full. -EAGAIN: it may have room now, and the submit is to be tried again. */
@@ -208,13 +209,13 @@ static COLD int submit_to_full(const struct way_in *way, weir_pool *pool, const 
                                bool *ret_again)
 {
     int64_t until;
-    *ret_again = !weir__ends_deep() && weir__clear_head(&pool->host, INT64_MIN, &until);
+    *ret_again = !weir__ends_deep() && weir__clear_head(&pool->host, job->lane, INT64_MIN, &until);
     if (*ret_again || mode == SUBMIT_TRY || pool->overflow == WEIR_OVERFLOW_REJECT)
         return -EAGAIN;
     if (pool->overflow == WEIR_OVERFLOW_DROP_OLDEST) {
         if (weir__ends_deep())
             return -EDEADLK;
-        *ret_again = evict_oldest(pool);
+        *ret_again = evict_oldest(pool, job->lane);
         return -EAGAIN;
     }
     if (pool->overflow == WEIR_OVERFLOW_CALLER_RUNS || weir__inside(&pool->host))

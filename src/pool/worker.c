@@ -53,7 +53,7 @@ static bool spin(struct patience *left)
 static bool park(struct host *host, uint32_t key, struct patience *ret)
 {
     struct queue *queue = host->queue;
-    weir__room_idle(&queue->room);
+    weir__room_idle(&queue->lane.room);
     weir__quiet_idle(&queue->quiet);
     if (unlikely(host->watchdog != NULL))
         weir__watchdog_park(host->watchdog, this_thread()->seat->watched);
@@ -92,8 +92,8 @@ static void run_queued(struct host *host, struct seat *seat, bool *woken, struct
         if (++in_a_row % LEAD == 0)
             give_head_start(seat);
     }
-    if (in_a_row > 0 && unlikely(room_has_timed(&queue->room)))
-        weir__room_idle(&queue->room);
+    if (in_a_row > 0 && unlikely(room_has_timed(&queue->lane.room)))
+        weir__room_idle(&queue->lane.room);
 }
 
 static void serve(struct worker *worker)

@@ -215,13 +215,13 @@ static void dump_pool(struct dump *dump)
 static void dump_queue(struct dump *dump)
 {
     const weir_pool *pool = dump->pool;
-    const struct eventcount *room = &pool->queue.room.waiting;
+    const struct eventcount *room = &pool->queue.lane.room.waiting;
     const struct queue_view *view = &dump->queue;
     weir__queue_view(pool, &dump->queue);
     put(dump, "queue: ");
     weir__text_number(&dump->text, weir__queue_count(&pool->queue));
     put(dump, " of ");
-    weir__text_number(&dump->text, pool->queue.ring.capacity);
+    weir__text_number(&dump->text, pool->queue.lane.ring.capacity);
     if (view->first_used > 0) {
         put(dump, view->head_is_measured ? ", the oldest for " : ", the oldest for at least ");
         weir__text_time(&dump->text, view->now - view->first[0].submitted);

@@ -48,7 +48,7 @@ static void read_name(const struct job *job, struct queued_name *ret)
 static bool look_at(const struct queue *queue, uint64_t position, bool with_name, struct job *ret,
                     struct queued_name *ret_name)
 {
-    const ring_word *word = ring_at(&queue->ring, position);
+    const ring_word *word = ring_at(&queue->lane.ring, position);
     if (word_ahead(word, position + 1) != 0)
         return false;
     const struct slot *slot = &queue->slots[word_item(word)];
@@ -81,7 +81,7 @@ static void add_kind(struct queue_view *view, const struct queued_name *name)
 void weir__queue_view(const weir_pool *pool, struct queue_view *ret)
 {
     const struct queue *queue = &pool->queue;
-    uint64_t at = ring_end(&queue->ring, 1), end = ring_end(&queue->ring, 0);
+    uint64_t at = ring_end(&queue->lane.ring, 1), end = ring_end(&queue->lane.ring, 0);
     bool first = true;
     memset(ret, 0, sizeof *ret);
     ret->now = weir_now();
@@ -108,7 +108,7 @@ bool weir__queue_has(const weir_pool *pool, const void *sink)
 {
     enum { LOOKS = 1024 };
     const struct queue *queue = &pool->queue;
-    uint64_t at = ring_end(&queue->ring, 1), end = ring_end(&queue->ring, 0);
+    uint64_t at = ring_end(&queue->lane.ring, 1), end = ring_end(&queue->lane.ring, 0);
     if (end - at > LOOKS)
         end = at + LOOKS;
     for (; at != end; at++) {

@@ -53,7 +53,7 @@ void count_ring_laps(const struct ring *ring)
 
 void count_laps(const weir_pool *pool)
 {
-    count_ring_laps(&pool->queue.ring);
+    count_ring_laps(&pool->queue.lane.ring);
 }
 
 static int do_nothing(weir_context *ctx, void *arg)
@@ -67,7 +67,7 @@ weir_pool *new_worn_pool(const weir_pool_options *options)
 {
     weir_pool *pool = new_pool(options);
     count_laps(pool);
-    for (uint64_t i = 1; i < LAPS_LEAST * (pool->queue.ring.mask + 1); i++) {
+    for (uint64_t i = 1; i < LAPS_LEAST * (pool->queue.lane.ring.mask + 1); i++) {
         int err = weir_pool_submit(pool, do_nothing, NULL);
         check(err == 0);
         err = weir_pool_drain(pool);
@@ -113,8 +113,8 @@ static void check_slots(const weir_pool *pool)
     for (uint32_t full = list->full & STACK_LINK_MASK; full != LINK_NONE;
          full = list->magazine_links[full - 1])
         count_magazine(list, (struct loaded){full, MAGAZINE_ROUNDS}, seen);
-    for (uint64_t p = ring_end(&queue->ring, 1); p != ring_end(&queue->ring, 0); p++)
-        check(++seen[word_item(ring_at(&queue->ring, p))] == 1);
+    for (uint64_t p = ring_end(&queue->lane.ring, 1); p != ring_end(&queue->lane.ring, 0); p++)
+        check(++seen[word_item(ring_at(&queue->lane.ring, p))] == 1);
     for (uint32_t i = 0; i < queue->slot_count; i++)
         check(seen[i] == 1); /* a slot was lost */
 }
