@@ -1,59 +1,58 @@
 /* SPDX-License-Identifier: MIT */
-/* customer_order.c - what one customer asks for is done one after the other and in order, what
- * several ask for at once, on a few workers. */
+/* customer_order.c - jobs of one customer in order, of all within limits; alerts before others. */
 #include <stdio.h>
 #include <string.h>
 
 #include <weir.h>
 
-enum { CUSTOMERS = 3, ORDERS = 5 };
+enum { CUSTOMERS = 3, ORDERS = 5, URGENT = 0, LANES = 2 };
 
-struct customer {
+static struct customer {
     const char *name;
     char log[64]; /* no lock: only tasks of this customer write here, one at a time */
-};
+} customers[CUSTOMERS + 1] = {{"ann", ""}, {"bob", ""}, {"eve", ""}, {"alert", ""}};
 
-struct order {
+static struct order {
     weir_task task; /* carries the order in the queue: nothing is allocated */
     struct customer *customer;
     int number;
-};
+} orders[ORDERS * CUSTOMERS];
 
 static int book(weir_context *ctx, void *arg)
 {
     const struct order *order = arg;
-    char *log = order->customer->log;
-    size_t length = strlen(log);
-    snprintf(log + length, sizeof order->customer->log - length, " %d", order->number);
+    char *log = order->customer->log, *end = log + strlen(log);
+    snprintf(end, sizeof order->customer->log - (size_t)(end - log), " %d", order->number);
     return weir_sleep_until(ctx, weir_after(WEIR_MS(1))); /* the booking takes its time */
 }
 
-static int run(weir_keyed *orders, struct customer customers[])
+static int run(weir_pool *pool, weir_keyed *keyed)
 {
-    static struct order all[ORDERS * CUSTOMERS];
+    static struct order alert = {.customer = &customers[CUSTOMERS], .number = 1};
     int err = 0;
     for (int i = 0; i < ORDERS * CUSTOMERS && err == 0; i++) {
         int k = i % CUSTOMERS; /* in turns */
-        all[i] = (struct order){.customer = &customers[k], .number = i / CUSTOMERS + 1};
-        err = weir_keyed_submit(orders, (uint64_t)k, &all[i].task, book, &all[i], NULL);
+        orders[i] = (struct order){.customer = &customers[k], .number = i / CUSTOMERS + 1};
+        err = weir_keyed_submit(keyed, (uint64_t)k, &orders[i].task, book, &orders[i], NULL);
     }
-    int drained = weir_keyed_drain(orders); /* also after an error: what was accepted is in `all` */
+    if (err == 0) /* starts before every turn that is still queued */
+        err = weir_pool_submit_lane(pool, URGENT, book, &alert);
+    int drained = weir_pool_drain(pool); /* also after an error: what was accepted is in `orders` */
     return err != 0 ? err : drained;
 }
 
 int main(void)
 {
-    struct customer customers[CUSTOMERS] = {{"ann", ""}, {"bob", ""}, {"eve", ""}};
     weir_pool *pool = NULL;
-    weir_keyed *orders = NULL;
-    int err = weir_pool_new(&pool, WEIR_POOL_OPTIONS(.workers = 2));
+    weir_keyed *keyed = NULL;
+    int err = weir_pool_new(&pool, WEIR_POOL_OPTIONS(.workers = 2, .lanes = LANES));
     if (err == 0) /* at most 100 customers at once, each with at most 10 orders that wait */
-        err = weir_keyed_new(&orders, pool, WEIR_KEYED_OPTIONS(.keys = 100, .limit = 10));
+        err = weir_keyed_new(&keyed, pool, WEIR_KEYED_OPTIONS(.keys = 100, .limit = 10));
     if (err == 0)
-        err = run(orders, customers);
-    for (int k = 0; k < CUSTOMERS && err == 0; k++)
+        err = run(pool, keyed);
+    for (int k = 0; k <= CUSTOMERS && err == 0; k++)
         printf("%s:%s\n", customers[k].name, customers[k].log);
-    weir_keyed_free(orders);
+    weir_keyed_free(keyed);
     weir_pool_free(pool);
     return err != 0;
 }

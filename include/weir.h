@@ -13,6 +13,7 @@
 #include "weir/errgroup.h"
 #include "weir/gate.h"
 #include "weir/keyed.h"
+#include "weir/lane.h"
 #include "weir/lease.h"
 #include "weir/limiter.h"
 #include "weir/metrics.h"

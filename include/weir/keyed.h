@@ -31,9 +31,10 @@ typedef struct weir_keyed weir_keyed;
 typedef struct weir_keyed_options {
     size_t size;       /* filled by WEIR_KEYED_OPTIONS or weir_keyed_options_init */
     unsigned keys;     /* so many may be in use at once, 2^24 at most; 0: 1024 */
-    unsigned parallel; /* of each key, as in weir_serial_options; and the next two */
+    unsigned parallel; /* of each key, as in weir_serial_options; and the next three */
     unsigned batch;
     size_t limit;
+    unsigned lane;
 } weir_keyed_options;
 
 /* A pointer to options with the fields named set and the others default (C only). */
@@ -44,8 +45,8 @@ WEIR_API void weir_keyed_options_init(weir_keyed_options *options);
 /* What is wrong with them, or NULL: see weir_pool_options_error. */
 WEIR_API const char *weir_keyed_options_error(const weir_keyed_options *options);
 
-/* Returns 0; -EINVAL (`ret` or `pool` is NULL, too many keys, options of a size that never was);
- * -E2BIG; -ENOMEM; -ESTALE. Never blocks. */
+/* Returns 0; -EINVAL (`ret` or `pool` is NULL, too many keys, no such lane, options of a size
+ * that never was); -E2BIG; -ENOMEM; -ESTALE. Never blocks. */
 WEIR_API WEIR_NODISCARD int weir_keyed_new(weir_keyed **ret, weir_pool *pool,
                                            const weir_keyed_options *options);
 

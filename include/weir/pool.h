@@ -9,7 +9,8 @@
  *
  * A task that a submit accepted (returned 0) ends exactly once: DONE or FAILED after it ran,
  * CANCELLED, EXPIRED or DROPPED if it does not start. If submit returns an error, weir never
- * touches `fn` or `arg`. Tasks start in the order in which their submits took effect.
+ * touches `fn` or `arg`. Tasks start in the order in which their submits took effect; those of a
+ * pool with lanes (lane.h) in each lane.
  *
  * `capacity` counts accepted tasks that have not started. A task that ended while queued, or that a
  * waiter claimed and ran, gives its place back when it comes to the head of the queue; a submit
@@ -82,7 +83,8 @@ WEIR_API WEIR_NODISCARD int64_t weir_pool_submit_many(weir_pool *pool, const wei
 WEIR_API WEIR_NODISCARD int64_t weir_pool_try_submit_many(weir_pool *pool, const weir_job jobs[],
                                                           size_t n);
 
-/* Never block. Of NULL: 0. `queued` is exact while nobody submits or starts a task. */
+/* Never block. Of NULL: 0. `queued` is exact while nobody submits or starts a task. `capacity` is
+ * that of all lanes (lane.h) together. */
 WEIR_API unsigned weir_pool_workers(const weir_pool *pool);
 WEIR_API unsigned weir_pool_capacity(const weir_pool *pool);
 WEIR_API size_t weir_pool_queued(const weir_pool *pool);
@@ -92,7 +94,8 @@ WEIR_API weir_pool *weir_pool_current(void);
 WEIR_API int weir_pool_worker_index(void);
 
 /* At rest: submitted = done + failed + cancelled + expired + dropped. rejected: full, closed, its
- * context over, in use, -EDEADLK. delayed: before their time, between runs, due without room. */
+ * context over, in use, -EDEADLK. delayed: before their time, between runs, due without room.
+ * peak_queued: of a pool with lanes, the sum of their peaks. */
 typedef struct weir_pool_counts {
     uint64_t submitted, rejected, done, failed, cancelled, expired, dropped;
     uint64_t queued, running, peak_queued, delayed;

@@ -33,6 +33,11 @@ typedef enum weir_measure {
     WEIR_MEASURE_NONE
 } weir_measure;
 
+/* A pool may have so many lanes; and how an option names one of them, from 0 on, the most urgent: 0
+ * by itself, which is default, names none. */
+#define WEIR_MAX_LANES 8
+#define WEIR_LANE(number) (0x100U + (unsigned)(number))
+
 typedef enum weir_state {
     WEIR_TASK_IDLE,   /* never submitted */
     WEIR_TASK_QUEUED, /* accepted and not running, also before its time (timer.h) */
@@ -74,7 +79,7 @@ typedef struct weir_pool_options {
     size_t size;            /* filled by WEIR_POOL_OPTIONS or weir_pool_options_init */
     unsigned workers;       /* threads, at most 1024; 0: the CPUs this process may use (affinity and
                                cgroup quota), at least 1 */
-    unsigned capacity;      /* tasks that wait to start, at most 2^22; 0: 1024 */
+    unsigned capacity;      /* tasks that wait to start, at most 2^22; 0: 1024. Of each lane */
     const char *name;       /* of the threads, copied, cut to fit; 0: "weir" */
     weir_overflow overflow; /* 0: BLOCK */
     size_t stack_size;      /* of the threads, in bytes; 0: the system's default */
@@ -113,6 +118,13 @@ typedef struct weir_pool_options {
     void (*on_task_end)(weir_task_fn *fn, void *arg, int worker, int status, void *user);
     unsigned descriptors; /* places to wait for a descriptor (weir/ready.h), <= 2^22, some 500 bytes
                              each; 0: none */
+    /* Lanes (weir/lane.h), at most WEIR_MAX_LANES; 0: 1 */
+    unsigned lanes;
+    unsigned lane_burst;   /* while a lane has a task, so many of more urgent lanes start at most
+                              between two of its own, or as many as workers; 0: 64 */
+    unsigned default_lane; /* WEIR_LANE of where tasks go that name none; 0: the last one */
+    /* Of each lane, from the most urgent on; 0: capacity. All together at most 2^22 */
+    unsigned lane_capacity[WEIR_MAX_LANES];
 } weir_pool_options;
 
 /* A pointer to options with the fields named set and the others default (C only). */

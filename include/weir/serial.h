@@ -50,6 +50,8 @@ typedef struct weir_serial_options {
     unsigned parallel; /* so many tasks may run at once, started in order; 0: 1 */
     unsigned batch;    /* so many tasks run in one turn; 0: 16 */
     size_t limit;      /* so many tasks may be queued, not counting those that run; 0: no limit */
+    unsigned lane;     /* WEIR_LANE of where its turns are queued: weir/lane.h; 0: the pool's
+                          default_lane */
 } weir_serial_options;
 
 /* A pointer to options with the fields named set and the others default (C only). */
@@ -61,8 +63,8 @@ WEIR_API void weir_serial_options_init(weir_serial_options *options);
 WEIR_API const char *weir_serial_options_error(const weir_serial_options *options);
 
 /* Makes a serial for tasks of the pool. Never blocks. NULL options: defaults. Not while it is in
- * use. Returns 0; -EINVAL (`serial` or `pool` is NULL, options of a size that never was); -E2BIG;
- * -ESTALE. */
+ * use. Returns 0; -EINVAL (`serial` or `pool` is NULL, no such lane, options of a size that never
+ * was); -E2BIG; -ESTALE. */
 WEIR_API WEIR_NODISCARD int weir_serial_init(weir_serial *serial, weir_pool *pool,
                                              const weir_serial_options *options);
 
@@ -73,9 +75,9 @@ WEIR_API WEIR_NODISCARD int weir_serial_init(weir_serial *serial, weir_pool *poo
  * Returns as weir_pool_submit_task and its other forms, and takes the same options; besides: -EPIPE
  * (the serial is closed); -EDEADLK (from a task of this serial, which is at its limit; or 64
  * submits within each other wait for a place and run tasks meanwhile, or run one in place); -EINVAL
- * (`serial` is NULL or was destroyed; options with a gate: gate.h); try_: -EAGAIN (at its limit; or
- * it has no task, and the pool is full). After an error the task is as it was. From the task's own
- * on_done it is like try_.
+ * (`serial` is NULL or was destroyed; options with a gate or a lane); try_: -EAGAIN (at its limit;
+ * or it has no task, and the pool is full). After an error the task is as it was. From the task's
+ * own on_done it is like try_.
  * Ordering: what came before the submit happens-before the start of the task. If `parallel` is 1,
  * what a task and its on_done did happens-before the start of the next. */
 WEIR_API WEIR_NODISCARD int weir_serial_submit(weir_serial *serial, weir_task *task,

@@ -61,6 +61,7 @@ typedef struct weir_task_options {
     int64_t stuck_after; /* ns, for the watchdog of a pool that has on_stuck: tell if it runs for
                             longer; 0: as the pool; negative: never */
     weir_gate *gate;     /* it starts only when this lets it: weir/gate.h; 0: none */
+    unsigned lane;       /* WEIR_LANE of where it is queued: weir/lane.h; 0: the default_lane */
 } weir_task_options;
 
 /* A pointer to options with the fields named set and the others default (C only). */
@@ -73,8 +74,9 @@ WEIR_API const char *weir_task_options_error(const weir_task_options *options);
 
 /* Queues fn(ctx, arg) under the handle `task`. Blocks, returns and orders as weir_pool_submit, its
  * try_ and its _until form; besides: -EBUSY (the task is live, or another thread is submitting it);
- * -ETIMEDOUT (`start_by` has passed); -EINVAL (`task` is NULL, a negative time, options of a size
- * that never was); -E2BIG. After an error the task is as it was. NULL options: defaults. */
+ * -ETIMEDOUT (`start_by` has passed); -EINVAL (`task` is NULL, a negative time, a lane that the
+ * pool does not have, options of a size that never was); -E2BIG. After an error the task is as it
+ * was. NULL options: defaults. */
 WEIR_API WEIR_NODISCARD int weir_pool_submit_task(weir_pool *pool, weir_task *task,
                                                   weir_task_fn *fn, void *arg,
                                                   const weir_task_options *options);

@@ -8,6 +8,7 @@
 #include "base/options.h"
 #include "flow/keyed_table.h"
 #include "os/alloc.h"
+#include "pool/lane_options.h"
 #include "pool/task_submit.h"
 
 enum { DEFAULT_KEYS = 1024, MAX_KEYS = 1 << 24 };
@@ -22,13 +23,20 @@ void weir_keyed_options_init(weir_keyed_options *options)
 
 static const char *wrong_field(const weir_keyed_options *options)
 {
-    return options->keys > MAX_KEYS ? "keys: more than 2^24" : NULL;
+    if (options->keys > MAX_KEYS)
+        return "keys: more than 2^24";
+    return lane_option_fits(options->lane) ? NULL : "lane: not WEIR_LANE of 0 to 7";
+}
+
+static int read_keyed_options(weir_keyed_options *ret, const weir_keyed_options *given)
+{
+    return read_options(ret, sizeof *ret, offsetof(weir_keyed_options, lane), given);
 }
 
 const char *weir_keyed_options_error(const weir_keyed_options *given)
 {
     weir_keyed_options options;
-    int err = read_options(&options, sizeof options, sizeof options, given);
+    int err = read_keyed_options(&options, given);
     return options_error(err, wrong_field(&options));
 }
 
@@ -39,10 +47,11 @@ int weir_keyed_new(weir_keyed **ret, weir_pool *pool, const weir_keyed_options *
     if (pool_stale(pool))
         return -ESTALE;
     weir_keyed_options options;
-    int err = read_options(&options, sizeof options, sizeof options, given);
+    int err = read_keyed_options(&options, given);
     if (err != 0)
         return err;
-    if (wrong_field(&options) != NULL)
+    uint32_t lane;
+    if (wrong_field(&options) != NULL || weir__lane_named(&pool->queue, options.lane, &lane) != 0)
         return -EINVAL;
     weir_keyed *keyed = weir__alloc(1, sizeof *keyed);
     if (keyed == NULL)

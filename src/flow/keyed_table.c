@@ -111,10 +111,10 @@ int weir__keyed_build(weir_keyed *keyed, const weir_keyed_options *options)
     int err = 0; /* none, but for those that the caller has found not to be */
     for (uint32_t i = 0; err == 0 && i < keyed->keys; i++) {
         struct line *line = &keyed->lines[i];
-        err =
-            weir_serial_init(&line->serial, keyed->pool,
-                             WEIR_SERIAL_OPTIONS(.parallel = options->parallel,
-                                                 .batch = options->batch, .limit = options->limit));
+        err = weir_serial_init(&line->serial, keyed->pool,
+                               WEIR_SERIAL_OPTIONS(.parallel = options->parallel,
+                                                   .batch = options->batch, .limit = options->limit,
+                                                   .lane = options->lane));
         serial_of(line)->emptied = emptied;
         line->keyed = keyed;
         line->next = i + 1 < keyed->keys ? i + 2 : 0;

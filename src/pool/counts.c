@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#include "pool/lanes.h"
+
 void weir__read_ends(const weir_pool *pool, uint64_t ret_ends[ENDS])
 {
     memset(ret_ends, 0, ENDS * sizeof ret_ends[0]);
@@ -21,7 +23,7 @@ uint64_t weir__read_accepted(const weir_pool *pool)
     uint64_t accepted = 0;
     TALLY_SUM(&queue->quiet.tallies, besides, &accepted); /* first: it is lowered before a push */
     TALLY_SUM(&queue->quiet.tallies, in, &accepted);
-    return accepted + ring_end(&queue->lane.ring, 0) - queue->quiet.first;
+    return accepted + quiet_pushed(&queue->quiet);
 }
 
 void weir_pool_read_counts(const weir_pool *pool, weir_pool_counts *ret)
@@ -42,7 +44,7 @@ void weir_pool_read_counts(const weir_pool *pool, weir_pool_counts *ret)
     ret->dropped = ends[WEIR_TASK_DROPPED - WEIR_TASK_DONE];
     ret->queued = weir__queue_count(&pool->queue);
     ret->delayed = load_rlx(&pool->delay.delayed); /* likewise */
-    ret->peak_queued = load_rlx(&pool->queue.lane.peak);
+    ret->peak_queued = weir__lanes_peak(&pool->queue);
     ret->submitted = weir__read_accepted(pool);
     uint64_t past = ret->queued + ret->delayed;
     for (unsigned i = 0; i < ENDS; i++)

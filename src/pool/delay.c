@@ -42,7 +42,8 @@ int weir__delay_init(struct delay *delay, struct host *host, const struct place_
     delay->clock.on_over = on_over;
     delay->clock.watched = watched;
     list_init(&delay->waiting);
-    list_init(&delay->due);
+    for (uint32_t n = 0; n < queue_numbers(host->queue); n++)
+        list_init(&delay->due[n]);
     uint32_t times = init_set(&delay->times, 0, counts->times);
     uint32_t all = init_set(&delay->descriptors, times, counts->descriptors);
     delay->all = weir__alloc_untouched(all, sizeof *delay->all);
@@ -240,11 +241,11 @@ static bool claimed_in_place(struct delay *delay, struct slot *slot, uint64_t cl
     take_out_locked(delay, place);
     if (!place_kept(place))
         place_give_locked(delay, place);
-    was_due = was_due && list_empty(&delay->due);
+    was_due = was_due && !place_any_due_locked(delay);
     lock_release(&delay->lock);
     weir__queue_give_slot(delay->host->queue, link);
     if (was_due) /* the clock's thread may wait for room: nothing is due any more */
-        weir__room_wake_all(&delay->host->queue->lane.room);
+        weir__room_wake_all(queue_clock_room(delay->host->queue));
     return true;
 }
 
@@ -307,9 +308,10 @@ void weir__delay_close(struct delay *delay, bool all)
     else if (delay->phase == DELAY_OPEN)
         delay->phase = DELAY_ONCE;
     end_list_locked(delay, &delay->waiting, all, &taken);
-    end_list_locked(delay, &delay->due, all, &taken);
+    for (uint32_t n = 0; n < queue_numbers(delay->host->queue); n++)
+        end_list_locked(delay, &delay->due[n], all, &taken);
     lock_release(&delay->lock);
-    weir__room_wake_all(&delay->host->queue->lane.room); /* the clock's thread */
+    weir__room_wake_all(queue_clock_room(delay->host->queue)); /* the clock's thread */
     while (!list_empty(&taken))
         end_taken(delay, container_of(taken.next, struct delay_place, link));
 }

@@ -70,7 +70,8 @@ static void release(struct delay *delay, bool inherited)
 {
     if (inherited) {
         drop_contexts(delay, &delay->waiting);
-        drop_contexts(delay, &delay->due);
+        for (uint32_t n = 0; n < queue_numbers(delay->host->queue); n++)
+            drop_contexts(delay, &delay->due[n]);
     } else {
         weir__reactor_release(delay->descriptors.places);
     }
@@ -111,7 +112,7 @@ static void on_ready(struct interest *interest, uint64_t use, unsigned ready)
 static void on_over(void *arg)
 {
     struct delay_place *place = arg;
-    (void)weir__alarm_move(&place->delay->clock, &place->alarm, weir_now());
+    (void)place_move_alarm(place->delay, place, weir_now());
 }
 
 static int keep_clock_locked(struct delay *delay)
@@ -156,7 +157,7 @@ static void entered_locked(struct delay *delay, struct delay_place *place, const
 {
     /* The hook may have found the alarm not yet set. */
     if (job->context != NULL && weir_context_err(job->context) != 0)
-        (void)weir__alarm_move(&delay->clock, &place->alarm, weir_now());
+        (void)place_move_alarm(delay, place, weir_now());
 }
 
 static void leave_locked(struct delay *delay, const struct delay_place *place)

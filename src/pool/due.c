@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* due.c - jobs that have waited long enough: from their places into the queue.
  *
- * The clock's thread moves what is due, in order of time, to `due` and from there into the ring. If
- * that is full it waits for room as a blocked submitter does, but wakes also for the next alarm and
- * when nothing is due any more. An earlier alarm need not wake it: it would wait for room as well.
+ * The clock's thread moves what is due, in order of time, to `due` and from there into the ring of
+ * its lane. If that is full it waits for room as a blocked submitter does, but wakes also for the
+ * next alarm and when nothing is due any more. With one lane an earlier alarm need not wake it: it
+ * would wait for room as well. With several it may be for another lane (place_stir_clock), and the
+ * thread waits for room in all of them at once (queue_clock_room).
  *
  * A job with a gate is not due when its time has come: it enters the gate then. There its alarm
  * stays set, for the time at which it expires, or for the gate's own purposes. The thread that
@@ -37,12 +39,18 @@ static void tell_let_in_locked(struct delay *delay, struct delay_place *place, i
     sink_ops(sink)->let_in(sink, now);
 }
 
+/* Those that are due before the job in the place, or will be behind it. */
+static struct list *due_of(struct delay *delay, const struct delay_place *place)
+{
+    return &delay->due[slot_lane(slot_in(delay, place))];
+}
+
 /* To `due`, in order of time. */
 static void fall_due_locked(struct delay *delay, struct delay_place *place)
 {
     place->state = PLACE_DUE;
     list_remove(&place->link);
-    list_append(&delay->due, &place->link);
+    list_append(due_of(delay, place), &place->link);
 }
 
 /* The alarm of a place rang in which the job waits, or is at its gate. Returns the gate to look at,
@@ -81,10 +89,11 @@ static void note_due(struct alarm *alarm)
         gate->ops->look(gate);
 }
 
-/* The first that is due and that no thread has claimed, or NULL. */
-static struct delay_place *first_due_locked(const struct delay *delay, uint64_t *ret_claim)
+/* The first in the list that no thread has claimed, or NULL. */
+static struct delay_place *first_due_locked(const struct delay *delay, const struct list *due,
+                                            uint64_t *ret_claim)
 {
-    for (struct list *at = delay->due.next; at != &delay->due; at = at->next) {
+    for (struct list *at = due->next; at != due; at = at->next) {
         struct delay_place *place = container_of(at, struct delay_place, link);
         /* Relaxed: it was filled under the lock. A thread that claims it waits for the lock. */
         *ret_claim = load_rlx(&slot_in(delay, place)->claim);
@@ -121,14 +130,15 @@ static bool push_locked(struct delay *delay, struct delay_place *place)
     return true;
 }
 
-/* Pushes what is due. False: there is no room; `*ret_until` is when the first one will expire. */
-static bool push_due(struct delay *delay, int64_t *ret_until)
+/* Pushes what is due in one lane. False: there is no room; `*ret_until` is when the first one will
+ * expire. */
+static bool push_list(struct delay *delay, const struct list *due, int64_t *ret_until)
 {
     struct queue *queue = delay->host->queue;
     for (;;) {
         uint64_t claim;
         lock_acquire(&delay->lock);
-        struct delay_place *place = first_due_locked(delay, &claim);
+        struct delay_place *place = first_due_locked(delay, due, &claim);
         if (place == NULL) {
             lock_release(&delay->lock);
             return true;
@@ -146,20 +156,53 @@ static bool push_due(struct delay *delay, int64_t *ret_until)
     }
 }
 
+/* In each lane. Returns a bit for each that has no room, by its number;
+ * `*ret_until`: when the first one of them will expire. */
+static uint32_t push_due(struct delay *delay, int64_t *ret_until)
+{
+    uint32_t full = 0;
+    *ret_until = WEIR_FOREVER;
+    for (uint32_t n = 0; n < queue_numbers(delay->host->queue); n++) {
+        int64_t until;
+        if (push_list(delay, &delay->due[n], &until))
+            continue;
+        full |= UINT32_C(1) << n;
+        *ret_until = earlier(*ret_until, until);
+    }
+    return full;
+}
+
+/* weir__clear_head of each of these lanes. */
+static bool clear_heads(struct delay *delay, uint32_t full, int64_t passed, int64_t *ret_until)
+{
+    bool cleared = false;
+    *ret_until = WEIR_FOREVER;
+    for (uint32_t n = 0; n < queue_numbers(delay->host->queue); n++) {
+        int64_t until;
+        if ((full >> n & 1) == 0)
+            continue;
+        cleared |= weir__clear_head(delay->host, n, passed, &until);
+        *ret_until = earlier(*ret_until, until);
+    }
+    return cleared;
+}
+
 /* The clock's thread looks for room, and at everything else that it has to do. */
 static int look(void *arg, int64_t passed, int64_t *ret_until)
 {
     struct delay *delay = arg;
     struct alarm *alarm;
     int64_t next, first, head;
+    uint32_t full;
     do {
         while ((alarm = weir__alarm_take_due(&delay->clock, &next)) != NULL)
             note_due(alarm);
         if (weir_context_err(delay->clock.watched) != 0)
             weir__delay_close(delay, true);
-        if (push_due(delay, &first))
+        full = push_due(delay, &first);
+        if (full == 0)
             return 0;
-    } while (weir__clear_head(delay->host, 0, passed, &head));
+    } while (clear_heads(delay, full, passed, &head));
     *ret_until = earlier(next, earlier(first, head));
     return -EAGAIN;
 }
@@ -169,10 +212,10 @@ void weir__due_ring(struct alarm *alarm)
     struct delay *delay = container_of(alarm, struct delay_place, alarm)->delay;
     int64_t ignored;
     note_due(alarm);
-    if (push_due(delay, &ignored))
+    if (push_due(delay, &ignored) == 0)
         return;
     struct room_wait wait = {.look = look, .arg = delay, .contexts = {delay->clock.watched}};
-    (void)weir__room_wait(&delay->host->queue->lane.room, &wait); /* until nothing is due */
+    (void)weir__room_wait(queue_clock_room(delay->host->queue), &wait); /* until nothing is due */
 }
 
 /* Gates and descriptors. */
@@ -197,7 +240,7 @@ bool weir__due_ring_at(struct pass *pass, int64_t at)
     lock_acquire(&delay->lock);
     bool there = at_gate_locked(delay, place);
     if (there) /* false: it is about to ring */
-        (void)weir__alarm_move(&delay->clock, &place->alarm, earlier(at, expiry_of(delay, place)));
+        (void)place_move_alarm(delay, place, earlier(at, expiry_of(delay, place)));
     lock_release(&delay->lock);
     return there;
 }
@@ -207,8 +250,8 @@ bool weir__due_let_in_locked(struct delay *delay, struct delay_place *place)
     int64_t now = weir_now();
     place->state = PLACE_WAITING;
     tell_let_in_locked(delay, place, now);
-    if (!list_empty(&delay->due)) {
-        (void)weir__alarm_move(&delay->clock, &place->alarm, now); /* false: it is about to ring */
+    if (!list_empty(due_of(delay, place))) {
+        (void)place_move_alarm(delay, place, now); /* false: it is about to ring */
         return false;
     }
     if (!weir__alarm_stop(&delay->clock, &place->alarm))

@@ -28,6 +28,23 @@ static inline bool place_for_descriptor(const struct delay_place *place)
     return place->set == &place->delay->descriptors;
 }
 
+/* Is a job due, in whatever lane? Then the clock's thread is at work on it, or waits for room. */
+static inline bool place_any_due_locked(const struct delay *delay)
+{
+    for (uint32_t n = 0; n < queue_numbers(delay->host->queue); n++)
+        if (!list_empty(&delay->due[n]))
+            return true;
+    return false;
+}
+
+/* An alarm was set or moved, perhaps to now. With several lanes, the clock's thread may be waiting
+ * for room in another one, and is to look at it all the same. */
+static inline void place_stir_clock(struct delay *delay)
+{
+    if (unlikely(delay->host->queue->lane_count > 1))
+        room_freed(&delay->host->queue->clock_room);
+}
+
 /* The slot of a job that is in the place. */
 static inline struct slot *slot_in(const struct delay *delay, const struct delay_place *place)
 {
@@ -71,6 +88,15 @@ static inline void place_set_alarm_locked(struct delay *delay, struct delay_plac
     int err = weir__alarm_set(&delay->clock, &place->alarm, at);
     weir_assert(err == 0); /* the clock is held */
     (void)err;
+    place_stir_clock(delay);
+}
+
+/* False: it is about to ring. */
+static inline bool place_move_alarm(struct delay *delay, struct delay_place *place, int64_t at)
+{
+    bool moved = weir__alarm_move(&delay->clock, &place->alarm, at);
+    place_stir_clock(delay);
+    return moved;
 }
 
 /* The job waits at its gate from now on, or goes on to do so, and expires at `start_by`. True: the

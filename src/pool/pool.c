@@ -10,6 +10,8 @@
 #include "os/cpus.h"
 #include "pool/descriptor.h"
 #include "pool/due.h"
+#include "pool/lane_options.h"
+#include "pool/lanes.h"
 #include "weir/shutdown.h"
 
 enum {
@@ -62,7 +64,7 @@ static const char *wrong_field(const weir_pool_options *options)
         return "stuck_after: set without on_stuck";
     if (options->descriptors > MAX_DESCRIPTORS)
         return "descriptors: above 2^22";
-    return NULL;
+    return weir__lane_options_wrong(options, MAX_CAPACITY);
 }
 
 const char *weir_pool_options_error(const weir_pool_options *given)
@@ -82,6 +84,7 @@ static void settle(weir_pool_options *options)
     }
     if (options->capacity == 0)
         options->capacity = DEFAULT_CAPACITY;
+    weir__lane_options_settle(options);
     if (options->timers == 0)
         options->timers = options->capacity;
     if (options->name == NULL)
@@ -91,11 +94,11 @@ static void settle(weir_pool_options *options)
 /* Releasing. */
 
 /* In a forked child, which is alone with the pool: the contexts that queued jobs hold. */
-static void drop_queued_contexts(struct queue *queue)
+static void drop_queued_contexts(struct queue *queue, struct lane *lane)
 {
     uint64_t position;
     uint32_t index;
-    while (ring_pop(&queue->lane.ring, &position, &index)) {
+    while (ring_pop(&lane->ring, &position, &index)) {
         struct slot *slot = &queue->slots[index];
         if (claim_taken(load_rlx(&slot->claim))) /* the child has one thread */
             continue;
@@ -108,8 +111,8 @@ static void drop_queued_contexts(struct queue *queue)
 static void release(weir_pool *pool)
 {
     bool inherited = pool_stale(pool);
-    if (inherited)
-        drop_queued_contexts(&pool->queue);
+    for (unsigned k = 0; inherited && k < pool->queue.lane_count; k++)
+        drop_queued_contexts(&pool->queue, queue_lane(&pool->queue, k));
     weir_context_unref(pool->host.context);
     weir__repeats_release(&pool->repeats);
     weir__delay_release(&pool->delay, inherited);
@@ -119,6 +122,7 @@ static void release(weir_pool *pool)
     weir__crew_free(&pool->crew);
     weir__queue_destroy(&pool->queue, inherited);
     weir__free(pool->host.times);
+    weir__free(pool->host.lane_times);
     weir__free(pool);
 }
 
@@ -166,7 +170,8 @@ static void set_host(weir_pool *pool, const weir_pool_options *options)
     host->attended =
         options->on_stuck != NULL || options->on_task_start != NULL || options->on_task_end != NULL;
     host->user = options->user;
-    weir__trace_pool_init(&host->trace, options->name, options->capacity);
+    weir__trace_pool_init(&host->trace, options->name,
+                          options->lane_capacity[options->default_lane - WEIR_LANE(0)]);
 }
 
 static void set_crew(weir_pool *pool, const weir_pool_options *options)
@@ -179,7 +184,18 @@ static void set_crew(weir_pool *pool, const weir_pool_options *options)
     memcpy(crew->name, options->name, strnlen(options->name, sizeof crew->name - 1));
 }
 
-static int make_times(struct host *host, unsigned workers)
+/* And one for each lane where there are several. */
+static int make_lane_times(struct host *host, uint32_t numbers)
+{
+    host->lane_times = weir__alloc(((size_t)host->workers + 1) * numbers, sizeof *host->lane_times);
+    if (host->lane_times == NULL)
+        return -ENOMEM;
+    for (unsigned i = 0; i <= host->workers; i++)
+        host->times[i].lanes = host->lane_times + (size_t)i * numbers;
+    return 0;
+}
+
+static int make_times(struct host *host, unsigned workers, uint32_t numbers)
 {
     host->times = weir__alloc((size_t)workers + 1, sizeof *host->times);
     if (host->times == NULL)
@@ -187,7 +203,7 @@ static int make_times(struct host *host, unsigned workers)
     host->workers = workers;
     host->times[workers].shared = true;
     host->times[workers].names.shared = true;
-    return 0;
+    return numbers > 1 ? make_lane_times(host, numbers) : 0;
 }
 
 static int make_watchdog(weir_pool *pool, const weir_pool_options *options)
@@ -209,11 +225,11 @@ static int build(weir_pool *pool, const weir_pool_options *options)
     lock_init(&pool->lock);
     pool->overflow = options->overflow;
     pool->has_parent_context = options->context != NULL;
-    int err =
-        weir__queue_init(&pool->queue, options->capacity, options->workers, place_slots(&places));
+    struct queue_shape shape = weir__lane_options_shape(options, place_slots(&places));
+    int err = weir__queue_init(&pool->queue, &shape);
     pool->queue.measure = options->measure;
     if (err == 0)
-        err = make_times(&pool->host, options->workers);
+        err = make_times(&pool->host, options->workers, queue_numbers(&pool->queue));
     if (err == 0)
         err = make_watchdog(pool, options);
     if (err == 0)
@@ -224,8 +240,8 @@ static int build(weir_pool *pool, const weir_pool_options *options)
         err = weir__delay_init(&pool->delay, &pool->host, &places, pool->crew.name,
                                options->context != NULL ? pool->host.context : NULL);
     if (err == 0)
-        err = weir__repeats_init(&pool->repeats,
-                                 options->capacity + options->workers + places.times + SLOT_MARGIN);
+        err = weir__repeats_init(&pool->repeats, (uint32_t)weir__lanes_capacity(&pool->queue) +
+                                                     options->workers + places.times + SLOT_MARGIN);
     return err;
 }
 
@@ -273,7 +289,7 @@ unsigned weir_pool_workers(const weir_pool *pool)
 
 unsigned weir_pool_capacity(const weir_pool *pool)
 {
-    return pool != NULL ? (unsigned)pool->queue.lane.ring.capacity : 0;
+    return pool != NULL ? (unsigned)weir__lanes_capacity(&pool->queue) : 0;
 }
 
 weir_pool *weir_pool_current(void)

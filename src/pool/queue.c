@@ -17,75 +17,6 @@
 #include <errno.h>
 
 #include "base/pace.h"
-#include "os/alloc.h"
-
-_Static_assert(sizeof(struct slot) == CACHE_LINE, "a slot is what freelist.c fetches");
-
-/* Positions in the n-th queue of a process start at n * 2^32: so a mark from a queue that is no
- * more is below all positions of a later one at the same address. */
-static atomic(uint64_t) queues_made;
-
-/* Life. */
-
-int weir__queue_init(struct queue *queue, uint32_t capacity, uint32_t workers, uint32_t more)
-{
-    uint32_t count = freelist_slots(capacity, workers);
-    struct tallies *tallies = &queue->quiet.tallies;
-    ring_word *words = weir__alloc((size_t)ring_slots(capacity), sizeof *words);
-    weir__eventcount_init(&queue->idle);
-    weir__eventcount_init(&queue->lane.room.waiting);
-    queue->lane.ring.words = words;
-    queue->lanes[0] = &queue->lane;
-    queue->slots = weir__alloc_untouched((size_t)count + more, sizeof *queue->slots);
-    tallies->of_workers = weir__alloc(workers, sizeof *tallies->of_workers);
-    int err = weir__freelist_init(&queue->free, count, count + more, workers, queue->slots);
-    if (words == NULL || queue->slots == NULL || tallies->of_workers == NULL || err != 0)
-        return -ENOMEM;
-    for (uint32_t i = 0; i < count; i++)
-        slot_init(&queue->slots[i], i);
-    store_rlx(&queue->slot_count, count); /* no other thread yet */
-    tallies->workers = workers;
-    uint64_t first = add_rlx(&queues_made, 1) << 32; /* unique is all that it must be */
-    ring_init(&queue->lane.ring, words, capacity, first);
-    store_rlx(&queue->lane.head_seen, first);
-    queue->lane.first = first;
-    queue->quiet.ring = &queue->lane.ring;
-    queue->quiet.first = first;
-    return 0;
-}
-
-/* The positions that it has used are not used again. */
-static void retire_positions(const struct queue *queue)
-{
-    uint64_t used = ring_end(&queue->lane.ring, 0) >> 32;
-    uint64_t made = load_rlx(&queues_made);
-    while (made <= used && !cas_rlx(&queues_made, &made, used + 1)) /* a number by itself */
-        continue;
-}
-
-void weir__queue_destroy(struct queue *queue, bool inherited)
-{
-    if (queue->quiet.ring != NULL) /* it was made as a whole */
-        retire_positions(queue);
-    if (!inherited) {
-        weir__eventcount_destroy(&queue->idle);
-        weir__eventcount_destroy(&queue->lane.room.waiting);
-    }
-    weir__freelist_destroy(&queue->free);
-    weir__free(queue->quiet.tallies.of_workers);
-    weir__free(queue->slots);
-    weir__free(queue->lane.ring.words);
-}
-
-void weir__seat_init(struct seat *seat, struct queue *queue, const struct host *host,
-                     unsigned worker)
-{
-    seat->host = host;
-    seat->queue = queue;
-    seat->tally = &queue->quiet.tallies.of_workers[worker];
-    seat->slots = freelist_first_magazine(worker);
-    seat->head = queue->lane.first;
-}
 
 void weir__queue_set_phase(struct queue *queue, enum phase phase)
 {
@@ -169,7 +100,7 @@ void weir__queue_no_ticket(struct queue *queue)
 COLD void weir__queue_show_put(const struct queue *queue, const struct job *job,
                                const struct ticket *ticket)
 {
-    trace_put(ticket->claim, ticket->position);
+    trace_put(ticket->claim, job->lane == 0 ? ticket->position : NO_POSITION);
     PROBE3(task_submit, queue, job->fn, job->arg);
 }
 
@@ -217,7 +148,7 @@ static inline bool redeem(struct queue *queue, struct seat *seat, uint64_t posit
             weir__queue_no_ticket(queue);
     }
     if (unlikely(ret->stamp != 0) && won)
-        trace_taken(load_rlx(&slot->claim), position); /* ours */
+        trace_taken(load_rlx(&slot->claim), ret->lane == 0 ? position : NO_POSITION); /* ours */
     freelist_give(&queue->free, seat != NULL ? &seat->slots : NULL, index + 1);
     return won;
 }
@@ -250,7 +181,7 @@ static COLD enum taken take_beside_turns(struct queue *queue, struct lane *lane,
     if (turn && taken != TAKEN_JOB)
         ring_give_place(&lane->ring);
     if (taken != TAKEN_NONE || turn)
-        room_freed(&lane->room);
+        place_freed(queue, lane);
     return taken;
 }
 
@@ -259,12 +190,12 @@ bool weir__queue_next(struct seat *seat, struct job *ret)
     struct queue *queue = seat->queue;
     struct lane *lane = &queue->lane;
     struct head head;
-    while (likely(ring_peek_from(&lane->ring, seat->head, &seat->head, &head.index))) {
-        head.position = seat->head;
+    while (likely(ring_peek_from(&lane->ring, seat->heads[0], &seat->heads[0], &head.index))) {
+        head.position = seat->heads[0];
         if (lane_has_turns(lane)) {
             if (take_beside_turns(queue, lane, seat, &head, ret) == TAKEN_JOB)
                 return true;
-        } else if (likely(ring_take_from(&lane->ring, &seat->head, head.index))) {
+        } else if (likely(ring_take_from(&lane->ring, &seat->heads[0], head.index))) {
             room_freed(&lane->room);
             fetch_behind(queue, lane, head.position);
             if (likely(redeem(queue, seat, head.position, head.index, ret)))
@@ -276,6 +207,23 @@ bool weir__queue_next(struct seat *seat, struct job *ret)
     return false;
 }
 
+enum taken weir__queue_take_seen(struct seat *seat, unsigned k, uint32_t index, struct job *ret)
+{
+    struct queue *queue = seat->queue;
+    struct lane *lane = queue_lane(queue, k);
+    struct head head = {seat->heads[k], index};
+    seat->lane = k;
+    if (lane_has_turns(lane))
+        return take_beside_turns(queue, lane, seat, &head, ret);
+    if (!ring_take_from(&lane->ring, &seat->heads[k], index)) {
+        ring_back_off();
+        return TAKEN_NONE;
+    }
+    place_freed(queue, lane);
+    fetch_behind(queue, lane, head.position);
+    return redeem(queue, seat, head.position, index, ret) ? TAKEN_JOB : TAKEN_DEAD;
+}
+
 enum taken weir__queue_take_head(struct queue *queue, struct lane *lane, const struct head *head,
                                  struct job *ret)
 {
@@ -283,7 +231,7 @@ enum taken weir__queue_take_head(struct queue *queue, struct lane *lane, const s
         return take_beside_turns(queue, lane, own_seat(queue), head, ret);
     if (!ring_take(&lane->ring, head->position, head->index))
         return TAKEN_NONE;
-    room_freed(&lane->room);
+    place_freed(queue, lane);
     return redeem(queue, own_seat(queue), head->position, head->index, ret) ? TAKEN_JOB
                                                                             : TAKEN_DEAD;
 }
@@ -312,7 +260,7 @@ bool weir__queue_claim(struct queue *queue, struct slot *slot, uint64_t claim)
     }
     trace_taken(claim, NO_POSITION);
     /* Its ticket may be at the head: then a blocked submitter can clear it. */
-    room_freed(&lane->room);
+    place_freed(queue, lane);
     return true;
 }
 
@@ -344,7 +292,10 @@ bool weir__queue_claim_next(struct queue *queue, const struct sink *sink, queue_
 
 bool weir__queue_empty(const struct queue *queue)
 {
-    return lane_empty(&queue->lane);
+    for (unsigned k = 0; k < queue->lane_count; k++)
+        if (!lane_empty(queue_lane(queue, k)))
+            return false;
+    return true;
 }
 
 void weir__queue_pass_wake(struct queue *queue)
@@ -355,13 +306,15 @@ void weir__queue_pass_wake(struct queue *queue)
 
 bool weir__queue_has_lead(const struct seat *seat)
 {
-    const struct ring *ring = &seat->queue->lane.ring;
-    return ring->capacity < LEAD_FROM || ring_passed(ring, seat->head + LEAD, 0);
+    const struct ring *ring = &queue_lane(seat->queue, seat->lane)->ring;
+    return ring->capacity < LEAD_FROM || ring_passed(ring, seat->heads[seat->lane] + LEAD, 0);
 }
 
 uint64_t weir__queue_count(const struct queue *queue)
 {
-    uint64_t queued = ring_count(&queue->lane.ring), claimed = 0, unclaimed = 0, serials = 0;
+    uint64_t queued = 0, claimed = 0, unclaimed = 0, serials = 0;
+    for (unsigned k = 0; k < queue->lane_count; k++)
+        queued += ring_count(&queue_lane(queue, k)->ring);
     TALLY_SUM(&queue->quiet.tallies, unclaimed, &unclaimed); /* before what it is taken from */
     TALLY_SUM(&queue->quiet.tallies, claimed, &claimed);
     TALLY_SUM(&queue->quiet.tallies, serials, &serials);

@@ -38,15 +38,28 @@ enum phase { POOL_OPEN, POOL_CLOSED, POOL_CANCELLED, POOL_STOPPING, POOL_STOPPED
 
 typedef uint64_t queue_mark;
 
+/* What a queue is made with. */
+struct queue_shape {
+    uint32_t workers;                  /* that take from it */
+    uint32_t more;                     /* slots that may be added */
+    unsigned lanes, default_lane;      /* as in weir_pool_options, but from 0 on; as the next */
+    unsigned burst;                    /* of all workers together */
+    uint32_t capacity[WEIR_MAX_LANES]; /* of each */
+};
+
 struct queue {
-    struct lane lane;   /* lanes[0] */
+    struct lane lane;   /* where jobs go that name none */
     struct slot *slots; /* constant */
     struct freelist free;
     atomic(uint32_t) slot_count; /* of slots that there are; the memory is there for more */
     _Alignas(CACHE_LINE) atomic(int) phase;      /* read by each submit and pop, written rarely */
-    weir_measure measure;                        /* constant, as are the lanes */
-    struct lane *lanes[1];                       /* by the number in a job */
+    weir_measure measure;                        /* constant, as are the next four */
+    unsigned lane_count;                         /* how many there are */
+    unsigned burst;                              /* of each worker (lanes.h) */
+    struct lane *lanes[1 + WEIR_MAX_LANES];      /* by the number in a job: see queue_lane */
+    struct lane *others;                         /* all but `lane` */
     _Alignas(CACHE_LINE) struct eventcount idle; /* workers */
+    _Alignas(CACHE_LINE) struct room clock_room; /* see queue_clock_room */
     struct quiet quiet;
 };
 
@@ -57,10 +70,40 @@ struct seat {
     struct tally *tally;
     struct watched *watched; /* where the watchdog of the pool sees its runs; or NULL */
     struct times *times;
-    struct loaded slots; /* free ones */
-    uint64_t head;       /* where this worker last found the head of the ring */
-    bool submits;        /* a job of its own did, since this was cleared */
+    struct loaded slots;             /* free ones */
+    uint32_t lane;                   /* that it took from last */
+    bool submits;                    /* a job of its own did, since this was cleared */
+    uint64_t heads[WEIR_MAX_LANES];  /* where this worker last found the head of each */
+    uint32_t passed[WEIR_MAX_LANES]; /* starts since it was the lane's turn: see lanes.h */
 };
+
+/* The lanes in the order of their urgency, 0 to lane_count - 1. A job has the number 0 if it names
+ * none, and else one more than this, but never another number for the same lane. */
+static inline struct lane *queue_lane(const struct queue *queue, unsigned k)
+{
+    return queue->lanes[k + 1];
+}
+
+/* Numbers in jobs are below this. */
+static inline uint32_t queue_numbers(const struct queue *queue)
+{
+    return queue->lane_count == 1 ? 1 : queue->lane_count + 1;
+}
+
+/* Where the clock's thread waits for room (due.c). With several lanes it waits for room in whatever
+ * lane, and so apart from the submitters, each of which is woken for its own. */
+static inline struct room *queue_clock_room(struct queue *queue)
+{
+    return queue->lane_count == 1 ? &queue->lane.room : &queue->clock_room;
+}
+
+/* A place in the lane became free, or may be made so at its head. */
+static inline void place_freed(struct queue *queue, struct lane *lane)
+{
+    room_freed(&lane->room);
+    if (unlikely(queue->lane_count > 1))
+        room_freed(&queue->clock_room);
+}
 
 /* The seat of the calling thread, if it is a worker at this queue; or NULL. */
 static inline struct seat *own_seat(const struct queue *queue)
@@ -78,9 +121,8 @@ static inline struct tally *own_tally(const struct queue *queue)
 /* Counts for the calling thread. */
 #define COUNT(queue, count, n) TALLY(&(queue)->quiet.tallies, own_tally(queue), count, n)
 
-/* Makes a queue for `capacity` jobs and `workers`, to which up to `more` slots may be added. 0, or
- * -ENOMEM; to be destroyed either way. */
-int weir__queue_init(struct queue *queue, uint32_t capacity, uint32_t workers, uint32_t more);
+/* 0, or -ENOMEM; to be destroyed either way. */
+int weir__queue_init(struct queue *queue, const struct queue_shape *shape);
 /* `inherited`: by fork(), so that the parent's threads may be asleep on the copies. */
 void weir__queue_destroy(struct queue *queue, bool inherited);
 void weir__seat_init(struct seat *seat, struct queue *queue, const struct host *host,
@@ -156,11 +198,11 @@ void weir__queue_show_put(const struct queue *queue, const struct job *job,
                           const struct ticket *ticket);
 
 /* Queues the job and wakes a worker. 0, or -EAGAIN: its lane has exactly as many as it can. Tells
- * the job's sink. Calls `lost` each time that another push was quicker. `seat`: own_seat(queue). */
-static inline int queue_put(struct queue *queue, struct seat *seat, const struct job *job,
-                            void (*lost)(void), struct ticket *ret)
+ * the job's sink. Calls `lost` each time that another push was quicker. `lane`: the job's; `seat`:
+ * own_seat(queue). */
+static inline int queue_put(struct queue *queue, struct lane *lane, struct seat *seat,
+                            const struct job *job, void (*lost)(void), struct ticket *ret)
 {
-    struct lane *lane = queue->lanes[job->lane];
     struct loaded *own = seat != NULL ? &seat->slots : NULL;
     uint32_t slot;
     while (unlikely((slot = freelist_take(&queue->free, own)) == LINK_NONE)) {
@@ -206,7 +248,7 @@ static inline queue_mark queue_mark_end(const struct queue *queue)
 
 /* Taking. */
 
-/* The oldest job, for a worker. False: the queue is empty. */
+/* The oldest job, for a worker of a queue with one lane. False: the queue is empty. */
 bool weir__queue_next(struct seat *seat, struct job *ret);
 
 /* A ticket at the head of a lane. */
@@ -241,6 +283,9 @@ static inline bool queue_head_done(const struct queue *queue, const struct lane 
 
 enum taken { TAKEN_NONE, TAKEN_DEAD, TAKEN_JOB };
 
+/* For a worker of a queue with several: takes the ticket at its head of this one, of the lanes by
+ * their urgency. None: another thread did. */
+enum taken weir__queue_take_seen(struct seat *seat, unsigned lane, uint32_t index, struct job *ret);
 /* Takes the oldest ticket of the lane: none, a dead one, or with its job. */
 enum taken weir__queue_take(struct queue *queue, struct lane *lane, struct job *ret);
 /* Takes this one. None: another thread did. */
@@ -263,7 +308,7 @@ bool weir__queue_claim_next(struct queue *queue, const struct sink *sink, queue_
 bool weir__queue_empty(const struct queue *queue);
 /* For a worker that was woken and has taken a job: wakes the next one if more is queued. */
 void weir__queue_pass_wake(struct queue *queue);
-/* Are so many more queued behind the job that this worker took last? */
+/* Are so many more queued in the lane of the job that this worker took last? */
 bool weir__queue_has_lead(const struct seat *seat);
 
 /* Jobs that are queued and not dead: exact at rest. */

@@ -9,7 +9,7 @@ bool weir__quiet_is_reached(struct quiet *quiet)
     uint64_t in = 0, out = 0;
     TALLY_SUM(&quiet->tallies, out, &out); /* what is through first */
     TALLY_SUM(&quiet->tallies, unclaimed, &out);
-    in = ring_end(quiet->ring, 0) - quiet->first;
+    in = quiet_pushed(quiet);
     TALLY_SUM(&quiet->tallies, in, &in);
     TALLY_SUM(&quiet->tallies, claimed, &in);
     tsan_acquire(quiet);

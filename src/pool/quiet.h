@@ -4,7 +4,7 @@
  * Two sums that only grow: work in, raised before a piece of work begins, and work out, raised
  * after the last access to the pool on its behalf. A pool is quiet when they are equal.
  *
- *   in:   what was pushed into the ring, which counts it without another word being written;
+ *   in:   what was pushed into the rings, which count it without another word being written;
  *         `in`, other jobs: run inline, or waiting for their time (but for periodic ones);
  *         `claimed`, claims that were tried
  *   out:  `out`, jobs whose end has been told, and runs that are to be repeated;
@@ -30,11 +30,21 @@
 
 struct quiet {
     struct tallies tallies;
-    const struct ring *ring;
-    uint64_t first; /* position of the ring */
+    const struct ring *rings[WEIR_MAX_LANES];
+    unsigned ring_count;
+    uint64_t first; /* positions of the rings, added up */
     atomic(uint32_t) stopped;
     _Alignas(CACHE_LINE) atomic(uint32_t) meet;
 };
+
+/* How many jobs were ever pushed. */
+static inline uint64_t quiet_pushed(const struct quiet *quiet)
+{
+    uint64_t pushed = 0;
+    for (unsigned i = 0; i < quiet->ring_count; i++)
+        pushed += ring_end(quiet->rings[i], 0);
+    return pushed - quiet->first;
+}
 
 /* `own`: the tally of the calling worker, or NULL. */
 static inline void quiet_in(struct quiet *quiet, struct tally *own)

@@ -167,7 +167,7 @@ static COLD void attend_end(struct frame *frame, int status)
 static COLD void show_end(const struct frame *frame, weir_state why, int status)
 {
     const struct job *job = frame->job;
-    note_end(own_times(frame->host), job->stamp, &frame->timing);
+    note_end(own_times(frame->host), job->stamp, job->lane, &frame->timing);
     PROBE5(task_end, frame->host->queue, job->fn, weir_now() - frame->timing.began, why, status);
     if (job->sink == NULL || sink_ops(job->sink)->again == NULL) /* else end_run does */
         TRACE(note_run_end, &frame->host->trace, why, status);
@@ -213,7 +213,7 @@ static void leave_if_dying(struct frame *frame)
 static COLD void show_start(struct frame *frame)
 {
     const struct job *job = frame->job;
-    note_start(own_times(frame->host), job->stamp, &frame->timing);
+    note_start(own_times(frame->host), job->stamp, job->lane, &frame->timing);
     PROBE3(task_start, frame->host->queue, job->fn, frame->timing.began - stamp_time(job->stamp));
 }
 

@@ -11,9 +11,10 @@ struct host {
     struct queue *queue;
     uint32_t fork;
     bool outside_waiters_help;
-    bool cpus_to_spare;    /* as many as workers: then spinning takes them from nobody */
-    weir_context *context; /* of the pool */
-    struct times *times;   /* of each worker, and of all other threads */
+    bool cpus_to_spare;            /* as many as workers: then spinning takes them from nobody */
+    weir_context *context;         /* of the pool */
+    struct times *times;           /* of each worker, and of all other threads */
+    struct lane_times *lane_times; /* theirs; or NULL */
     unsigned workers;
     bool attended; /* each run is told to one of the next three, which else are NULL */
     struct watchdog *watchdog;

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "base/options.h"
+#include "pool/lane_options.h"
 #include "pool/serial_work.h"
 #include "pool/task_submit.h"
 
@@ -16,10 +17,21 @@ void weir_serial_options_init(weir_serial_options *options)
         *options = (weir_serial_options){.size = sizeof *options};
 }
 
+static int read_serial_options(weir_serial_options *ret, const weir_serial_options *given)
+{
+    return read_options(ret, sizeof *ret, offsetof(weir_serial_options, lane), given);
+}
+
+static const char *wrong_field(const weir_serial_options *options)
+{
+    return lane_option_fits(options->lane) ? NULL : "lane: not WEIR_LANE of 0 to 7";
+}
+
 const char *weir_serial_options_error(const weir_serial_options *given)
 {
     weir_serial_options options;
-    return options_error(read_options(&options, sizeof options, sizeof options, given), NULL);
+    int err = read_serial_options(&options, given);
+    return options_error(err, wrong_field(&options));
 }
 
 int weir_serial_init(weir_serial *handle, weir_pool *pool, const weir_serial_options *given)
@@ -30,13 +42,17 @@ int weir_serial_init(weir_serial *handle, weir_pool *pool, const weir_serial_opt
     if (pool_stale(pool))
         return -ESTALE;
     weir_serial_options options;
-    int err = read_options(&options, sizeof options, sizeof options, given);
+    uint32_t lane;
+    int err = read_serial_options(&options, given);
+    if (err == 0)
+        err = weir__lane_named(&pool->queue, options.lane, &lane);
     if (err != 0)
         return err;
     *handle = (weir_serial){{0}};
     serial->fork = fork_count();
     serial->parallel = options.parallel != 0 ? options.parallel : 1;
     serial->batch = options.batch != 0 ? options.batch : DEFAULT_BATCH;
+    serial->lane = (uint8_t)lane;
     serial->limit = options.limit != 0 ? options.limit : UINT64_MAX;
     store_rlx(&serial->sink.ops, &weir__turn_sink); /* nobody uses it yet */
     list_init(&serial->tasks);

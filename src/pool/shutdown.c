@@ -16,6 +16,7 @@
 #include <errno.h>
 
 #include "pool/counts.h"
+#include "pool/lanes.h"
 #include "weir/shutdown.h"
 
 int weir_pool_drain_until(weir_pool *pool, weir_context *ctx, int64_t deadline)
@@ -49,9 +50,20 @@ void weir_pool_close(weir_pool *pool)
     if (pool == NULL || pool_stale(pool))
         return;
     advance(pool, POOL_CLOSED);
-    weir__room_wake_all(&pool->queue.lane.room);
+    weir__lanes_wake_all(&pool->queue);
     weir__follow_wake(pool->host.context); /* also those that wait for a place in a group */
     weir__delay_close(&pool->delay, false);
+}
+
+static void cancel_lane(weir_pool *pool, struct lane *lane)
+{
+    struct job job;
+    enum taken taken;
+    while ((taken = weir__queue_take(&pool->queue, lane, &job)) != TAKEN_NONE)
+        if (taken == TAKEN_JOB && job_is_turn(&job))
+            weir__run(&pool->host, &job); /* ends the tasks of its serial */
+        else if (taken == TAKEN_JOB)
+            weir__end_unstarted(&pool->host, &job, WEIR_TASK_CANCELLED);
 }
 
 /* Ends what is queued or waits. `running`: makes what runs see that it should end. */
@@ -62,15 +74,10 @@ static void cancel_tasks(weir_pool *pool, bool running)
         weir_context_cancel(pool->host.context, 0);
     else
         weir__follow_wake(pool->host.context); /* tasks that wait for a place in a group */
-    weir__room_wake_all(&pool->queue.lane.room);
+    weir__lanes_wake_all(&pool->queue);
     weir__delay_close(&pool->delay, true);
-    struct job job;
-    enum taken taken;
-    while ((taken = weir__queue_take(&pool->queue, &pool->queue.lane, &job)) != TAKEN_NONE)
-        if (taken == TAKEN_JOB && job_is_turn(&job))
-            weir__run(&pool->host, &job); /* ends the tasks of its serial */
-        else if (taken == TAKEN_JOB)
-            weir__end_unstarted(&pool->host, &job, WEIR_TASK_CANCELLED);
+    for (unsigned k = 0; k < pool->queue.lane_count; k++)
+        cancel_lane(pool, queue_lane(&pool->queue, k));
 }
 
 void weir_pool_cancel_queued(weir_pool *pool)

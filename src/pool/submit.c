@@ -41,24 +41,27 @@ int weir__refusal(weir_pool *pool)
     return 0;
 }
 
-/* One try to queue a job: 0, -EAGAIN (full) or -EPIPE. */
-static inline int enqueue(weir_pool *pool, const struct job *job, enum submit_mode mode)
+/* One try to queue a job: 0, -EAGAIN (full) or -EPIPE. Not inline: it has three callers, and
+ * queue_put in it shall have one. */
+static __attribute__((noinline)) int enqueue(weir_pool *pool, const struct job *job,
+                                             enum submit_mode mode)
 {
     struct queue *queue = &pool->queue;
+    struct lane *lane = queue->lanes[job->lane];
     struct seat *seat = own_seat(queue);
     struct ticket ticket;
     if (seat != NULL) {
         seat->submits = true;
         /* Before a slot is taken: with jobs that make jobs the queue is full most of the time. */
-        if (lane_full(queue->lanes[job->lane])) {
+        if (lane_full(lane)) {
             weir__queue_found_full(queue);
             return -EAGAIN;
         }
     }
     /* The winner of a lost push is likely to push more, and goes undisturbed if this thread yields,
      * perhaps to a worker. try_ stays no longer than it must. */
-    int err = queue_put(queue, seat, job, mode == SUBMIT_TRY ? ring_back_off : thread_yield_hint,
-                        &ticket);
+    int err = queue_put(queue, lane, seat, job,
+                        mode == SUBMIT_TRY ? ring_back_off : thread_yield_hint, &ticket);
     if (err == 0 && unlikely(queue_phase(queue) != POOL_OPEN) && weir__closed_to_us(pool) &&
         weir__queue_retract(queue, &ticket, job)) {
         int64_t
@@ -306,14 +309,14 @@ int weir__submit(weir_pool *pool, const struct job *job, enum submit_mode mode, 
 
 /* Plain tasks. */
 
-static int submit(weir_pool *pool, weir_task_fn *fn, void *arg, enum submit_mode mode,
-                  weir_context *ctx, int64_t deadline)
+static inline int submit_to(weir_pool *pool, uint32_t lane, weir_task_fn *fn, void *arg,
+                            enum submit_mode mode, weir_context *ctx, int64_t deadline)
 {
     if (unlikely(pool == NULL || fn == NULL))
         return -EINVAL;
     if (pool_stale(pool))
         return -ESTALE;
-    struct job job = {.fn = fn, .arg = arg, .start_by = WEIR_FOREVER};
+    struct job job = {.fn = fn, .arg = arg, .start_by = WEIR_FOREVER, .lane = lane};
     if (likely(ctx == NULL))
         return count_rejected(pool, weir__submit(pool, &job, mode, NULL, deadline));
     int err = weir_context_err(ctx);
@@ -327,6 +330,18 @@ static int submit(weir_pool *pool, weir_task_fn *fn, void *arg, enum submit_mode
     if (err != 0)
         weir_context_unref(job.context);
     return err;
+}
+
+int weir__submit_plain(weir_pool *pool, uint32_t lane, weir_task_fn *fn, void *arg,
+                       enum submit_mode mode, weir_context *ctx, int64_t deadline)
+{
+    return submit_to(pool, lane, fn, arg, mode, ctx, deadline);
+}
+
+static int submit(weir_pool *pool, weir_task_fn *fn, void *arg, enum submit_mode mode,
+                  weir_context *ctx, int64_t deadline)
+{
+    return submit_to(pool, 0, fn, arg, mode, ctx, deadline);
 }
 
 int weir_pool_submit(weir_pool *pool, weir_task_fn *fn, void *arg)

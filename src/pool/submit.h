@@ -13,6 +13,10 @@ enum submit_mode { SUBMIT_TRY, SUBMIT_POLICY };
 int weir__submit(weir_pool *pool, const struct job *job, enum submit_mode mode, weir_context *ctx,
                  int64_t deadline);
 
+/* weir_pool_submit in all its forms, for a task in the lane of this number (queue.h). */
+int weir__submit_plain(weir_pool *pool, uint32_t lane, weir_task_fn *fn, void *arg,
+                       enum submit_mode mode, weir_context *ctx, int64_t deadline);
+
 /* How a job enters the pool, if not by a ticket of its own. */
 struct way_in {
     /* One try, under the lock that its sink has: 0; -EAGAIN: the pool is full; or what ends the

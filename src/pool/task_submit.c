@@ -11,6 +11,7 @@
 
 #include "base/deadline.h"
 #include "base/options.h"
+#include "pool/lane_options.h"
 #include "pool/serial_enter.h"
 #include "pool/task_repeat.h"
 
@@ -37,7 +38,9 @@ static const char *wrong_field(const weir_task_options *options)
         return "start_by: negative";
     if (options->timeout < 0)
         return "timeout: negative";
-    return options->gate != NULL && gate_in(options)->ops == NULL ? "gate: never made" : NULL;
+    if (options->gate != NULL && gate_in(options)->ops == NULL)
+        return "gate: never made";
+    return lane_option_fits(options->lane) ? NULL : "lane: not WEIR_LANE of 0 to 7";
 }
 
 const char *weir_task_options_error(const weir_task_options *given)
@@ -60,6 +63,7 @@ struct entry {
     const struct repeat *repeat; /* or NULL */
     struct job_gate *gate;       /* likewise, as is the next */
     struct serial *serial;
+    uint32_t lane; /* as in jobs */
 };
 
 /* Is it known that it cannot start in time? */
@@ -157,7 +161,7 @@ static const struct sink_ops *sink_for(const struct entry *entry)
 static int submit_reserved(weir_pool *pool, struct task *task, weir_task_fn *fn, void *arg,
                            const weir_task_options *options, const struct entry *entry)
 {
-    struct job job = {.fn = fn, .arg = arg, .sink = &task->sink};
+    struct job job = {.fn = fn, .arg = arg, .sink = &task->sink, .lane = entry->lane};
     job.start_by = options->start_by != 0 ? options->start_by : WEIR_FOREVER;
     if (entry->events != 0)
         job.start_by = earlier(job.start_by, entry->deadline);
@@ -220,6 +224,9 @@ static int submit_task(weir_pool *pool, weir_task *handle, weir_task_fn *fn, voi
     bool no_gate = entry->period != 0 || entry->serial != NULL || entry->events != 0;
     if (err == 0 && (wrong_field(&options) != NULL || (options.gate != NULL && no_gate)))
         err = -EINVAL;
+    if (err == 0 && unlikely(options.lane != 0))
+        err = entry->serial == NULL ? weir__lane_named(&pool->queue, options.lane, &entry->lane)
+                                    : -EINVAL;
     if (err != 0)
         return err;
     entry->gate = (struct job_gate *)options.gate;

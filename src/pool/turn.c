@@ -41,7 +41,7 @@ uint64_t weir__queue_put_turn(struct queue *queue, uint32_t number, struct sink 
     uint32_t slot = fill_turn(queue, number, sink, &claim);
     (void)ring_push_kept(&lane->ring, slot - 1);
     (void)eventcount_notify(&queue->idle);
-    room_freed(&lane->room); /* for a moment the place was counted twice */
+    place_freed(queue, lane); /* for a moment the place was counted twice */
     return claim;
 }
 
@@ -60,6 +60,6 @@ void weir__queue_leave_turn(struct queue *queue, uint32_t number, bool kept)
     sub_rlx(&lane->turns, 1); /* none of its tickets is left in the ring but dead ones */
     if (kept) {
         ring_give_place(&lane->ring);
-        room_freed(&lane->room);
+        place_freed(queue, lane);
     }
 }

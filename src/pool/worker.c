@@ -27,6 +27,7 @@
 #include "base/pace.h"
 #include "base/unwind.h"
 #include "os/alloc.h"
+#include "pool/lanes.h"
 
 /* What a worker does yet before it parks. */
 struct patience {
@@ -53,7 +54,7 @@ static bool spin(struct patience *left)
 static bool park(struct host *host, uint32_t key, struct patience *ret)
 {
     struct queue *queue = host->queue;
-    weir__room_idle(&queue->lane.room);
+    weir__lanes_idle(queue);
     weir__quiet_idle(&queue->quiet);
     if (unlikely(host->watchdog != NULL))
         weir__watchdog_park(host->watchdog, this_thread()->seat->watched);
@@ -80,8 +81,9 @@ static void run_queued(struct host *host, struct seat *seat, bool *woken, struct
 {
     struct queue *queue = host->queue;
     struct job job;
+    next_job *next = next_job_of(queue);
     unsigned in_a_row = 0;
-    while (weir__queue_next(seat, &job)) {
+    while (next(seat, &job)) {
         if (*woken) {
             *woken = false;
             weir__queue_pass_wake(queue);
@@ -92,8 +94,8 @@ static void run_queued(struct host *host, struct seat *seat, bool *woken, struct
         if (++in_a_row % LEAD == 0)
             give_head_start(seat);
     }
-    if (in_a_row > 0 && unlikely(room_has_timed(&queue->lane.room)))
-        weir__room_idle(&queue->lane.room);
+    if (in_a_row > 0 && unlikely(lanes_have_timed(queue)))
+        weir__lanes_idle(queue);
 }
 
 static void serve(struct worker *worker)

@@ -26,14 +26,16 @@ static inline void note_wake(struct sampler *sampler, bool late)
 }
 
 /* A task that is measured begins. It ends; note_ran follows. */
-static inline void note_start(struct times *times, uint64_t stamp, struct timing *ret)
+static inline void note_start(struct times *times, uint64_t stamp, uint32_t lane,
+                              struct timing *ret)
 {
-    weir__times_start(times, stamp, ret);
+    weir__times_start(times, stamp, lane, ret);
 }
 
-static inline void note_end(struct times *times, uint64_t stamp, const struct timing *timing)
+static inline void note_end(struct times *times, uint64_t stamp, uint32_t lane,
+                            const struct timing *timing)
 {
-    weir__times_end(times, stamp, timing);
+    weir__times_end(times, stamp, lane, timing);
 }
 
 static inline void note_run(struct self *self, uintptr_t fn, int64_t since,

@@ -16,10 +16,16 @@
 
 enum { CPU_PAUSE_NS = 250000 };
 
+/* Of the tasks of one lane. */
+struct lane_times {
+    struct histogram wait, run;
+};
+
 struct times {
     _Alignas(CACHE_LINE) atomic(uint64_t) measured, in_place, helped;
     atomic(int64_t) cpu_read; /* when the CPU's time was last read */
     bool shared;              /* constant */
+    struct lane_times *lanes; /* constant: by their numbers in jobs; NULL: there is one lane */
     struct histogram wait, run;
     struct names names;
 };
@@ -31,8 +37,9 @@ struct timing {
 };
 
 /* A task with this stamp starts. */
-void weir__times_start(struct times *times, uint64_t stamp, struct timing *ret);
+void weir__times_start(struct times *times, uint64_t stamp, uint32_t lane, struct timing *ret);
 /* It has ended, and is still the innermost of the calling thread. */
-void weir__times_end(struct times *times, uint64_t stamp, const struct timing *timing);
+void weir__times_end(struct times *times, uint64_t stamp, uint32_t lane,
+                     const struct timing *timing);
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "os/file.h"
 #include "os/symbol.h"
+#include "pool/lanes.h"
 #include "pool/pool.h"
 #include "see/dump_queue.h"
 #include "see/text.h"
@@ -212,27 +213,58 @@ static void dump_pool(struct dump *dump)
     weir__text_line(&dump->text);
 }
 
+static void put_oldest(struct dump *dump, unsigned lane)
+{
+    const struct queue_view *view = &dump->queue;
+    if (view->oldest[lane].submitted == 0)
+        return;
+    put(dump, view->oldest[lane].is_head ? ", the oldest for " : ", the oldest for at least ");
+    weir__text_time(&dump->text, view->now - view->oldest[lane].submitted);
+}
+
+static uint64_t blocked_in(const struct queue *queue, unsigned lane)
+{
+    const struct eventcount *room = &queue_lane(queue, lane)->room.waiting;
+    return (uint32_t)load_rlx(&room->sleepers) + load_rlx(&room->timed); /* numbers */
+}
+
+static void dump_lane(struct dump *dump, unsigned lane)
+{
+    const struct ring *ring = &queue_lane(&dump->pool->queue, lane)->ring;
+    put(dump, "lane ");
+    weir__text_number(&dump->text, lane);
+    put(dump, ": ");
+    weir__text_number(&dump->text, ring_count(ring));
+    put(dump, " of ");
+    weir__text_number(&dump->text, ring->capacity);
+    put_oldest(dump, lane);
+    put(dump, "; ");
+    weir__text_count(&dump->text, blocked_in(&dump->pool->queue, lane), "blocked submitter");
+    weir__text_line(&dump->text);
+}
+
 static void dump_queue(struct dump *dump)
 {
     const weir_pool *pool = dump->pool;
-    const struct eventcount *room = &pool->queue.lane.room.waiting;
-    const struct queue_view *view = &dump->queue;
+    const struct queue *queue = &pool->queue;
+    uint64_t blocked = 0;
     weir__queue_view(pool, &dump->queue);
+    for (unsigned k = 0; k < queue->lane_count; k++)
+        blocked += blocked_in(queue, k);
     put(dump, "queue: ");
-    weir__text_number(&dump->text, weir__queue_count(&pool->queue));
+    weir__text_number(&dump->text, weir__queue_count(queue));
     put(dump, " of ");
-    weir__text_number(&dump->text, pool->queue.lane.ring.capacity);
-    if (view->first_used > 0) {
-        put(dump, view->head_is_measured ? ", the oldest for " : ", the oldest for at least ");
-        weir__text_time(&dump->text, view->now - view->first[0].submitted);
-    }
+    weir__text_number(&dump->text, weir__lanes_capacity(queue));
+    if (queue->lane_count == 1)
+        put_oldest(dump, 0);
     put(dump, "; ");
-    uint64_t blocked = (uint32_t)load_rlx(&room->sleepers) + load_rlx(&room->timed); /* numbers */
     weir__text_count(&dump->text, blocked, "blocked submitter");
     put(dump, "; ");
     weir__text_number(&dump->text, load_rlx(&pool->delay.delayed)); /* by itself */
     put(dump, " delayed");
     weir__text_line(&dump->text);
+    for (unsigned k = 0; queue->lane_count > 1 && k < queue->lane_count; k++)
+        dump_lane(dump, k);
 }
 
 static void dump_queued(struct dump *dump)

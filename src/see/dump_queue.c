@@ -45,10 +45,10 @@ static void read_name(const struct job *job, struct queued_name *ret)
 }
 
 /* Reads the job at a position. False: there is none that is still to be taken. */
-static bool look_at(const struct queue *queue, uint64_t position, bool with_name, struct job *ret,
-                    struct queued_name *ret_name)
+static bool look_at(const struct queue *queue, const struct ring *ring, uint64_t position,
+                    bool with_name, struct job *ret, struct queued_name *ret_name)
 {
-    const ring_word *word = ring_at(&queue->lane.ring, position);
+    const ring_word *word = ring_at(ring, position);
     if (word_ahead(word, position + 1) != 0)
         return false;
     const struct slot *slot = &queue->slots[word_item(word)];
@@ -78,43 +78,58 @@ static void add_kind(struct queue_view *view, const struct queued_name *name)
         view->kinds[view->kinds_used++] = (struct queued_kind){*name, 1};
 }
 
-void weir__queue_view(const weir_pool *pool, struct queue_view *ret)
+/* At most `looks` positions from the head of the lane on. Returns how many were looked at. */
+static uint64_t view_lane(const struct queue *queue, unsigned k, uint64_t looks,
+                          struct queue_view *view)
 {
-    const struct queue *queue = &pool->queue;
-    uint64_t at = ring_end(&queue->lane.ring, 1), end = ring_end(&queue->lane.ring, 0);
+    const struct ring *ring = &queue_lane(queue, k)->ring;
+    uint64_t head = ring_end(ring, 1), end = ring_end(ring, 0);
     bool first = true;
-    memset(ret, 0, sizeof *ret);
-    ret->now = weir_now();
-    if (end - at > QUEUED_LOOKS) {
-        ret->cut = true;
-        end = at + QUEUED_LOOKS;
+    if (end - head > looks) {
+        view->cut = true;
+        end = head + looks;
     }
-    for (; at != end; at++) {
+    for (uint64_t at = head; at != end; at++) {
         struct job job;
         struct queued_name name;
-        if (!look_at(queue, at, true, &job, &name))
+        if (!look_at(queue, ring, at, true, &job, &name))
             continue;
-        add_kind(ret, &name);
-        if (job.stamp != 0 && ret->first_used < QUEUED_FIRST) {
-            ret->head_is_measured |= first;
-            ret->first[ret->first_used].name = name;
-            ret->first[ret->first_used++].submitted = stamp_time(job.stamp);
+        add_kind(view, &name);
+        if (job.stamp != 0 && view->oldest[k].submitted == 0) {
+            view->oldest[k].submitted = stamp_time(job.stamp);
+            view->oldest[k].is_head = first;
+        }
+        if (job.stamp != 0 && view->first_used < QUEUED_FIRST) {
+            view->first[view->first_used].name = name;
+            view->first[view->first_used++].submitted = stamp_time(job.stamp);
         }
         first = false;
     }
+    return end - head;
+}
+
+void weir__queue_view(const weir_pool *pool, struct queue_view *ret)
+{
+    const struct queue *queue = &pool->queue;
+    uint64_t looks = QUEUED_LOOKS;
+    memset(ret, 0, sizeof *ret);
+    ret->now = weir_now();
+    for (unsigned k = 0; k < queue->lane_count; k++)
+        looks -= view_lane(queue, k, looks, ret);
 }
 
 bool weir__queue_has(const weir_pool *pool, const void *sink)
 {
     enum { LOOKS = 1024 };
     const struct queue *queue = &pool->queue;
-    uint64_t at = ring_end(&queue->lane.ring, 1), end = ring_end(&queue->lane.ring, 0);
-    if (end - at > LOOKS)
-        end = at + LOOKS;
-    for (; at != end; at++) {
-        struct job job;
-        if (look_at(queue, at, false, &job, NULL) && job.sink == sink)
-            return true;
+    for (unsigned k = 0; k < queue->lane_count; k++) {
+        const struct ring *ring = &queue_lane(queue, k)->ring;
+        uint64_t head = ring_end(ring, 1), end = ring_end(ring, 0);
+        for (uint64_t at = head; at != end && at - head < LOOKS; at++) {
+            struct job job;
+            if (look_at(queue, ring, at, false, &job, NULL) && job.sink == sink)
+                return true;
+        }
     }
     return false;
 }

@@ -25,11 +25,14 @@ struct queue_view {
     struct {
         struct queued_name name;
         int64_t submitted;
-    } first[QUEUED_FIRST]; /* of those that are measured, from the head on */
+    } first[QUEUED_FIRST]; /* of those that are measured, from the head of the first lane on */
     unsigned first_used;
-    bool head_is_measured; /* the first of these is the oldest of all */
-    int64_t now;           /* when it was looked at */
-    bool cut;              /* more are queued than were looked at */
+    struct {
+        int64_t submitted; /* of the first in it that is measured; 0: none is */
+        bool is_head;      /* and it is the oldest of all there */
+    } oldest[WEIR_MAX_LANES];
+    int64_t now; /* when it was looked at */
+    bool cut;    /* more are queued than were looked at */
 };
 
 void weir__queue_view(const weir_pool *pool, struct queue_view *ret);

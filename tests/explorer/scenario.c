@@ -99,6 +99,12 @@ static void count_magazine(const struct freelist *list, struct loaded loaded,
     }
 }
 
+static void count_tickets(const struct ring *ring, unsigned seen[MAX_SLOTS])
+{
+    for (uint64_t p = ring_end(ring, 1); p != ring_end(ring, 0); p++)
+        check(++seen[word_item(ring_at(ring, p))] == 1);
+}
+
 static void check_slots(const weir_pool *pool)
 {
     const struct queue *queue = &pool->queue;
@@ -113,8 +119,8 @@ static void check_slots(const weir_pool *pool)
     for (uint32_t full = list->full & STACK_LINK_MASK; full != LINK_NONE;
          full = list->magazine_links[full - 1])
         count_magazine(list, (struct loaded){full, MAGAZINE_ROUNDS}, seen);
-    for (uint64_t p = ring_end(&queue->lane.ring, 1); p != ring_end(&queue->lane.ring, 0); p++)
-        check(++seen[word_item(ring_at(&queue->lane.ring, p))] == 1);
+    for (unsigned k = 0; k < queue->lane_count; k++)
+        count_tickets(&queue_lane(queue, k)->ring, seen);
     for (uint32_t i = 0; i < queue->slot_count; i++)
         check(seen[i] == 1); /* a slot was lost */
 }

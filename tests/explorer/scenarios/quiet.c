@@ -19,7 +19,7 @@ static struct yard *new_yard(void)
 {
     struct yard *yard = make(sizeof *yard);
     ring_init(&yard->ring, yard->words, 2, 0);
-    yard->quiet.ring = &yard->ring;
+    yard->quiet.rings[yard->quiet.ring_count++] = &yard->ring;
     yard->quiet.tallies.of_workers = &yard->worker;
     yard->quiet.tallies.workers = 1;
     return yard;

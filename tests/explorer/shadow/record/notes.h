@@ -20,17 +20,20 @@ static inline void note_wake(struct sampler *sampler, bool late)
     (void)late;
 }
 
-static inline void note_start(struct times *own, uint64_t stamp, struct timing *ret)
+static inline void note_start(struct times *own, uint64_t stamp, uint32_t lane, struct timing *ret)
 {
     (void)own;
     (void)stamp;
+    (void)lane;
     (void)ret;
 }
 
-static inline void note_end(struct times *own, uint64_t stamp, const struct timing *timing)
+static inline void note_end(struct times *own, uint64_t stamp, uint32_t lane,
+                            const struct timing *timing)
 {
     (void)own;
     (void)stamp;
+    (void)lane;
     (void)timing;
 }
 

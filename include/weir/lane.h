@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/* weir/lane.h - lanes: urgent tasks start before others, and none of the others starves.
+ *
+ *     weir_pool_new(&pool, WEIR_POOL_OPTIONS(.workers = 4, .lanes = 3));
+ *     err = weir_pool_submit_lane(pool, 0, answer, request);       0 is the most urgent
+ *     err = weir_pool_submit_task(pool, &task, fn, arg, WEIR_TASK_OPTIONS(.lane = WEIR_LANE(1)));
+ *     err = weir_pool_submit(pool, tidy_up, NULL);                 names none: the last one
+ *
+ * A lane is a queue of its own, with a capacity of its own: what waits in one never fills up
+ * another. In a lane tasks start in the order in which their submits took effect. What pool.h says
+ * of a full pool holds for each lane: a submit waits for room in its lane, or is refused, and
+ * DROP_OLDEST drops the oldest task of that lane.
+ *
+ * Which one starts next. A worker that looks for a task takes the oldest of the first lane that has
+ * one. Two numbers bound what can come of that:
+ *
+ *   Overtaking. Of the tasks that were submitted after an urgent one, to less urgent lanes, at most
+ *   `workers` start before it (one for each worker that had looked just before), and besides them
+ *   those that the second bound demands.
+ *   Starvation. While a lane has a task, at most `lane_burst` tasks of more urgent lanes start
+ *   between two of its own; or as many as there are workers, if that is more.
+ *
+ * For the latter each worker counts by itself, up to its share of `lane_burst`, and then takes one
+ * of the lane that is owed. A task that ends when its turn has come, because it has expired or its
+ * context is over, counts as one that starts; one that ended before does not. A turn of a serial
+ * counts as one. Tasks that do not wait for a worker have no part in this: those that a waiting
+ * thread runs itself (task.h), and those that are run in place where there is no room.
+ *
+ * Which lane. A task with options goes to `lane`, in all forms: also when its time has come, when
+ * it is retried, and when its gate or descriptor lets it start. A serial has a lane, and with it
+ * all tasks of it; keys likewise. All other tasks, those of groups and loops too, go to the
+ * `default_lane` of the pool. A thread that waits for tasks of any lane runs them as ever.
+ */
+#ifndef WEIR_LANE_H
+#define WEIR_LANE_H
+
+#include "stats.h"
+
+WEIR_BEGIN_DECLS
+
+/* weir_pool_submit and its other forms, with a lane: 0 is the most urgent. Besides: -EINVAL (the
+ * pool has no such lane). */
+WEIR_API WEIR_NODISCARD int weir_pool_submit_lane(weir_pool *pool, unsigned lane, weir_task_fn *fn,
+                                                  void *arg);
+WEIR_API WEIR_NODISCARD int weir_pool_try_submit_lane(weir_pool *pool, unsigned lane,
+                                                      weir_task_fn *fn, void *arg);
+WEIR_API WEIR_NODISCARD int weir_pool_submit_lane_until(weir_pool *pool, unsigned lane,
+                                                        weir_task_fn *fn, void *arg,
+                                                        weir_context *ctx, int64_t deadline);
+
+/* How many lanes the pool has, 1 at least; 0 for NULL. Never blocks. */
+WEIR_API unsigned weir_pool_lanes(const weir_pool *pool);
+
+typedef struct weir_lane_stats {
+    size_t size;          /* filled by the caller: sizeof of this struct */
+    uint64_t capacity;    /* how many tasks may wait to start */
+    uint64_t queued;      /* places that are taken now: by tasks that wait to start, serials, and
+                             tasks that have ended and not yet come to the head */
+    uint64_t peak_queued; /* the most of them at once */
+    uint64_t submitted;   /* how often a place was taken: by a task, by a turn of a serial */
+    weir_histogram wait;  /* as in weir_pool_stats, of the tasks of this lane */
+    weir_histogram run;
+} weir_lane_stats;
+
+/* Reads the stats of a lane, as weir_pool_read_stats does those of the pool. The numbers are exact
+ * while nobody submits or starts a task. Never blocks, takes no lock.
+ * Returns 0; -EINVAL (NULL, no such lane, or a size that never was); -ESTALE. Fields that this
+ * version does not know are set to 0. */
+WEIR_API WEIR_NODISCARD int weir_pool_read_lane_stats(const weir_pool *pool, unsigned lane,
+                                                      weir_lane_stats *ret);
+
+WEIR_END_DECLS
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+#include "pool/lanes.h"
+
+/* The first ticket of the lane, as far as this worker sees. */
+static bool peek(struct seat *seat, unsigned k, uint32_t *ret_index)
+{
+    const struct lane *lane = queue_lane(seat->queue, k);
+    return ring_peek_from(&lane->ring, seat->heads[k], &seat->heads[k], ret_index);
+}
+
+/* The lane that this worker takes from next, and the first ticket there. False: all are empty. */
+static bool choose(struct seat *seat, unsigned *ret_lane, uint32_t *ret_index)
+{
+    const struct queue *queue = seat->queue;
+    for (unsigned k = queue->lane_count - 1; k > 0; k--) {
+        if (likely(seat->passed[k] < queue->burst))
+            continue;
+        *ret_lane = k;
+        if (peek(seat, k, ret_index))
+            return true;
+        seat->passed[k] = 0; /* I1: nothing is owed to an empty lane */
+    }
+    for (unsigned k = 0; k < queue->lane_count; k++) {
+        *ret_lane = k;
+        if (peek(seat, k, ret_index))
+            return true;
+    }
+    return false;
+}
+
+static void count_start(struct seat *seat, unsigned lane)
+{
+    seat->passed[lane] = 0;
+    for (unsigned k = lane + 1; k < seat->queue->lane_count; k++)
+        seat->passed[k]++;
+}
+
+bool weir__lanes_next(struct seat *seat, struct job *ret)
+{
+    unsigned lane;
+    uint32_t index;
+    while (choose(seat, &lane, &index))
+        if (weir__queue_take_seen(seat, lane, index, ret) == TAKEN_JOB) {
+            count_start(seat, lane);
+            return true;
+        }
+    return false;
+}
+
+void weir__lanes_idle(struct queue *queue)
+{
+    for (unsigned k = 0; k < queue->lane_count; k++)
+        weir__room_idle(&queue_lane(queue, k)->room);
+}
+
+void weir__lanes_wake_all(struct queue *queue)
+{
+    for (unsigned k = 0; k < queue->lane_count; k++)
+        weir__room_wake_all(&queue_lane(queue, k)->room);
+}
+
+uint64_t weir__lanes_capacity(const struct queue *queue)
+{
+    uint64_t capacity = 0;
+    for (unsigned k = 0; k < queue->lane_count; k++)
+        capacity += queue_lane(queue, k)->ring.capacity;
+    return capacity;
+}
+
+uint64_t weir__lanes_peak(const struct queue *queue)
+{
+    uint64_t peak = 0;
+    for (unsigned k = 0; k < queue->lane_count; k++)
+        peak += load_rlx(&queue_lane(queue, k)->peak); /* numbers by themselves */
+    return peak;
+}
