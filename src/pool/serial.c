@@ -51,8 +51,11 @@ int weir_serial_init(weir_serial *handle, weir_pool *pool, const weir_serial_opt
     *handle = (weir_serial){{0}};
     serial->fork = fork_count();
     serial->parallel = options.parallel != 0 ? options.parallel : 1;
-    serial->batch = options.batch != 0 ? options.batch : DEFAULT_BATCH;
-    serial->lane = (uint8_t)lane;
+    uint32_t batch = options.batch != 0 ? options.batch : DEFAULT_BATCH;
+    if (batch > MOST_IN_A_BATCH) /* as good as no end */
+        batch = MOST_IN_A_BATCH;
+    serial->batch = batch & MOST_IN_A_BATCH;
+    serial->lane = lane & 0xf;
     serial->limit = options.limit != 0 ? options.limit : UINT64_MAX;
     store_rlx(&serial->sink.ops, &weir__turn_sink); /* nobody uses it yet */
     list_init(&serial->tasks);

@@ -50,12 +50,13 @@
 
 enum serial_place { NOWHERE, TICKET, KEPT, LENT };
 
-enum { NOTED = 3 };
+enum { NOTED = 3, MOST_IN_A_BATCH = (1 << 28) - 1 };
 
 struct __attribute__((may_alias)) serial {
-    weir_pool *pool; /* constant, as the next four; NULL: it is none */
+    weir_pool *pool; /* constant, as the next five; NULL: it is none */
     uint32_t fork;   /* fork_count() when it was made */
-    uint32_t parallel, batch;
+    uint32_t parallel;
+    uint32_t batch : 28, lane : 4; /* of its ticket, as it is numbered in jobs */
     struct mutex mutex;
     uint64_t limit;   /* of queued ones; UINT64_MAX: none */
     struct sink sink; /* of its turns */
@@ -66,7 +67,6 @@ struct __attribute__((may_alias)) serial {
     uint32_t holders;        /* those, and threads that end a task which they took out */
     uint64_t claim;          /* of its TICKET */
     uint8_t place;           /* enum serial_place */
-    uint8_t lane;            /* constant: of its ticket */
     bool closed;
     bool wanted;
     uint8_t noted;                  /* of the next; more than NOTED: any task may be waited for */
