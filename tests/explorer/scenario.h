@@ -31,7 +31,8 @@ extern const struct scenario pool_scenarios[], task_scenarios[], group_scenarios
     room_scenarios[], latch_scenarios[], stop_scenarios[], activity_scenarios[], names_scenarios[],
     signals_scenarios[], pipeline_scenarios[], chain_scenarios[], metrics_scenarios[],
     watchdog_scenarios[], trace_scenarios[], slot_scenarios[], follow_scenarios[],
-    ready_scenarios[], gate_scenarios[], serial_scenarios[], descriptor_scenarios[];
+    ready_scenarios[], gate_scenarios[], serial_scenarios[], descriptor_scenarios[],
+    lanes_scenarios[];
 
 #define SCENARIO_TEXT_(x) #x
 #define SCENARIO_TEXT(x) SCENARIO_TEXT_(x)

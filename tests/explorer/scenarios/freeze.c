@@ -197,6 +197,49 @@ static void frozen_worker_of_a_full_pool(void)
     worker_is_frozen(1);
 }
 
+/* Lanes. */
+
+static void submit_to_lane(struct work *work, unsigned lane)
+{
+    for (unsigned i = 0; i < EACH; i++) {
+        int err = weir_pool_submit_lane(work->pool, lane, count_run, &work->runs[lane][i]);
+        check(err == 0);
+    }
+}
+
+static void submit_urgent(void *arg)
+{
+    submit_to_lane(arg, 0);
+}
+
+/* Each lane takes more than it can hold, and a task of each starts: also one that is owed. */
+static void check_lanes_work(struct work *work)
+{
+    unsigned each = weir_pool_capacity(work->pool) / 2 + 1;
+    for (unsigned i = 0; i < 2 * each; i++) {
+        int err = weir_pool_submit_lane(work->pool, i % 2, count_run, &work->last);
+        check(err == 0);
+        settle();
+    }
+    check(work->last == 2 * each);
+}
+
+static void frozen_worker_of_two_lanes(void)
+{
+    struct work *work = make(sizeof *work);
+    work->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 2, .capacity = 2, .lanes = 2,
+                                            .lane_burst = 2, .on_worker_start = freezable_worker));
+    explore_begin();
+    struct vthread *urgent = start(submit_urgent, work);
+    submit_to_lane(work, 1);
+    finish(urgent);
+    settle();
+    explore_end();
+    check_lanes_work(work);
+    check(runs_of(work, 0) + runs_of(work, 1) >= 2 * EACH - (froze() ? 1 : 0));
+    end_unless_frozen(work);
+}
+
 /* Serials. A thread that stops in the middle of one holds up that one, and a worker that comes to
  * it; so there is one more. */
 
@@ -277,6 +320,7 @@ const struct scenario freeze_scenarios[] = {
     {"frozen in eviction", frozen_in_eviction, true},
     {"frozen worker", frozen_worker, true},
     {"frozen worker of a full pool", frozen_worker_of_a_full_pool, true},
+    {"frozen worker of two lanes", frozen_worker_of_two_lanes, true},
     {"frozen in a submit to a serial", frozen_in_a_submit_to_a_serial, true},
     {"frozen in the turn of a serial", frozen_in_the_turn_of_a_serial, true},
     {0},
