@@ -59,12 +59,17 @@ static void finish_job(struct pool_model *model, struct job *job, int status)
 
 /* The queue. */
 
-static int take_head(struct pool_model *model)
+static int take_head(struct lane_model *lane)
 {
-    int job = model->queue[0];
-    model->queued--;
-    memmove(model->queue, model->queue + 1, model->queued * sizeof model->queue[0]);
+    int job = lane->queue[0];
+    lane->queued--;
+    memmove(lane->queue, lane->queue + 1, lane->queued * sizeof lane->queue[0]);
     return job;
+}
+
+static struct lane_model *lane_of(struct pool_model *model, int job)
+{
+    return &model->lane[model->jobs[job].lane];
 }
 
 /* Why the job must not start any more, or IDLE. */
@@ -80,15 +85,15 @@ static weir_state too_late(const struct pool_model *model, const struct job *job
 }
 
 /* A job whose context was cancelled keeps its place, unless it has expired as well. */
-static bool clear_head(struct pool_model *model)
+static bool clear_head(struct pool_model *model, struct lane_model *lane)
 {
     bool cleared = false;
-    while (model->queued > 0) {
-        const struct job *job = &model->jobs[model->queue[0]];
+    while (lane->queued > 0) {
+        const struct job *job = &model->jobs[lane->queue[0]];
         bool queued = job->state == WEIR_TASK_QUEUED;
         if (queued && job->start_by > model->now)
             break;
-        int head = take_head(model);
+        int head = take_head(lane);
         if (queued)
             model_end_unstarted(model, head, WEIR_TASK_EXPIRED);
         cleared = true;
@@ -104,18 +109,18 @@ static bool was_cleared(const struct pool_model *model, const struct job *job)
            job->seen_end == WEIR_TASK_EXPIRED;
 }
 
-static void clear_head_as_seen(struct pool_model *model)
+static void clear_head_as_seen(struct pool_model *model, struct lane_model *lane)
 {
     unsigned cleared = 0;
-    for (unsigned i = 0; i < model->queued; i++) {
-        const struct job *job = &model->jobs[model->queue[i]];
+    for (unsigned i = 0; i < lane->queued; i++) {
+        const struct job *job = &model->jobs[lane->queue[i]];
         if (was_cleared(model, job))
             cleared = i + 1; /* and the dead tickets before it */
         else if (job->state == WEIR_TASK_QUEUED)
             break;
     }
     while (cleared-- > 0) {
-        int head = take_head(model);
+        int head = take_head(lane);
         if (model->jobs[head].state == WEIR_TASK_QUEUED)
             model_end_unstarted(model, head, WEIR_TASK_EXPIRED);
     }
@@ -123,9 +128,10 @@ static void clear_head_as_seen(struct pool_model *model)
 
 static bool push(struct pool_model *model, int job)
 {
-    if (model->queued == model->capacity)
+    struct lane_model *lane = lane_of(model, job);
+    if (lane->queued == model->capacity)
         return false;
-    model->queue[model->queued++] = job;
+    lane->queue[lane->queued++] = job;
     model->jobs[job].state = WEIR_TASK_QUEUED;
     model->counts.submitted++;
     return true;
@@ -134,8 +140,9 @@ static bool push(struct pool_model *model, int job)
 unsigned model_live(const struct pool_model *model)
 {
     unsigned live = 0;
-    for (unsigned i = 0; i < model->queued; i++)
-        live += model->jobs[model->queue[i]].state == WEIR_TASK_QUEUED;
+    for (unsigned k = 0; k < model->lanes; k++)
+        for (unsigned i = 0; i < model->lane[k].queued; i++)
+            live += model->jobs[model->lane[k].queue[i]].state == WEIR_TASK_QUEUED;
     return live;
 }
 
@@ -187,11 +194,11 @@ static int wait_for_room(struct pool_model *model, int index, int64_t deadline)
             return -EPIPE;
         if (err != 0)
             return err;
-        clear_head_as_seen(model);
+        clear_head_as_seen(model, lane_of(model, index));
         do
             if (push(model, index))
                 return 0;
-        while (clear_head(model));
+        while (clear_head(model, lane_of(model, index)));
         if (model->now >= deadline)
             return -ETIMEDOUT;
     }
@@ -205,12 +212,12 @@ static int submit_from(struct pool_model *model, int index, enum how how, int64_
             return model_reject(model, -EPIPE);
         if (push(model, index))
             return 0;
-        if (clear_head(model))
+        if (clear_head(model, lane_of(model, index)))
             continue;
         if (how == TRY || model->overflow == WEIR_OVERFLOW_REJECT)
             return model_reject(model, -EAGAIN);
         if (model->overflow == WEIR_OVERFLOW_DROP_OLDEST) {
-            model_end_unstarted(model, take_head(model), WEIR_TASK_DROPPED);
+            model_end_unstarted(model, take_head(lane_of(model, index)), WEIR_TASK_DROPPED);
         } else if (model->overflow == WEIR_OVERFLOW_CALLER_RUNS || from != OUTSIDE) {
             model->counts.submitted++;
             start_job(model, index, from);
@@ -293,13 +300,40 @@ static bool finish_one(struct pool_model *model)
     return false;
 }
 
+/* The lane that a worker takes from next (src/pool/lanes.h), or NULL: all are empty. */
+static struct lane_model *next_lane(struct pool_model *model)
+{
+    for (unsigned k = model->lanes; k-- > 1;) {
+        struct lane_model *lane = &model->lane[k];
+        if (lane->passed < model->burst)
+            continue;
+        if (lane->queued > 0)
+            return lane;
+        lane->passed = 0;
+    }
+    for (unsigned k = 0; k < model->lanes; k++)
+        if (model->lane[k].queued > 0)
+            return &model->lane[k];
+    return NULL;
+}
+
+static void count_start(struct pool_model *model, struct lane_model *from)
+{
+    from->passed = 0;
+    for (struct lane_model *lane = from + 1; lane < model->lane + model->lanes; lane++)
+        lane->passed++;
+}
+
 void model_settle(struct pool_model *model)
 {
+    struct lane_model *lane;
     do {
-        while (model->busy < model->workers && model->queued > 0) {
-            int job = take_head(model);
-            if (model->jobs[job].state == WEIR_TASK_QUEUED)
-                start_job(model, job, ON_WORKER);
+        while (model->busy < model->workers && (lane = next_lane(model)) != NULL) {
+            int job = take_head(lane);
+            if (model->jobs[job].state != WEIR_TASK_QUEUED)
+                continue;
+            count_start(model, lane);
+            start_job(model, job, ON_WORKER);
         }
     } while (finish_one(model));
 }
@@ -375,14 +409,10 @@ void model_close(struct pool_model *model)
     model->closed = true;
 }
 
-void model_cancel_all(struct pool_model *model)
+static void cancel_lane(struct pool_model *model, struct lane_model *lane)
 {
-    model->cancelled = true;
-    for (int i = 0; i < MAX_GROUPS; i++)
-        if (model->groups[i].active > 0 && context_err(model->groups[i].context) == 0)
-            model->groups[i].vague = true;
-    while (model->queued > 0) {
-        int head = take_head(model);
+    while (lane->queued > 0) {
+        int head = take_head(lane);
         struct job *job = &model->jobs[head];
         if (job->state != WEIR_TASK_QUEUED)
             continue;
@@ -391,6 +421,16 @@ void model_cancel_all(struct pool_model *model)
             job->seen_end == WEIR_TASK_EXPIRED && too_late(model, job) == WEIR_TASK_EXPIRED;
         model_end_unstarted(model, head, expired ? WEIR_TASK_EXPIRED : WEIR_TASK_CANCELLED);
     }
+}
+
+void model_cancel_all(struct pool_model *model)
+{
+    model->cancelled = true;
+    for (int i = 0; i < MAX_GROUPS; i++)
+        if (model->groups[i].active > 0 && context_err(model->groups[i].context) == 0)
+            model->groups[i].vague = true;
+    for (unsigned k = 0; k < model->lanes; k++)
+        cancel_lane(model, &model->lane[k]);
     context_cancelled(model->context, 0, model->now);
     model_settle(model);
 }

@@ -18,6 +18,7 @@
 #include "weir.h"
 
 enum { MAX_JOBS = 64, MAX_HANDLES = 4, MAX_WAITGROUPS = 2, MAX_GROUPS = 2, MAX_ERRORS = 2 };
+enum { MAX_LANES = 3 };
 
 /* What a task does. On a thread outside the pool none of them waits for anything. */
 enum kind {
@@ -36,6 +37,7 @@ struct job {
     int code; /* what it returns */
     enum owner_kind owner;
     int object; /* index of its handle, waitgroup or group */
+    unsigned lane;
     int context;
     int64_t start_by, timeout;
     int child; /* index, or 0: none */
@@ -64,7 +66,9 @@ struct group_model {
 };
 
 struct pool_model {
-    unsigned workers, capacity, busy;
+    unsigned workers, capacity, busy; /* capacity: of each lane */
+    unsigned lanes;                   /* what names none goes to the last one */
+    unsigned burst; /* of each worker; more than there are jobs, if they are two */
     weir_overflow overflow;
     bool helps; /* threads outside do */
     bool closed, cancelled, stopping;
@@ -73,8 +77,11 @@ struct pool_model {
 
     struct job jobs[MAX_JOBS]; /* from 1 on */
     int job_count;
-    int queue[MAX_JOBS]; /* jobs; some may have ended already */
-    unsigned queued;
+    struct lane_model {
+        int queue[MAX_JOBS]; /* jobs; some may have ended already */
+        unsigned queued;
+        unsigned passed; /* starts from more urgent ones since its own last */
+    } lane[MAX_LANES];
     int started[MAX_JOBS]; /* in order */
     unsigned started_count;
 

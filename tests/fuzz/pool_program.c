@@ -89,6 +89,7 @@ static struct job *add_job(enum kind kind, enum owner_kind owner, int object)
     *job = (struct job){.kind = kind,
                         .owner = owner,
                         .object = object,
+                        .lane = world->model.lanes - 1,
                         .context = NO_CONTEXT,
                         .start_by = WEIR_FOREVER,
                         .over_at = WEIR_FOREVER};
@@ -109,6 +110,8 @@ static struct job *read_job(enum owner_kind owner, int object)
     if (owner == GROUP && kind == AWAIT && model->overflow == WEIR_OVERFLOW_DROP_OLDEST)
         kind = HOLD;
     struct job *job = add_job(kind, owner, object);
+    if (owner <= HANDLE)
+        job->lane = byte / (3 * KINDS) % model->lanes;
     job->code = -(int)(byte / KINDS % 3);
     if (owner == GROUP && kind == RETURN && model->workers > 1)
         job->code = 0; /* which of two fails first is open */
@@ -181,8 +184,9 @@ static int64_t any_deadline(void)
 static bool has_rival(const struct job *job)
 {
     const struct pool_model *model = &world->model;
-    for (unsigned i = 0; i < model->queued; i++) {
-        const struct job *other = &model->jobs[model->queue[i]];
+    const struct lane_model *lane = &model->lane[job->lane]; /* the only one where it is asked */
+    for (unsigned i = 0; i < lane->queued; i++) {
+        const struct job *other = &model->jobs[lane->queue[i]];
         bool fails = other->owner == GROUP && other->code != 0;
         if (other->state == WEIR_TASK_QUEUED &&
             (other->child != 0 || (fails && job->owner == GROUP && job->object == other->object)))
@@ -192,15 +196,17 @@ static bool has_rival(const struct job *job)
 }
 
 /* How the next call submits the job. Never in a way that would wait for ever; nor would it wait
- * while a rival may start: which of the two is quicker is open. */
+ * while a rival may start: which of the two is quicker is open. Nor for room in one of several
+ * lanes: how many of those in the others start before the job is a matter of who is quicker. */
 static enum how any_how(const struct job *job, bool at_limit)
 {
     const struct pool_model *model = &world->model;
     enum how how = (enum how)input_below(3);
-    bool room = model->queued < model->capacity || model->overflow != WEIR_OVERFLOW_BLOCK;
+    bool room =
+        model->lane[job->lane].queued < model->capacity || model->overflow != WEIR_OVERFLOW_BLOCK;
     if (room && !at_limit)
         return how;
-    if (has_rival(job))
+    if (model->lanes > 1 || has_rival(job))
         return TRY;
     return how == PLAINLY ? UNTIL : how;
 }
@@ -221,11 +227,12 @@ static void submit_plain(void)
     int64_t deadline = how == UNTIL ? any_deadline() : WEIR_FOREVER;
     int context = how == UNTIL ? any_context() : NO_CONTEXT, err;
     if (how == TRY)
-        err = weir_pool_try_submit(world->pool, run_job, job);
+        err = weir_pool_try_submit_lane(world->pool, job->lane, run_job, job);
     else if (how == PLAINLY)
-        err = weir_pool_submit(world->pool, run_job, job);
+        err = weir_pool_submit_lane(world->pool, job->lane, run_job, job);
     else
-        err = weir_pool_submit_until(world->pool, run_job, job, context_at(context), deadline);
+        err = weir_pool_submit_lane_until(world->pool, job->lane, run_job, job, context_at(context),
+                                          deadline);
     int expected = use_context(job, context);
     check(err == (expected != 0 ? model_reject(&world->model, expected)
                                 : model_submit(&world->model, index_of(job), how, deadline)));
@@ -269,7 +276,8 @@ static void submit_task(void)
     weir_task_options options = {.size = sizeof options,
                                  .start_by = job->start_by == WEIR_FOREVER ? 0 : job->start_by,
                                  .timeout = job->timeout,
-                                 .on_done = told};
+                                 .on_done = told,
+                                 .lane = WEIR_LANE(job->lane)};
     weir_task *task = world->handles[handle];
     if (how == TRY)
         err = weir_pool_try_submit_task(world->pool, task, run_job, job, &options);
@@ -367,7 +375,7 @@ static void submit_many(void)
     weir_job jobs[4];
     struct job *first = NULL;
     size_t n = input_below(4) + 1;
-    if (model->busy < model->workers && model->queued + n > model->capacity)
+    if (model->busy < model->workers && n > model->capacity)
         return;
     for (size_t i = 0; i < n; i++) {
         struct job *job = add_job(HOLD, PLAIN, 0);
@@ -648,7 +656,7 @@ static void compare_counts(void)
     check(counts.dropped == model->counts.dropped);
     check(counts.queued == model_live(model) && counts.running == model->busy);
     check(weir_pool_queued(world->pool) == counts.queued);
-    check(counts.peak_queued <= model->capacity);
+    check(counts.peak_queued <= model->capacity * model->lanes);
     calls += 2;
 }
 
@@ -697,7 +705,10 @@ static void begin(void)
     struct pool_model *model = &world->model;
     contexts_forget();
     model->now = weir_now();
-    model->workers = input_below(3) == 2 ? 2 : 1;
+    unsigned byte = input_byte();
+    model->workers = byte % 3 == 2 ? 2 : 1;
+    model->lanes = byte / 3 % 4 < MAX_LANES ? 1 + byte / 3 % 4 : 1;
+    model->burst = model->workers == 1 ? 1 + byte / 12 % 3 : 2 * MAX_JOBS;
     model->capacity = input_below(4) + 1;
     model->overflow = (weir_overflow)input_below(4);
     model->helps = input_below(3) == 2;
@@ -706,10 +717,12 @@ static void begin(void)
     int parent = any_context();
     if (model->workers > 1 && context_deadline(parent) != WEIR_FOREVER)
         parent = NO_CONTEXT; /* it would free both workers at once, with something to do */
-    world->pool = new_pool(
-        WEIR_POOL_OPTIONS(.workers = model->workers, .capacity = model->capacity,
-                          .overflow = model->overflow, .outside_waiters_help = model->helps,
-                          .context = context_at(parent), .on_drop = dropped, .user = world));
+    world->pool = new_pool(WEIR_POOL_OPTIONS(.workers = model->workers, .capacity = model->capacity,
+                                             .overflow = model->overflow, .lanes = model->lanes,
+                                             .lane_burst = model->burst * model->workers,
+                                             .outside_waiters_help = model->helps,
+                                             .context = context_at(parent), .on_drop = dropped,
+                                             .user = world));
     model->context = context_add(parent, WEIR_FOREVER, weir_now());
     make_groups();
     for (int i = 0; i < MAX_HANDLES; i++)
@@ -718,8 +731,20 @@ static void begin(void)
         world->waitgroups[i] = make(sizeof *world->waitgroups[i]);
 }
 
+/* Once: it reads whole histograms, word by word. */
+static void compare_lanes(void)
+{
+    for (unsigned k = 0; k < world->model.lanes; k++) {
+        weir_lane_stats stats = {.size = sizeof stats};
+        check(weir_pool_read_lane_stats(world->pool, k, &stats) == 0);
+        check(stats.queued == world->model.lane[k].queued);
+        calls++;
+    }
+}
+
 static void end(void)
 {
+    compare_lanes();
     for (int i = 1; i <= world->model.job_count; i++)
         if (world->model.jobs[i].kind == HOLD && !world->model.jobs[i].open) {
             weir_waitgroup_done(&world->gates[i]);
@@ -764,8 +789,9 @@ void pool_program(void)
 {
     begin();
     explore_begin();
-    trace("-- %u workers, capacity %u, overflow %d, outside waiters help: %d", world->model.workers,
-          world->model.capacity, (int)world->model.overflow, (int)world->model.helps);
+    trace("-- %u workers, %u lanes of %u, burst %u, overflow %d, outside waiters help: %d",
+          world->model.workers, world->model.lanes, world->model.capacity, world->model.burst,
+          (int)world->model.overflow, (int)world->model.helps);
     for (unsigned i = 0; i < CALLS && input_left(); i++) {
         if (world->model.job_count + MOST_JOBS_A_STEP >= MAX_JOBS)
             break;
