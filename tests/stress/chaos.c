@@ -86,7 +86,7 @@ enum { FULL = 1, LATE = 2, CANCELLED = 4, BUSY = 8 };
 static struct {
     uint64_t seed;
     unsigned number;
-    unsigned workers, capacity;
+    unsigned workers, lanes, capacity; /* of each lane */
     weir_overflow overflow;
     enum finish finish;
     bool outside_waiters_help;
@@ -237,22 +237,33 @@ static unsigned when_full(void)
 
 /* Steps, each of which a producer or a task may make. */
 
+/* For options: one of the pool's lanes, or none. */
+static unsigned any_lane(dice *d)
+{
+    unsigned lane = dice_below(d, the.lanes + 1);
+    return lane < the.lanes ? WEIR_LANE(lane) : 0;
+}
+
 static void submit_plain(dice *d, unsigned depth)
 {
     entry *e = new_entry(d, depth);
+    unsigned lane = dice_below(d, the.lanes);
     if (e == NULL)
         return;
-    switch (dice_below(d, 3)) {
+    switch (dice_below(d, 4)) {
     case 0:
         submitted(e, weir_pool_submit(the.pool, work, e), when_full());
         break;
     case 1:
-        submitted(e, weir_pool_try_submit(the.pool, work, e), FULL);
+        submitted(e, weir_pool_submit_lane(the.pool, lane, work, e), when_full());
+        break;
+    case 2:
+        submitted(e, weir_pool_try_submit_lane(the.pool, lane, work, e), FULL);
         break;
     default:
         submitted(e,
-                  weir_pool_submit_until(the.pool, work, e, NULL,
-                                         weir_after((int64_t)dice_below(d, 100000))),
+                  weir_pool_submit_lane_until(the.pool, lane, work, e, NULL,
+                                              weir_after((int64_t)dice_below(d, 100000))),
                   when_full() | LATE);
     }
 }
@@ -352,6 +363,7 @@ static void with_handle(dice *d, unsigned depth, weir_context *ctx, weir_task *t
     weir_task_options_init(&options);
     options.on_done = ledger_done;
     options.name = "chaos";
+    options.lane = any_lane(d);
     unsigned refusals = when_full();
     bool sleeper = dice_once_in(d, 4), cancel = dice_once_in(d, 3);
     weir_context *alarm = NULL;
@@ -457,8 +469,9 @@ static __attribute__((noinline)) void use_waitgroup(dice *d, unsigned depth, wei
             by_hand->more = &wg;
             weir_waitgroup_add(&wg, 1);
             if (!submitted(by_hand,
-                           weir_pool_submit_task(the.pool, &task, work, by_hand,
-                                                 WEIR_TASK_OPTIONS(.on_done = count_down)),
+                           weir_pool_submit_task(
+                               the.pool, &task, work, by_hand,
+                               WEIR_TASK_OPTIONS(.on_done = count_down, .lane = any_lane(d))),
                            when_full()))
                 weir_waitgroup_done(&wg);
         }
@@ -654,10 +667,12 @@ static void make_lines(dice *d)
         if (weir_serial_init(&the.lines[i].serial, the.pool,
                              WEIR_SERIAL_OPTIONS(.parallel = the.lines[i].single ? 1 : 2,
                                                  .batch = dice_below(d, 4),
-                                                 .limit = dice_below(d, 5))) != 0)
+                                                 .limit = dice_below(d, 5), .lane = any_lane(d))) !=
+            0)
             abort();
     if (weir_keyed_new(&the.keyed, the.pool,
-                       WEIR_KEYED_OPTIONS(.keys = KEYS_AT_ONCE, .limit = 3, .batch = 2)) != 0)
+                       WEIR_KEYED_OPTIONS(.keys = KEYS_AT_ONCE, .limit = 3, .batch = 2,
+                                          .lane = any_lane(d))) != 0)
         abort();
 }
 
@@ -691,7 +706,8 @@ static __attribute__((noinline)) void submit_for_descriptor(dice *d, unsigned de
     if (early)
         (void)!write(ends[1], "x", 1);
     int err = weir_pool_submit_when_until(
-        the.pool, &task, ends[0], WEIR_READABLE, work, e, WEIR_TASK_OPTIONS(.on_done = ledger_done),
+        the.pool, &task, ends[0], WEIR_READABLE, work, e,
+        WEIR_TASK_OPTIONS(.on_done = ledger_done, .lane = any_lane(d)),
         dice_once_in(d, 2) ? ctx : NULL, weir_after((int64_t)dice_below(d, 500000)));
     if (submitted(e, err, FULL | LATE | CANCELLED)) {
         if (!early && dice_once_in(d, 2))
@@ -811,7 +827,7 @@ static void use_shared_group(dice *d, weir_context *ctx)
 static void use_shared_handle(dice *d, weir_context *ctx)
 {
     weir_task *task = &the.shared[dice_below(d, SHARED)];
-    weir_task_options *options = WEIR_TASK_OPTIONS(.on_done = ledger_done);
+    weir_task_options *options = WEIR_TASK_OPTIONS(.on_done = ledger_done, .lane = any_lane(d));
     unsigned what = dice_below(d, 6);
     if (what < 3) {
         entry *e = new_entry(d, 0);
@@ -854,9 +870,10 @@ static void use_shared_handle(dice *d, weir_context *ctx)
 
 static void look_at_pool(dice *d)
 {
+    size_t most = (size_t)the.capacity * the.lanes;
     weir_pool_counts counts;
     weir_pool_read_counts(the.pool, &counts);
-    bool few = weir_pool_queued(the.pool) <= the.capacity && counts.queued <= the.capacity;
+    bool few = weir_pool_queued(the.pool) <= most && counts.queued <= most;
     if (!few && !the.serials)
         broken("more tasks are queued than the capacity");
     int err = weir_pool_drain_until(the.pool, NULL, weir_after((int64_t)dice_below(d, 50000)));
@@ -1000,7 +1017,8 @@ static void make_pool(dice *d)
                           .overflow = the.overflow, .context = the.above,
                           .on_worker_start = worker_starts, .on_worker_stop = worker_stops,
                           .on_drop = ledger_drop, .outside_waiters_help = the.outside_waiters_help,
-                          .descriptors = 8));
+                          .descriptors = 8, .lanes = the.lanes, .lane_burst = 1 + dice_below(d, 64),
+                          .default_lane = any_lane(d)));
     if (err != 0) {
         fprintf(stderr, "a pool could not be made: %s\n", weir_strerror(err));
         exit(1);
@@ -1034,8 +1052,13 @@ static void check_round(void)
     weir_pool_read_counts(the.pool, &counts);
     if (weir_waitgroup_try_wait(&the.waitgroup) != 0)
         broken("a waitgroup is not at zero");
-    if (counts.peak_queued > the.capacity)
+    if (counts.peak_queued > the.capacity * the.lanes)
         broken("the peak is above the capacity");
+    for (unsigned k = 0; k < the.lanes; k++) {
+        weir_lane_stats stats = {.size = sizeof stats};
+        if (weir_pool_read_lane_stats(the.pool, k, &stats) != 0 || stats.peak_queued > the.capacity)
+            broken("a lane was more than full");
+    }
     for (unsigned i = 0; i < SHARED; i++) {
         weir_state state = weir_task_state(&the.shared[i]);
         if (state == WEIR_TASK_QUEUED || state == WEIR_TASK_RUNNING)
@@ -1046,8 +1069,8 @@ static void check_round(void)
 
 static void print_round(FILE *to)
 {
-    fprintf(to, "seed %" PRIu64 ", round %u: %u workers, capacity %u, %s, end: %s%s%s\n", the.seed,
-            the.number, the.workers, the.capacity, policy_names[the.overflow],
+    fprintf(to, "seed %" PRIu64 ", round %u: %u workers, %u lanes of %u, %s, end: %s%s%s\n",
+            the.seed, the.number, the.workers, the.lanes, the.capacity, policy_names[the.overflow],
             finish_names[the.finish], the.outside_waiters_help ? ", outside waiters help" : "",
             the.serials ? ", serials" : "");
 }
@@ -1075,6 +1098,7 @@ static void play_round(unsigned shape, dice *d)
     the.finish = dice_once_in(d, 3) ? DRAIN : (enum finish)dice_below(d, FINISHES);
     the.outside_waiters_help = dice_once_in(d, 3);
     the.serials = dice_below(d, 3) > 0;
+    the.lanes = dice_once_in(d, 2) ? 1 : 1 + dice_below(d, WEIR_MAX_LANES);
     the.midway = 1 + dice_below(d, PRODUCERS * STEPS * 3 / 4);
     atomic_store(&the.steps, 0);
     atomic_store(&the.closing, false);
