@@ -13,7 +13,7 @@
 #include "jobs.h"
 #include "sites.h"
 
-enum { MAX_SCENARIOS = 320, LINE = 768, REASON = 400, SECONDS = 600 };
+enum { MAX_SCENARIOS = 1024, LINE = 768, REASON = 400, SECONDS = 600 };
 
 /* A line of the file, or what takes its place. */
 struct answer {
