@@ -10,12 +10,13 @@
  * A task that a submit accepted (returned 0) ends exactly once: DONE or FAILED after it ran,
  * CANCELLED, EXPIRED or DROPPED if it does not start. If submit returns an error, weir never
  * touches `fn` or `arg`. Tasks start in the order in which their submits took effect; those of a
- * pool with lanes (lane.h) in each lane.
+ * pool with lanes (lane.h) in each lane, those of one with another `order` as pool_options.h says.
  *
  * `capacity` counts accepted tasks that have not started. A task that ended while queued, or that a
  * waiter claimed and ran, gives its place back when it comes to the head of the queue; a submit
  * that finds the pool full clears the head first. That the context of a queued task was cancelled
- * is seen when a worker takes it: until then it keeps its place.
+ * is seen when a worker takes it: until then it keeps its place. With WEIR_ORDER_LOCAL the same
+ * holds for `local`, of what the tasks on each worker submit.
  *
  * A task may submit to its own pool and wait for tasks of its own pool, whatever the number of
  * workers. Where another thread would wait for room, a task runs the new one inline; after 64 such
@@ -95,7 +96,7 @@ WEIR_API int weir_pool_worker_index(void);
 
 /* At rest: submitted = done + failed + cancelled + expired + dropped. rejected: full, closed, its
  * context over, in use, -EDEADLK. delayed: before their time, between runs, due without room.
- * peak_queued: of a pool with lanes, the sum of their peaks. */
+ * peak_queued: of a pool with lanes, the sum of their peaks; without those at a worker (LOCAL). */
 typedef struct weir_pool_counts {
     uint64_t submitted, rejected, done, failed, cancelled, expired, dropped;
     uint64_t queued, running, peak_queued, delayed;

@@ -26,6 +26,16 @@ typedef enum weir_overflow {
                                 * if serials have all places (serial.h) */
 } weir_overflow;
 
+/* The order in which tasks start. */
+typedef enum weir_order {
+    WEIR_ORDER_FIFO, /* in the order of their submits */
+    WEIR_ORDER_LOCAL /* for tasks that make tasks. What a task submits, its worker runs next, the
+                        newest first; workers with nothing to do take the oldest of others. A task
+                        submitted from elsewhere starts, once it is the oldest such, after at most
+                        64 of these on each worker; of those that a worker takes of its own, one in
+                        61 is its oldest. What a task runs while it waits is part of it */
+} weir_order;
+
 /* Which tasks are measured (weir/stats.h): of tasks that come thick, some; all; none. */
 typedef enum weir_measure {
     WEIR_MEASURE_SAMPLED,
@@ -125,6 +135,10 @@ typedef struct weir_pool_options {
     unsigned default_lane; /* WEIR_LANE of where tasks go that name none; 0: the last one */
     /* Of each lane, from the most urgent on; 0: capacity. All together at most 2^22 */
     unsigned lane_capacity[WEIR_MAX_LANES];
+    weir_order order; /* 0: FIFO */
+    unsigned local;   /* LOCAL: so many tasks, beside `capacity`, wait at each worker, at most
+                             2048; 0: 256. Beyond that what a task submits is queued as from
+                             elsewhere. FIFO: must be 0 */
 } weir_pool_options;
 
 /* A pointer to options with the fields named set and the others default (C only). */

@@ -4,7 +4,7 @@
  * A worker that only slept while it waits could be the one that its jobs need. So it claims queued
  * jobs of what it waits for, and of nothing else: others could want locks that its caller holds. It
  * finds them by walking the queue from the mark on; it walks each position once, since later jobs
- * are queued behind.
+ * are queued behind. In a pool with deques it looks through these too, as a whole each time.
  *
  * A job that is queued after that walk wakes it: the waiter is entered before it walks, and a
  * thread that queues a job pushes before it looks for waiters, all sequentially consistent.
@@ -30,6 +30,14 @@ struct help {
     unsigned looks; /* still to come, while it spins */
 };
 
+static bool claim_next(struct help *help)
+{
+    struct queue *queue = help->host->queue;
+    return deques_used(&queue->deques)
+               ? weir__local_claim_next(queue, help->sink, &help->at, &help->job)
+               : weir__queue_claim_next(queue, help->sink, &help->at, &help->job);
+}
+
 static bool done_or_found(void *arg)
 {
     struct help *help = arg;
@@ -37,7 +45,7 @@ static bool done_or_found(void *arg)
         return true;
     if (help->host == NULL)
         return false;
-    help->found = weir__queue_claim_next(help->host->queue, help->sink, &help->at, &help->job);
+    help->found = claim_next(help);
     for (; !help->found && help->looks > 0; help->looks--) {
         cpu_relax(HELP_PAUSES);
         if (help->done(help->arg))

@@ -3,6 +3,7 @@
 #ifndef WEIR_POOL_HELP_H
 #define WEIR_POOL_HELP_H
 
+#include "pool/local.h"
 #include "pool/run.h"
 
 /* The pool that a thread which waits for its jobs helps, or NULL: it just sleeps. */

@@ -19,11 +19,13 @@ enum {
     MAX_CAPACITY = 1 << 22,
     MAX_TIMERS = 1 << 22,
     MAX_DESCRIPTORS = 1 << 22,
+    MAX_LOCAL = 1 << 11,
     DEFAULT_CAPACITY = 1024,
+    DEFAULT_LOCAL = 256,
 };
 
-_Static_assert(MAX_CAPACITY + MAX_TIMERS + MAX_DESCRIPTORS + 2 + MAX_WORKERS * MAGAZINE_ROUNDS +
-                       SLOT_MARGIN <=
+_Static_assert(MAX_CAPACITY + MAX_TIMERS + MAX_DESCRIPTORS + 2 +
+                       MAX_WORKERS * (MAX_LOCAL + MAGAZINE_ROUNDS) + SLOT_MARGIN <=
                    STACK_LINK_MASK,
                "the number of a slot has 24 bits");
 
@@ -64,7 +66,18 @@ static const char *wrong_field(const weir_pool_options *options)
         return "stuck_after: set without on_stuck";
     if (options->descriptors > MAX_DESCRIPTORS)
         return "descriptors: above 2^22";
-    return weir__lane_options_wrong(options, MAX_CAPACITY);
+    const char *wrong = weir__lane_options_wrong(options, MAX_CAPACITY);
+    if (wrong != NULL)
+        return wrong;
+    if ((unsigned)options->order > WEIR_ORDER_LOCAL)
+        return "order: not one of weir_order";
+    if (options->order == WEIR_ORDER_LOCAL && options->lanes > 1)
+        return "order: WEIR_ORDER_LOCAL with lanes";
+    if (options->local > MAX_LOCAL)
+        return "local: above 2048";
+    if (options->local > 0 && options->order != WEIR_ORDER_LOCAL)
+        return "local: set without WEIR_ORDER_LOCAL";
+    return NULL;
 }
 
 const char *weir_pool_options_error(const weir_pool_options *given)
@@ -87,6 +100,8 @@ static void settle(weir_pool_options *options)
     weir__lane_options_settle(options);
     if (options->timers == 0)
         options->timers = options->capacity;
+    if (options->order == WEIR_ORDER_LOCAL && options->local == 0)
+        options->local = DEFAULT_LOCAL;
     if (options->name == NULL)
         options->name = "weir";
 }
@@ -94,17 +109,27 @@ static void settle(weir_pool_options *options)
 /* Releasing. */
 
 /* In a forked child, which is alone with the pool: the contexts that queued jobs hold. */
+static void drop_context(struct slot *slot)
+{
+    if (claim_taken(load_rlx(&slot->claim))) /* the child has one thread */
+        return;
+    weir_context_unref(load_rlx(&slot->context));
+    store_rlx(&slot->context, NULL); /* it may be in its place still: see push_locked */
+}
+
 static void drop_queued_contexts(struct queue *queue, struct lane *lane)
 {
     uint64_t position;
     uint32_t index;
-    while (ring_pop(&lane->ring, &position, &index)) {
-        struct slot *slot = &queue->slots[index];
-        if (claim_taken(load_rlx(&slot->claim))) /* the child has one thread */
-            continue;
-        weir_context_unref(load_rlx(&slot->context));
-        store_rlx(&slot->context, NULL); /* it may be in its place still: see push_locked */
-    }
+    while (ring_pop(&lane->ring, &position, &index))
+        drop_context(&queue->slots[index]);
+}
+
+static void drop_local_contexts(struct queue *queue, const struct deque *deque)
+{
+    uint64_t position, end;
+    for (deque_range(deque, &position, &end); position != end; position++)
+        drop_context(&queue->slots[deque_at(deque, position)]);
 }
 
 /* Frees a pool without threads, or one that was inherited. */
@@ -113,6 +138,8 @@ static void release(weir_pool *pool)
     bool inherited = pool_stale(pool);
     for (unsigned k = 0; inherited && k < pool->queue.lane_count; k++)
         drop_queued_contexts(&pool->queue, queue_lane(&pool->queue, k));
+    for (uint32_t i = 0; inherited && i < pool->queue.deques.count; i++)
+        drop_local_contexts(&pool->queue, &pool->queue.deques.of_workers[i].deque);
     weir_context_unref(pool->host.context);
     weir__repeats_release(&pool->repeats);
     weir__delay_release(&pool->delay, inherited);
@@ -226,6 +253,7 @@ static int build(weir_pool *pool, const weir_pool_options *options)
     pool->overflow = options->overflow;
     pool->has_parent_context = options->context != NULL;
     struct queue_shape shape = weir__lane_options_shape(options, place_slots(&places));
+    shape.local = options->local;
     int err = weir__queue_init(&pool->queue, &shape);
     pool->queue.measure = options->measure;
     if (err == 0)

@@ -121,9 +121,13 @@ COLD int weir__queue_push_failed(struct queue *queue, uint32_t slot, const struc
 
 bool weir__queue_retract(struct queue *queue, const struct ticket *ticket, const struct job *job)
 {
-    struct slot *slot = &queue->slots[claim_index(ticket->claim)];
-    if (!ring_holds(&queue->lanes[job->lane]->ring, ticket->position) ||
-        !weir__queue_claim(queue, slot, ticket->claim))
+    return ring_holds(&queue->lanes[job->lane]->ring, ticket->position) &&
+           weir__queue_take_back(queue, ticket->claim, job);
+}
+
+bool weir__queue_take_back(struct queue *queue, uint64_t claim, const struct job *job)
+{
+    if (!weir__queue_claim(queue, &queue->slots[claim_index(claim)], claim))
         return false;
     if (job->sink != NULL && sink_ops(job->sink)->withdrawn != NULL)
         sink_ops(job->sink)->withdrawn(job->sink);
@@ -151,6 +155,11 @@ static inline bool redeem(struct queue *queue, struct seat *seat, uint64_t posit
         trace_taken(load_rlx(&slot->claim), ret->lane == 0 ? position : NO_POSITION); /* ours */
     freelist_give(&queue->free, seat != NULL ? &seat->slots : NULL, index + 1);
     return won;
+}
+
+bool weir__queue_redeem(struct queue *queue, struct seat *seat, uint32_t index, struct job *ret)
+{
+    return redeem(queue, seat, NO_POSITION, index, ret);
 }
 
 /* The slot of a job further back in the queue, if there is one: its line is on its way while those
@@ -264,6 +273,16 @@ bool weir__queue_claim(struct queue *queue, struct slot *slot, uint64_t claim)
     return true;
 }
 
+bool weir__queue_claim_of(struct queue *queue, struct slot *slot, const struct sink *sink,
+                          struct job *ret)
+{
+    uint64_t claim = slot_look(slot);
+    if (claim_taken(claim) || load_rlx(&slot->sink) != sink) /* a hint: slot_read comes */
+        return false;
+    slot_read(slot, ret);
+    return ret->sink == sink && weir__queue_claim(queue, slot, claim);
+}
+
 bool weir__queue_claim_next(struct queue *queue, const struct sink *sink, queue_mark *mark,
                             struct job *ret)
 {
@@ -275,12 +294,8 @@ bool weir__queue_claim_next(struct queue *queue, const struct sink *sink, queue_
         const ring_word *word = ring_at(ring, *mark);
         if (word_ahead(word, *mark + 1) != 0)
             continue;
-        struct slot *slot = &queue->slots[word_item(word)]; /* if it was popped since: any slot */
-        uint64_t claim = slot_look(slot);
-        if (claim_taken(claim) || load_rlx(&slot->sink) != sink) /* a hint: slot_read comes */
-            continue;
-        slot_read(slot, ret);
-        if (ret->sink == sink && weir__queue_claim(queue, slot, claim)) {
+        /* If it was popped since: any slot. */
+        if (weir__queue_claim_of(queue, &queue->slots[word_item(word)], sink, ret)) {
             ++*mark;
             return true;
         }
@@ -295,7 +310,7 @@ bool weir__queue_empty(const struct queue *queue)
     for (unsigned k = 0; k < queue->lane_count; k++)
         if (!lane_empty(queue_lane(queue, k)))
             return false;
-    return true;
+    return weir__deques_count(&queue->deques) == 0;
 }
 
 void weir__queue_pass_wake(struct queue *queue)
@@ -312,7 +327,7 @@ bool weir__queue_has_lead(const struct seat *seat)
 
 uint64_t weir__queue_count(const struct queue *queue)
 {
-    uint64_t queued = 0, claimed = 0, unclaimed = 0, serials = 0;
+    uint64_t queued = weir__deques_count(&queue->deques), claimed = 0, unclaimed = 0, serials = 0;
     for (unsigned k = 0; k < queue->lane_count; k++)
         queued += ring_count(&queue_lane(queue, k)->ring);
     TALLY_SUM(&queue->quiet.tallies, unclaimed, &unclaimed); /* before what it is taken from */

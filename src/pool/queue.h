@@ -28,6 +28,7 @@
 #include "os/probe.h"
 #include "base/pace.h"
 #include "os/thread.h"
+#include "pool/deques.h"
 #include "pool/freelist.h"
 #include "pool/lane.h"
 #include "pool/quiet.h"
@@ -45,6 +46,7 @@ struct queue_shape {
     unsigned lanes, default_lane;      /* as in weir_pool_options, but from 0 on; as the next */
     unsigned burst;                    /* of all workers together */
     uint32_t capacity[WEIR_MAX_LANES]; /* of each */
+    uint32_t local;                    /* of each worker's deque; 0: they have none */
 };
 
 struct queue {
@@ -53,11 +55,12 @@ struct queue {
     struct freelist free;
     atomic(uint32_t) slot_count; /* of slots that there are; the memory is there for more */
     _Alignas(CACHE_LINE) atomic(int) phase;      /* read by each submit and pop, written rarely */
-    weir_measure measure;                        /* constant, as are the next four */
+    weir_measure measure;                        /* constant, as are the next five */
     unsigned lane_count;                         /* how many there are */
     unsigned burst;                              /* of each worker (lanes.h) */
     struct lane *lanes[1 + WEIR_MAX_LANES];      /* by the number in a job: see queue_lane */
     struct lane *others;                         /* all but `lane` */
+    struct deques deques;                        /* of the workers: local.h */
     _Alignas(CACHE_LINE) struct eventcount idle; /* workers */
     _Alignas(CACHE_LINE) struct room clock_room; /* see queue_clock_room */
     struct quiet quiet;
@@ -73,6 +76,7 @@ struct seat {
     struct loaded slots;             /* free ones */
     uint32_t lane;                   /* that it took from last */
     bool submits;                    /* a job of its own did, since this was cleared */
+    struct local *local;             /* its deque; NULL: it has none */
     uint64_t heads[WEIR_MAX_LANES];  /* where this worker last found the head of each */
     uint32_t passed[WEIR_MAX_LANES]; /* starts since it was the lane's turn: see lanes.h */
 };
@@ -224,6 +228,8 @@ static inline int queue_put(struct queue *queue, struct lane *lane, struct seat 
 
 /* Claims back what was just put. False: it was popped or claimed, so it is accepted. */
 bool weir__queue_retract(struct queue *queue, const struct ticket *ticket, const struct job *job);
+/* The same if the ticket was not taken; that is for the caller to know. */
+bool weir__queue_take_back(struct queue *queue, uint64_t claim, const struct job *job);
 /* Queues the job of a slot that is filled already. False: full. */
 bool weir__queue_put_slot(struct queue *queue, uint32_t slot);
 
@@ -292,6 +298,10 @@ enum taken weir__queue_take(struct queue *queue, struct lane *lane, struct job *
 enum taken weir__queue_take_head(struct queue *queue, struct lane *lane, const struct head *head,
                                  struct job *ret);
 
+/* After the ticket `index` was taken from a deque, by the worker `seat` or, if that is NULL, by
+ * another thread: the job. False: another thread had claimed it. */
+bool weir__queue_redeem(struct queue *queue, struct seat *seat, uint32_t index, struct job *ret);
+
 /* Takes the job in `slot` by a claim. False: another thread has it. */
 bool weir__queue_claim(struct queue *queue, struct slot *slot, uint64_t claim);
 /* For a job that was claimed and has no ticket in the ring after all: its claim counts no more. */
@@ -299,12 +309,16 @@ void weir__queue_no_ticket(struct queue *queue);
 /* The slot that a claim names, or NULL if this queue has none such. */
 struct slot *weir__queue_slot_of(const struct queue *queue, uint64_t claim);
 
-/* Claims the first job of `sink` from `*mark` on, and moves the mark behind it. */
+/* Claims the job in `slot` if there is one and it is of `sink`. */
+bool weir__queue_claim_of(struct queue *queue, struct slot *slot, const struct sink *sink,
+                          struct job *ret);
+/* Claims the first job of `sink` in the ring from `*mark` on, and moves the mark behind it. */
 bool weir__queue_claim_next(struct queue *queue, const struct sink *sink, queue_mark *mark,
                             struct job *ret);
 
 /* Idle workers. */
 
+/* Nothing in the ring, nor in a deque. */
 bool weir__queue_empty(const struct queue *queue);
 /* For a worker that was woken and has taken a job: wakes the next one if more is queued. */
 void weir__queue_pass_wake(struct queue *queue);

@@ -55,7 +55,7 @@ static int make_lanes(struct queue *queue, const struct queue_shape *shape)
 int weir__queue_init(struct queue *queue, const struct queue_shape *shape)
 {
     struct tallies *tallies = &queue->quiet.tallies;
-    uint32_t capacity = 0;
+    uint32_t capacity = shape->workers * shape->local;
     for (unsigned k = 0; k < shape->lanes; k++)
         capacity += shape->capacity[k];
     uint32_t count = freelist_slots(capacity, shape->workers), most = count + shape->more;
@@ -66,7 +66,8 @@ int weir__queue_init(struct queue *queue, const struct queue_shape *shape)
     queue->slots = weir__alloc_untouched(most, sizeof *queue->slots);
     tallies->of_workers = weir__alloc(shape->workers, sizeof *tallies->of_workers);
     int list_err = weir__freelist_init(&queue->free, count, most, shape->workers, queue->slots);
-    if (err != 0 || queue->slots == NULL || tallies->of_workers == NULL || list_err != 0)
+    if (err != 0 || queue->slots == NULL || tallies->of_workers == NULL || list_err != 0 ||
+        weir__deques_init(&queue->deques, shape->workers, shape->local) != 0)
         return -ENOMEM;
     for (uint32_t i = 0; i < count; i++)
         slot_init(&queue->slots[i], i);
@@ -99,6 +100,7 @@ void weir__queue_destroy(struct queue *queue, bool inherited)
         weir__free(lane->ring.words);
     }
     weir__freelist_destroy(&queue->free);
+    weir__deques_destroy(&queue->deques);
     weir__free(queue->quiet.tallies.of_workers);
     weir__free(queue->slots);
     weir__free(queue->others);
@@ -113,4 +115,5 @@ void weir__seat_init(struct seat *seat, struct queue *queue, const struct host *
     seat->slots = freelist_first_magazine(worker);
     for (unsigned k = 0; k < queue->lane_count; k++)
         seat->heads[k] = queue_lane(queue, k)->first;
+    seat->local = deques_used(&queue->deques) ? &queue->deques.of_workers[worker] : NULL;
 }

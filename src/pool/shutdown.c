@@ -17,6 +17,7 @@
 
 #include "pool/counts.h"
 #include "pool/lanes.h"
+#include "pool/local.h"
 #include "weir/shutdown.h"
 
 int weir_pool_drain_until(weir_pool *pool, weir_context *ctx, int64_t deadline)
@@ -78,6 +79,9 @@ static void cancel_tasks(weir_pool *pool, bool running)
     weir__delay_close(&pool->delay, true);
     for (unsigned k = 0; k < pool->queue.lane_count; k++)
         cancel_lane(pool, queue_lane(&pool->queue, k));
+    struct job job;
+    while (weir__local_steal(&pool->queue, &job))
+        weir__end_unstarted(&pool->host, &job, WEIR_TASK_CANCELLED);
 }
 
 void weir_pool_cancel_queued(weir_pool *pool)

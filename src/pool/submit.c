@@ -15,6 +15,7 @@
 #include "base/deadline.h"
 #include "base/pace.h"
 #include "base/unwind.h"
+#include "pool/local.h"
 
 /* Inline runs within each other, also in callbacks at their ends; and callbacks that submit. */
 enum { MAX_INLINE = 64 };
@@ -52,6 +53,9 @@ static __attribute__((noinline)) int enqueue(weir_pool *pool, const struct job *
     struct ticket ticket;
     if (seat != NULL) {
         seat->submits = true;
+        int err = seat->local != NULL ? weir__local_put(seat, job) : -EAGAIN;
+        if (err != -EAGAIN)
+            return err;
         /* Before a slot is taken: with jobs that make jobs the queue is full most of the time. */
         if (lane_full(lane)) {
             weir__queue_found_full(queue);

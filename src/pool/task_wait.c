@@ -93,14 +93,23 @@ static int64_t next_event(const struct task_wait *wait)
     return next;
 }
 
+/* A task that this worker's own task has just submitted is mostly the newest in its deque. */
+static bool take_or_claim(struct task_wait *wait, weir_pool *pool, struct task *task)
+{
+    struct queue *queue = &pool->queue;
+    return (deques_used(&queue->deques) && weir__local_take(queue, &task->sink, &wait->job)) ||
+           claim_if_due(pool, task, TO_RUN, wait->passed, &wait->job);
+}
+
 /* Takes the task to run it, or one that comes before it in its serial. */
 static bool claim_to_help(struct task_wait *wait, struct task *task)
 {
     weir_pool *pool = helped_pool(task);
     struct serial *serial = task_serial(task);
-    if (pool == NULL ||
-        !(serial != NULL ? weir__serial_help(serial, task, &wait->job)
-                         : claim_if_due(pool, task, TO_RUN, wait->passed, &wait->job)))
+    if (pool == NULL)
+        return false;
+    if (serial != NULL ? !weir__serial_help(serial, task, &wait->job)
+                       : !take_or_claim(wait, pool, task))
         return false;
     wait->pool = pool;
     return true;
@@ -213,6 +222,20 @@ static int wait_for(struct task_wait *wait, const void *key, weir_context *ctx, 
 
 /* One. */
 
+/* The common case of fork and join, at once: the task is the newest in this worker's own deque. So
+ * it is of the worker's pool, is no task of a serial, and this thread is not inside it. */
+static bool run_newest(const struct task *task)
+{
+    struct seat *seat = this_thread()->seat;
+    struct job job;
+    if (seat == NULL || seat->local == NULL || !weir__local_take(seat->queue, &task->sink, &job))
+        return false;
+    struct host *host = &container_of(seat->queue, weir_pool, queue)->host;
+    note_helped(own_times(host));
+    weir__run(host, &job);
+    return true;
+}
+
 int weir_task_wait_until(weir_task *handle, weir_context *ctx, int64_t deadline)
 {
     struct task *task = (struct task *)handle;
@@ -226,6 +249,8 @@ int weir_task_wait_until(weir_task *handle, weir_context *ctx, int64_t deadline)
         return err;
     if (task_inherited(task))
         return -ESTALE;
+    if (ctx == NULL && deadline == WEIR_FOREVER && run_newest(task) && state_done(task_word(task)))
+        return 0;
     if (waits_for_itself(task))
         return -EDEADLK;
     struct task_wait wait = {.set = {&handle, 1}, .told = {"weir_task_wait", task, &task->sink}};

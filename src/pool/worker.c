@@ -28,6 +28,7 @@
 #include "base/unwind.h"
 #include "os/alloc.h"
 #include "pool/lanes.h"
+#include "pool/local.h"
 
 /* What a worker does yet before it parks. */
 struct patience {
@@ -81,7 +82,7 @@ static void run_queued(struct host *host, struct seat *seat, bool *woken, struct
 {
     struct queue *queue = host->queue;
     struct job job;
-    next_job *next = next_job_of(queue);
+    next_job *next = seat->local != NULL ? weir__local_next : next_job_of(queue);
     unsigned in_a_row = 0;
     while (next(seat, &job)) {
         if (*woken) {

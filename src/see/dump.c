@@ -254,7 +254,7 @@ static void dump_queue(struct dump *dump)
     put(dump, "queue: ");
     weir__text_number(&dump->text, weir__queue_count(queue));
     put(dump, " of ");
-    weir__text_number(&dump->text, weir__lanes_capacity(queue));
+    weir__text_number(&dump->text, weir__lanes_capacity(queue) + deques_capacity(&queue->deques));
     if (queue->lane_count == 1)
         put_oldest(dump, 0);
     put(dump, "; ");

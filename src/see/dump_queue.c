@@ -3,7 +3,7 @@
  *
  * A job that is met may be taken, run and forgotten while it is looked at: its slot is then used
  * again, and its handle, with the name in it, may be freed. So what is read is used only if the
- * ticket is still in the ring afterwards, and the claim is the same and not taken. A task with a
+ * ticket is still where it was afterwards, and the claim is the same and not taken. A task with a
  * name is queued under a handle and so cannot start without its claim (queue.c); and the name is
  * borrowed until it has ended. So one that is still to be claimed after its name was read had that
  * name. The handle is read by peek.h, since it may be gone.
@@ -44,21 +44,39 @@ static void read_name(const struct job *job, struct queued_name *ret)
         ret->text[0] = '\0';
 }
 
-/* Reads the job at a position. False: there is none that is still to be taken. */
-static bool look_at(const struct queue *queue, const struct ring *ring, uint64_t position,
-                    bool with_name, struct job *ret, struct queued_name *ret_name)
+/* Reads the job in a slot. False: it was claimed, or the slot is used again. */
+static bool look_in(const struct slot *slot, bool with_name, struct job *ret,
+                    struct queued_name *ret_name)
 {
-    const ring_word *word = ring_at(ring, position);
-    if (word_ahead(word, position + 1) != 0)
-        return false;
-    const struct slot *slot = &queue->slots[word_item(word)];
     uint64_t claim = slot_look(slot);
     if (claim_taken(claim))
         return false;
     slot_read(slot, ret);
     if (with_name)
         read_name(ret, ret_name);
-    return slot_look(slot) == claim && word_ahead(word, position + 1) == 0;
+    return slot_look(slot) == claim;
+}
+
+/* Reads the job at a position of a deque. False: there is none that is still to be taken. */
+static bool look_in_deque(const struct queue *queue, const struct deque *deque, uint64_t position,
+                          bool with_name, struct job *ret, struct queued_name *ret_name)
+{
+    uint64_t top, bottom;
+    uint32_t index = deque_at(deque, position);
+    if (!look_in(&queue->slots[index], with_name, ret, ret_name))
+        return false;
+    deque_range(deque, &top, &bottom);
+    return position >= top && position < bottom && deque_at(deque, position) == index;
+}
+
+/* The same in a ring. */
+static bool look_at(const struct queue *queue, const struct ring *ring, uint64_t position,
+                    bool with_name, struct job *ret, struct queued_name *ret_name)
+{
+    const ring_word *word = ring_at(ring, position);
+    return word_ahead(word, position + 1) == 0 &&
+           look_in(&queue->slots[word_item(word)], with_name, ret, ret_name) &&
+           word_ahead(word, position + 1) == 0;
 }
 
 static void add_kind(struct queue_view *view, const struct queued_name *name)
@@ -76,6 +94,17 @@ static void add_kind(struct queue_view *view, const struct queued_name *name)
         view->others++;
     else
         view->kinds[view->kinds_used++] = (struct queued_kind){*name, 1};
+}
+
+static void view_deque(const struct queue *queue, const struct deque *deque, struct queue_view *ret)
+{
+    uint64_t at, end;
+    for (deque_range(deque, &at, &end); at != end; at++) {
+        struct job job;
+        struct queued_name name;
+        if (look_in_deque(queue, deque, at, true, &job, &name))
+            add_kind(ret, &name);
+    }
 }
 
 /* At most `looks` positions from the head of the lane on. Returns how many were looked at. */
@@ -116,6 +145,21 @@ void weir__queue_view(const weir_pool *pool, struct queue_view *ret)
     ret->now = weir_now();
     for (unsigned k = 0; k < queue->lane_count; k++)
         looks -= view_lane(queue, k, looks, ret);
+    for (uint32_t i = 0; i < queue->deques.count; i++)
+        view_deque(queue, &queue->deques.of_workers[i].deque, ret);
+    for (uint32_t i = 0; i < queue->deques.count; i++)
+        view_deque(queue, &queue->deques.of_workers[i].deque, ret);
+}
+
+static bool deque_has(const struct queue *queue, const struct deque *deque, const void *sink)
+{
+    uint64_t at, end;
+    for (deque_range(deque, &at, &end); at != end; at++) {
+        struct job job;
+        if (look_in_deque(queue, deque, at, false, &job, NULL) && job.sink == sink)
+            return true;
+    }
+    return false;
 }
 
 bool weir__queue_has(const weir_pool *pool, const void *sink)
@@ -131,5 +175,8 @@ bool weir__queue_has(const weir_pool *pool, const void *sink)
                 return true;
         }
     }
+    for (uint32_t i = 0; i < queue->deques.count; i++)
+        if (deque_has(queue, &queue->deques.of_workers[i].deque, sink))
+            return true;
     return false;
 }

@@ -25,7 +25,7 @@ struct queue_view {
     struct {
         struct queued_name name;
         int64_t submitted;
-    } first[QUEUED_FIRST]; /* of those that are measured, from the head of the first lane on */
+    } first[QUEUED_FIRST]; /* of those in lanes that are measured, from the first head on */
     unsigned first_used;
     struct {
         int64_t submitted; /* of the first in it that is measured; 0: none is */
@@ -37,7 +37,7 @@ struct queue_view {
 
 void weir__queue_view(const weir_pool *pool, struct queue_view *ret);
 
-/* Is a task of the sink queued, not far from the head? */
+/* Is a task of the sink queued, not far from the head, or in a deque? */
 bool weir__queue_has(const weir_pool *pool, const void *sink);
 
 #endif

@@ -121,6 +121,12 @@ static void check_slots(const weir_pool *pool)
         count_magazine(list, (struct loaded){full, MAGAZINE_ROUNDS}, seen);
     for (unsigned k = 0; k < queue->lane_count; k++)
         count_tickets(&queue_lane(queue, k)->ring, seen);
+    for (uint32_t i = 0; i < queue->deques.count; i++) {
+        const struct deque *deque = &queue->deques.of_workers[i].deque;
+        uint64_t position, end;
+        for (deque_range(deque, &position, &end); position != end; position++)
+            check(++seen[deque_at(deque, position)] == 1);
+    }
     for (uint32_t i = 0; i < queue->slot_count; i++)
         check(seen[i] == 1); /* a slot was lost */
 }

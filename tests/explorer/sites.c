@@ -133,6 +133,7 @@ static const char *const protocols[][5] = {
     {"ring/algorithm.h", "ring/index_ring.h", "pool/queue.h", "pool/turn.c"},
     {"pool/freelist.c", "pool/freelist.h", "ring/index_stack.h"},
     {"pool/slot.h"},
+    {"pool/deque.h"},
     {"pool/quiet.c", "pool/quiet.h", "pool/tally.h"},
     {"sync/mutex.c", "sync/mutex.h"},
     {"wait/wait.c", "wait/waiter.c", "wait/follow.c", "wait/context_state.c", "wait/context.h"},

@@ -126,12 +126,15 @@ static void clear_head_as_seen(struct pool_model *model, struct lane_model *lane
     }
 }
 
-static bool push(struct pool_model *model, int job)
+static bool push(struct pool_model *model, int job, bool to_own)
 {
     struct lane_model *lane = lane_of(model, job);
-    if (lane->queued == model->capacity)
+    if (!to_own && lane->queued == model->capacity)
         return false;
-    lane->queue[lane->queued++] = job;
+    if (to_own)
+        model->own = job;
+    else
+        lane->queue[lane->queued++] = job;
     model->jobs[job].state = WEIR_TASK_QUEUED;
     model->counts.submitted++;
     return true;
@@ -139,7 +142,7 @@ static bool push(struct pool_model *model, int job)
 
 unsigned model_live(const struct pool_model *model)
 {
-    unsigned live = 0;
+    unsigned live = model->own != 0;
     for (unsigned k = 0; k < model->lanes; k++)
         for (unsigned i = 0; i < model->lane[k].queued; i++)
             live += model->jobs[model->lane[k].queue[i]].state == WEIR_TASK_QUEUED;
@@ -196,7 +199,7 @@ static int wait_for_room(struct pool_model *model, int index, int64_t deadline)
             return err;
         clear_head_as_seen(model, lane_of(model, index));
         do
-            if (push(model, index))
+            if (push(model, index, false))
                 return 0;
         while (clear_head(model, lane_of(model, index)));
         if (model->now >= deadline)
@@ -210,7 +213,7 @@ static int submit_from(struct pool_model *model, int index, enum how how, int64_
     do {
         if (refused(model, from))
             return model_reject(model, -EPIPE);
-        if (push(model, index))
+        if (push(model, index, from == ON_WORKER && model->local))
             return 0;
         if (clear_head(model, lane_of(model, index)))
             continue;
@@ -220,7 +223,7 @@ static int submit_from(struct pool_model *model, int index, enum how how, int64_
             model_end_unstarted(model, take_head(lane_of(model, index)), WEIR_TASK_DROPPED);
         } else if (model->overflow == WEIR_OVERFLOW_CALLER_RUNS || from != OUTSIDE) {
             model->counts.submitted++;
-            start_job(model, index, from);
+            start_job(model, index, from == OUTSIDE ? OUTSIDE : NESTED);
             return 0;
         } else {
             int err = wait_for_room(model, index, deadline);
@@ -240,9 +243,12 @@ int model_submit(struct pool_model *model, int job, enum how how, int64_t deadli
 static void run_child(struct pool_model *model, struct job *job)
 {
     const struct job *child = &model->jobs[job->child];
-    job->child_err = submit_from(model, job->child, PLAINLY, WEIR_FOREVER, NESTED);
-    if (job->kind == HELP && job->child_err == 0 && child->state == WEIR_TASK_QUEUED)
+    job->child_err =
+        submit_from(model, job->child, PLAINLY, WEIR_FOREVER, job->on_worker ? ON_WORKER : NESTED);
+    if (job->kind == HELP && job->child_err == 0 && child->state == WEIR_TASK_QUEUED) {
+        model->own = 0;
         start_job(model, job->child, NESTED);
+    }
 }
 
 static void start_job(struct pool_model *model, int index, enum place place)
@@ -328,11 +334,14 @@ void model_settle(struct pool_model *model)
 {
     struct lane_model *lane;
     do {
-        while (model->busy < model->workers && (lane = next_lane(model)) != NULL) {
-            int job = take_head(lane);
+        while (model->busy < model->workers &&
+               ((lane = next_lane(model)) != NULL || model->own != 0)) {
+            int own = model->own, job = own != 0 ? own : take_head(lane);
+            model->own = 0;
             if (model->jobs[job].state != WEIR_TASK_QUEUED)
                 continue;
-            count_start(model, lane);
+            if (own == 0)
+                count_start(model, lane);
             start_job(model, job, ON_WORKER);
         }
     } while (finish_one(model));

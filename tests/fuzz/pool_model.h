@@ -71,6 +71,7 @@ struct pool_model {
     unsigned burst; /* of each worker; more than there are jobs, if they are two */
     weir_overflow overflow;
     bool helps; /* threads outside do */
+    bool local; /* what a task of its one worker submits is the next that it takes */
     bool closed, cancelled, stopping;
     int context;
     int64_t now;
@@ -82,6 +83,7 @@ struct pool_model {
         unsigned queued;
         unsigned passed; /* starts from more urgent ones since its own last */
     } lane[MAX_LANES];
+    int own;               /* the one in the worker's deque, or 0 */
     int started[MAX_JOBS]; /* in order */
     unsigned started_count;
 

@@ -711,18 +711,22 @@ static void begin(void)
     model->burst = model->workers == 1 ? 1 + byte / 12 % 3 : 2 * MAX_JOBS;
     model->capacity = input_below(4) + 1;
     model->overflow = (weir_overflow)input_below(4);
-    model->helps = input_below(3) == 2;
+    unsigned more = input_below(3);
+    model->helps = more == 2;
+    model->local = more == 1 && model->workers == 1 && model->lanes == 1;
     for (unsigned i = input_below(3); i > 0; i--)
         new_context();
     int parent = any_context();
     if (model->workers > 1 && context_deadline(parent) != WEIR_FOREVER)
         parent = NO_CONTEXT; /* it would free both workers at once, with something to do */
-    world->pool = new_pool(WEIR_POOL_OPTIONS(.workers = model->workers, .capacity = model->capacity,
-                                             .overflow = model->overflow, .lanes = model->lanes,
-                                             .lane_burst = model->burst * model->workers,
-                                             .outside_waiters_help = model->helps,
-                                             .context = context_at(parent), .on_drop = dropped,
-                                             .user = world));
+    world->pool =
+        new_pool(WEIR_POOL_OPTIONS(.workers = model->workers, .capacity = model->capacity,
+                                   .overflow = model->overflow, .lanes = model->lanes,
+                                   .lane_burst = model->burst * model->workers,
+                                   .outside_waiters_help = model->helps,
+                                   .order = model->local ? WEIR_ORDER_LOCAL : WEIR_ORDER_FIFO,
+                                   .local = model->local ? 1 : 0, .context = context_at(parent),
+                                   .on_drop = dropped, .user = world));
     model->context = context_add(parent, WEIR_FOREVER, weir_now());
     make_groups();
     for (int i = 0; i < MAX_HANDLES; i++)
@@ -789,9 +793,10 @@ void pool_program(void)
 {
     begin();
     explore_begin();
-    trace("-- %u workers, %u lanes of %u, burst %u, overflow %d, outside waiters help: %d",
-          world->model.workers, world->model.lanes, world->model.capacity, world->model.burst,
-          (int)world->model.overflow, (int)world->model.helps);
+    trace(
+        "-- %u workers, %u lanes of %u, burst %u, overflow %d, outside waiters help: %d, local: %d",
+        world->model.workers, world->model.lanes, world->model.capacity, world->model.burst,
+        (int)world->model.overflow, (int)world->model.helps, (int)world->model.local);
     for (unsigned i = 0; i < CALLS && input_left(); i++) {
         if (world->model.job_count + MOST_JOBS_A_STEP >= MAX_JOBS)
             break;

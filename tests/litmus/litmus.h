@@ -25,7 +25,7 @@ struct litmus {
 
 /* Lists that end with an empty entry. */
 extern const struct litmus litmus_model[], litmus_eventcount[], litmus_ring[], litmus_slot[],
-    litmus_freelist[], litmus_quiet[], litmus_mutex[];
+    litmus_freelist[], litmus_quiet[], litmus_mutex[], litmus_deque[];
 
 /* The words, 0 at first, and what threads have found. */
 extern atomic(uint64_t) litmus_words[LITMUS_WORDS];

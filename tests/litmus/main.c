@@ -16,7 +16,7 @@
 
 static const struct litmus *const all[] = {litmus_model, litmus_eventcount, litmus_ring,
                                            litmus_slot,  litmus_freelist,   litmus_quiet,
-                                           litmus_mutex};
+                                           litmus_mutex, litmus_deque};
 
 atomic(uint64_t) litmus_words[LITMUS_WORDS];
 uint64_t litmus_results[LITMUS_RESULTS];

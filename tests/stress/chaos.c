@@ -35,6 +35,8 @@ enum {
 
 static const unsigned capacities[] = {1, 2, 3, 7, 64, 1000};
 static const unsigned crews[] = {1, 2, 16};
+static const unsigned locals[] = {1, 2, 5, 256};
+enum { LOCALS = 4 };
 enum { CAPACITIES = 6, CREWS = 3, POLICIES = WEIR_OVERFLOW_DROP_OLDEST + 1 };
 enum { SHAPES = CAPACITIES * CREWS * POLICIES };
 
@@ -90,6 +92,7 @@ static struct {
     weir_overflow overflow;
     enum finish finish;
     bool outside_waiters_help;
+    unsigned local;      /* at each worker, of local order; 0: first in, first out */
     weir_context *above; /* the pool's parent context, or NULL */
     weir_pool *pool;
     /* What producers share without asking each other. */
@@ -870,12 +873,12 @@ static void use_shared_handle(dice *d, weir_context *ctx)
 
 static void look_at_pool(dice *d)
 {
-    size_t most = (size_t)the.capacity * the.lanes;
+    size_t most = (size_t)the.capacity * the.lanes + (size_t)the.workers * the.local;
     weir_pool_counts counts;
     weir_pool_read_counts(the.pool, &counts);
     bool few = weir_pool_queued(the.pool) <= most && counts.queued <= most;
     if (!few && !the.serials)
-        broken("more tasks are queued than the capacity");
+        broken("more tasks are queued than have room");
     int err = weir_pool_drain_until(the.pool, NULL, weir_after((int64_t)dice_below(d, 50000)));
     if (err != 0 && err != -ETIMEDOUT)
         broken("a drain returned something else than it can");
@@ -1018,7 +1021,9 @@ static void make_pool(dice *d)
                           .on_worker_start = worker_starts, .on_worker_stop = worker_stops,
                           .on_drop = ledger_drop, .outside_waiters_help = the.outside_waiters_help,
                           .descriptors = 8, .lanes = the.lanes, .lane_burst = 1 + dice_below(d, 64),
-                          .default_lane = any_lane(d)));
+                          .default_lane = any_lane(d),
+                          .order = the.local != 0 ? WEIR_ORDER_LOCAL : WEIR_ORDER_FIFO,
+                          .local = the.local));
     if (err != 0) {
         fprintf(stderr, "a pool could not be made: %s\n", weir_strerror(err));
         exit(1);
@@ -1069,10 +1074,11 @@ static void check_round(void)
 
 static void print_round(FILE *to)
 {
-    fprintf(to, "seed %" PRIu64 ", round %u: %u workers, %u lanes of %u, %s, end: %s%s%s\n",
+    fprintf(to,
+            "seed %" PRIu64 ", round %u: %u workers, %u lanes of %u, %s, end: %s%s%s, local %u\n",
             the.seed, the.number, the.workers, the.lanes, the.capacity, policy_names[the.overflow],
             finish_names[the.finish], the.outside_waiters_help ? ", outside waiters help" : "",
-            the.serials ? ", serials" : "");
+            the.serials ? ", serials" : "", the.local);
 }
 
 static void diagnose(void)
@@ -1099,6 +1105,7 @@ static void play_round(unsigned shape, dice *d)
     the.outside_waiters_help = dice_once_in(d, 3);
     the.serials = dice_below(d, 3) > 0;
     the.lanes = dice_once_in(d, 2) ? 1 : 1 + dice_below(d, WEIR_MAX_LANES);
+    the.local = the.lanes == 1 && dice_once_in(d, 2) ? locals[dice_below(d, LOCALS)] : 0;
     the.midway = 1 + dice_below(d, PRODUCERS * STEPS * 3 / 4);
     atomic_store(&the.steps, 0);
     atomic_store(&the.closing, false);

@@ -65,6 +65,12 @@ static bool apply(const history *h, const operation *o, uint64_t *queued)
     }
     if (!o->succeeded)
         return n == 0;
+    if (o->newest) {
+        if (n == 0 || *queued >> (8 * (n - 1)) != o->value)
+            return false;
+        *queued -= (uint64_t)o->value << (8 * (n - 1));
+        return true;
+    }
     if ((*queued & 0xff) != o->value)
         return false;
     *queued >>= 8;
@@ -88,6 +94,14 @@ static int partner(const history *h, size_t i)
     return -1;
 }
 
+static bool is_deque(const history *h)
+{
+    for (size_t i = 0; i < h->count; i++)
+        if (h->operations[i].newest)
+            return true;
+    return false;
+}
+
 /* Which operations must come before the i-th: those that returned before it was called, and what
  * follows from the order of a queue, in which each value is once: first in, first out. The latter
  * is not needed for the result, but leaves few orders to be searched. */
@@ -101,7 +115,7 @@ static uint64_t find_earlier(const history *h, size_t i)
     for (size_t j = 0; j < h->count; j++) {
         const operation *other = &h->operations[j];
         int theirs = partner(h, j);
-        bool by_queue = mine >= 0 && theirs >= 0 && other->is_push == o->is_push &&
+        bool by_queue = !is_deque(h) && mine >= 0 && theirs >= 0 && other->is_push == o->is_push &&
                         precedes(&h->operations[theirs], &h->operations[mine]);
         if (precedes(other, o) || by_queue)
             earlier |= UINT64_C(1) << j;
@@ -154,7 +168,7 @@ void history_print(const history *h)
     for (size_t i = 0; i < sorted.count; i++) {
         const operation *o = &sorted.operations[i];
         fprintf(stderr, "  [%" PRIu64 ", %" PRIu64 "] %s ", o->called, o->returned,
-                o->is_push ? "push" : "pop");
+                o->is_push ? "push" : (o->newest ? "take" : "pop"));
         if (o->is_push || o->succeeded)
             fprintf(stderr, "%u%s\n", o->value, o->succeeded ? "" : ": full");
         else

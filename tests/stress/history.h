@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* history.h - recorded histories of a bounded FIFO queue, and whether they are linearizable.
+/* history.h - recorded histories of a bounded FIFO queue, or of a deque, and whether they are
+ * linearizable.
  *
  * A history says of each operation between which two instants it happened and what it returned. It
  * is linearizable (M. Herlihy and J. Wing, "Linearizability", 1990) if each operation can be given
@@ -20,6 +21,7 @@ typedef struct operation {
     bool is_push;
     bool succeeded; /* if not: the queue was full (empty) */
     int after;      /* an operation that is earlier by the order of its thread, or -1 */
+    bool newest;    /* a pop of what was pushed last; else of what was pushed first */
 } operation;
 
 typedef struct history {

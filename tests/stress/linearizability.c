@@ -3,8 +3,8 @@
  *
  * Windows of a few operations a thread are recorded and checked exactly: of weir_ring, and of a
  * pool with one worker, whose pops are seen through the tasks that it starts; of a pool with lanes,
- * each lane by itself. Each window begins and ends with an empty queue, but the queue stays, lap
- * after lap.
+ * each lane by itself; and of the deque of a pool of local order, whose owner is the first thread.
+ * Each window begins and ends with an empty queue, but the queue stays, lap after lap.
  *
  * WEIR_STRESS_SECONDS  how long (1); at least 110,000 operations are checked
  * WEIR_STRESS_SEED     repeats the choices of a run, though not what the scheduler made of them
@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "pool/deque.h"
 #include "weir.h"
 
 enum {
@@ -30,6 +31,7 @@ enum {
     EACH = 7,  /* operations of a thread in a window */
     LAP = 300, /* windows with the same queue */
     AT_LEAST = 110000,
+    MOST_CAPACITY = 8,
 };
 
 static uint64_t seed;
@@ -79,6 +81,9 @@ static struct {
     uint8_t lane_of[1 + EACH * MOST_THREADS]; /* by value */
     weir_ring *ring;
     weir_pool *pool;
+    bool deque;
+    struct deque own;
+    atomic(uint32_t) words[MOST_CAPACITY];
     struct meeting start, end;
     bool stop;
     struct part parts[MOST_THREADS];
@@ -91,7 +96,8 @@ static void record(struct part *p, bool is_push, uint8_t value, bool succeeded, 
                    uint64_t returned, bool in_burst)
 {
     int after = in_burst ? (int)p->count - 1 : -1;
-    p->operations[p->count++] = (operation){called, returned, value, is_push, succeeded, after};
+    p->operations[p->count++] =
+        (operation){called, returned, value, is_push, succeeded, after, false};
 }
 
 /* A burst is that many single operations, one after the other, and one that failed if it is short.
@@ -141,7 +147,7 @@ static int start(weir_context *ctx, void *arg)
     (void)ctx;
     uint64_t started = now();
     the.pops.operations[the.pops.count++] =
-        (operation){the.last_task_over, started, (uint8_t)(uintptr_t)arg, false, true, -1};
+        (operation){the.last_task_over, started, (uint8_t)(uintptr_t)arg, false, true, -1, false};
     for (volatile unsigned n = the.task_length; n > 0; n--)
         continue;
     the.last_task_over = now();
@@ -174,6 +180,40 @@ static void use_pool(struct part *p)
             abort();
 }
 
+/* A steal that loses to another thread is tried again, as a worker does. */
+static bool steal(uint32_t *ret_item)
+{
+    uint64_t position;
+    while (deque_oldest(&the.own, &position, ret_item))
+        if (deque_take_oldest(&the.own, position))
+            return true;
+    return false;
+}
+
+static void use_deque(struct part *p)
+{
+    bool owner = p == &the.parts[0];
+    while (p->count < EACH) {
+        unsigned how = owner ? dice_below(&p->d, 5) : 0;
+        uint32_t item = p->next_value;
+        bool push = how > 2, newest = how == 1 || how == 2, succeeded;
+        uint64_t called = now();
+        if (push) {
+            succeeded = !deque_full(&the.own);
+            if (succeeded)
+                (void)deque_push(&the.own, item);
+        } else {
+            item = 0;
+            succeeded = newest ? deque_take(&the.own, &item) : steal(&item);
+        }
+        uint64_t returned = now();
+        record(p, push, (uint8_t)item, succeeded, called, returned, false);
+        p->operations[p->count - 1].newest = newest;
+        if (push && succeeded)
+            p->next_value++;
+    }
+}
+
 static void *take_part(void *arg)
 {
     struct part *p = arg;
@@ -181,7 +221,9 @@ static void *take_part(void *arg)
         meet(&the.start);
         if (the.stop)
             return NULL;
-        if (the.ring != NULL)
+        if (the.deque)
+            use_deque(p);
+        else if (the.ring != NULL)
             use_ring(p);
         else
             use_pool(p);
@@ -200,19 +242,29 @@ static void add(history *h, const operation *operations, size_t count)
     }
 }
 
-/* Takes out what the window left in the ring; the last pop finds it empty. */
-static void empty_ring(history *h)
+static bool pop_one(void **ret_item)
+{
+    if (!the.deque)
+        return weir_ring_pop(the.ring, ret_item) == 0;
+    uint32_t item = 0;
+    bool more = steal(&item);
+    *ret_item = (void *)(uintptr_t)item;
+    return more;
+}
+
+/* Takes out what the window left in the ring or the deque; the last pop finds it empty. */
+static void empty_it(history *h)
 {
     bool more = true;
     while (more) {
         void *item = NULL;
         uint64_t called = now();
-        more = weir_ring_pop(the.ring, &item) == 0;
+        more = pop_one(&item);
         uint64_t returned = now();
         if (h->count == HISTORY_ROOM)
             abort(); /* more came out than can have been put in */
         h->operations[h->count++] =
-            (operation){called, returned, (uint8_t)(uintptr_t)item, false, more, -1};
+            (operation){called, returned, (uint8_t)(uintptr_t)item, false, more, -1, false};
     }
 }
 
@@ -238,6 +290,11 @@ static void add_lane(history *h, unsigned lane)
             h->operations[h->count++] = the.pops.operations[i];
 }
 
+static const char *what(void)
+{
+    return the.deque ? "deque" : (the.ring != NULL ? "ring" : "pool");
+}
+
 static bool judge(const history *h)
 {
     histories++;
@@ -245,8 +302,7 @@ static bool judge(const history *h)
     overlapping += any_overlap(h);
     if (history_is_linearizable(h))
         return true;
-    fprintf(stderr, "not linearizable: seed %" PRIu64 ", a %s\n", seed,
-            the.ring != NULL ? "ring" : "pool");
+    fprintf(stderr, "not linearizable: seed %" PRIu64 ", a %s\n", seed, what());
     history_print(h);
     return false;
 }
@@ -272,27 +328,38 @@ static bool one_window(void)
         } else {
             for (unsigned i = 0; i < the.threads; i++)
                 add(&h, the.parts[i].operations, the.parts[i].count);
-            empty_ring(&h);
+            empty_it(&h);
         }
         good = judge(&h);
     }
     return good;
 }
 
-static bool play(bool pool, size_t capacity, unsigned threads, dice *d)
+enum kind { A_RING, A_POOL, A_DEQUE, KINDS };
+
+static int make(enum kind kind, unsigned capacity)
+{
+    the.deque = kind == A_DEQUE;
+    if (kind == A_DEQUE)
+        deque_init(&the.own, the.words, capacity);
+    if (kind == A_RING)
+        return weir_ring_new(&the.ring, capacity);
+    return kind == A_POOL
+               ? weir_pool_new(&the.pool, WEIR_POOL_OPTIONS(.workers = 1, .capacity = capacity,
+                                                            .lanes = the.lanes, .lane_burst = 2))
+               : 0;
+}
+
+static bool play(enum kind kind, size_t capacity, unsigned threads, dice *d)
 {
     the.threads = threads;
     the.capacity = capacity;
-    the.lanes = pool ? 1 + dice_below(d, MOST_LANES) : 1;
+    the.lanes = kind == A_POOL ? 1 + dice_below(d, MOST_LANES) : 1;
     the.ring = NULL;
     the.pool = NULL;
     the.stop = false;
     the.start.size = the.end.size = threads + 1;
-    int err = pool ? weir_pool_new(&the.pool,
-                                   WEIR_POOL_OPTIONS(.workers = 1, .capacity = (unsigned)capacity,
-                                                     .lanes = the.lanes, .lane_burst = 2))
-                   : weir_ring_new(&the.ring, capacity);
-    if (err != 0)
+    if (make(kind, (unsigned)capacity) != 0)
         abort();
     pthread_t callers[MOST_THREADS];
     for (unsigned i = 0; i < threads; i++) {
@@ -327,64 +394,106 @@ static bool judge_is_sound(void)
          true,
          {2,
           4,
-          {{1, 2, 7, PUSH, true, -1},
-           {3, 4, 8, PUSH, true, -1},
-           {5, 6, 7, POP, true, -1},
-           {7, 8, 8, POP, true, -1}}}},
+          {{1, 2, 7, PUSH, true, -1, false},
+           {3, 4, 8, PUSH, true, -1, false},
+           {5, 6, 7, POP, true, -1, false},
+           {7, 8, 8, POP, true, -1, false}}}},
         {"pushes that overlap may come out either way",
          true,
          {2,
           4,
-          {{1, 4, 7, PUSH, true, -1},
-           {2, 3, 8, PUSH, true, -1},
-           {5, 6, 8, POP, true, -1},
-           {7, 8, 7, POP, true, -1}}}},
+          {{1, 4, 7, PUSH, true, -1, false},
+           {2, 3, 8, PUSH, true, -1, false},
+           {5, 6, 8, POP, true, -1, false},
+           {7, 8, 7, POP, true, -1, false}}}},
         {"full while a pop is under way",
          true,
-         {1, 3, {{1, 2, 7, PUSH, true, -1}, {3, 6, 7, POP, true, -1}, {4, 5, 8, PUSH, false, -1}}}},
+         {1,
+          3,
+          {{1, 2, 7, PUSH, true, -1, false},
+           {3, 6, 7, POP, true, -1, false},
+           {4, 5, 8, PUSH, false, -1, false}}}},
         {"a burst in its order",
          true,
          {2,
           4,
-          {{1, 2, 7, PUSH, true, -1},
-           {1, 2, 8, PUSH, true, 0},
-           {3, 4, 7, POP, true, -1},
-           {5, 6, 8, POP, true, -1}}}},
+          {{1, 2, 7, PUSH, true, -1, false},
+           {1, 2, 8, PUSH, true, 0, false},
+           {3, 4, 7, POP, true, -1, false},
+           {5, 6, 8, POP, true, -1, false}}}},
         {"wrong order",
          false,
          {2,
           4,
-          {{1, 2, 7, PUSH, true, -1},
-           {3, 4, 8, PUSH, true, -1},
-           {5, 6, 8, POP, true, -1},
-           {7, 8, 7, POP, true, -1}}}},
+          {{1, 2, 7, PUSH, true, -1, false},
+           {3, 4, 8, PUSH, true, -1, false},
+           {5, 6, 8, POP, true, -1, false},
+           {7, 8, 7, POP, true, -1, false}}}},
         {"a burst out of order",
          false,
          {2,
           4,
-          {{1, 2, 7, PUSH, true, -1},
-           {1, 2, 8, PUSH, true, 0},
-           {3, 4, 8, POP, true, -1},
-           {5, 6, 7, POP, true, -1}}}},
-        {"false full", false, {2, 2, {{1, 2, 7, PUSH, true, -1}, {3, 4, 8, PUSH, false, -1}}}},
+          {{1, 2, 7, PUSH, true, -1, false},
+           {1, 2, 8, PUSH, true, 0, false},
+           {3, 4, 8, POP, true, -1, false},
+           {5, 6, 7, POP, true, -1, false}}}},
+        {"false full",
+         false,
+         {2, 2, {{1, 2, 7, PUSH, true, -1, false}, {3, 4, 8, PUSH, false, -1, false}}}},
         {"false full beside a push",
          false,
          {3,
           3,
-          {{1, 2, 7, PUSH, true, -1}, {3, 6, 8, PUSH, true, -1}, {4, 5, 9, PUSH, false, -1}}}},
-        {"false empty", false, {2, 2, {{1, 2, 7, PUSH, true, -1}, {3, 4, 0, POP, false, -1}}}},
+          {{1, 2, 7, PUSH, true, -1, false},
+           {3, 6, 8, PUSH, true, -1, false},
+           {4, 5, 9, PUSH, false, -1, false}}}},
+        {"false empty",
+         false,
+         {2, 2, {{1, 2, 7, PUSH, true, -1, false}, {3, 4, 0, POP, false, -1, false}}}},
         {"false empty beside a push",
          false,
-         {2, 3, {{1, 2, 7, PUSH, true, -1}, {3, 6, 8, PUSH, true, -1}, {4, 5, 0, POP, false, -1}}}},
+         {2,
+          3,
+          {{1, 2, 7, PUSH, true, -1, false},
+           {3, 6, 8, PUSH, true, -1, false},
+           {4, 5, 0, POP, false, -1, false}}}},
         {"more than the capacity",
          false,
-         {1, 2, {{1, 2, 7, PUSH, true, -1}, {3, 4, 8, PUSH, true, -1}}}},
+         {1, 2, {{1, 2, 7, PUSH, true, -1, false}, {3, 4, 8, PUSH, true, -1, false}}}},
         {"out twice",
          false,
-         {2, 3, {{1, 2, 7, PUSH, true, -1}, {3, 4, 7, POP, true, -1}, {5, 6, 7, POP, true, -1}}}},
+         {2,
+          3,
+          {{1, 2, 7, PUSH, true, -1, false},
+           {3, 4, 7, POP, true, -1, false},
+           {5, 6, 7, POP, true, -1, false}}}},
+        {"a deque, from both ends",
+         true,
+         {3,
+          6,
+          {{1, 2, 7, PUSH, true, -1, false},
+           {3, 4, 8, PUSH, true, -1, false},
+           {5, 6, 9, PUSH, true, -1, false},
+           {7, 8, 9, POP, true, -1, true},
+           {9, 10, 7, POP, true, -1, false},
+           {11, 12, 8, POP, true, -1, true}}}},
+        {"a deque, the wrong end",
+         false,
+         {2,
+          3,
+          {{1, 2, 7, PUSH, true, -1, false},
+           {3, 4, 8, PUSH, true, -1, false},
+           {5, 6, 7, POP, true, -1, true}}}},
+        {"a deque, the last one taken twice",
+         false,
+         {2,
+          3,
+          {{1, 2, 7, PUSH, true, -1, false},
+           {3, 6, 7, POP, true, -1, true},
+           {4, 5, 7, POP, true, -1, false}}}},
         {"out before it was in",
          false,
-         {2, 2, {{1, 2, 7, POP, true, -1}, {3, 4, 7, PUSH, true, -1}}}},
+         {2, 2, {{1, 2, 7, POP, true, -1, false}, {3, 4, 7, PUSH, true, -1, false}}}},
     };
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         if (history_is_linearizable(&known[i].h) != known[i].good) {
@@ -397,8 +506,8 @@ static bool judge_is_sound(void)
 
 static void diagnose(void)
 {
-    fprintf(stderr, "seed %" PRIu64 ", a %s of capacity %zu, %u threads\n", seed,
-            the.ring != NULL ? "ring" : "pool", the.capacity, the.threads);
+    fprintf(stderr, "seed %" PRIu64 ", a %s of capacity %zu, %u threads\n", seed, what(),
+            the.capacity, the.threads);
 }
 
 static uint64_t number_from(const char *name, uint64_t otherwise)
@@ -410,7 +519,7 @@ static uint64_t number_from(const char *name, uint64_t otherwise)
 int main(void)
 {
     static const size_t ring_capacities[] = {2, 4, 8};
-    static const size_t pool_capacities[] = {1, 2, 3, 4, 7, 8};
+    static const size_t pool_capacities[] = {1, 2, 3, 4, 7, 8}; /* of deques too */
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     if (!judge_is_sound())
         return 1;
@@ -419,21 +528,22 @@ int main(void)
     printf("WEIR_STRESS_SEED=%" PRIu64 "\n", seed);
     watchdog_start(diagnose);
     dice d = dice_make(seed, 0);
-    uint64_t of_rings = 0, of_pools = 0;
+    uint64_t of[KINDS] = {0};
     for (unsigned lap = 0; checked < AT_LEAST || weir_now() < end; lap++) {
-        uint64_t before = checked;
         unsigned threads = 2 + lap % (MOST_THREADS - 1);
-        if (!play(false, ring_capacities[dice_below(&d, 3)], threads, &d))
-            return 1;
-        of_rings += checked - before;
-        before = checked;
-        if (!play(true, pool_capacities[dice_below(&d, 6)], threads, &d))
-            return 1;
-        of_pools += checked - before;
+        for (enum kind kind = A_RING; kind < KINDS; kind++) {
+            uint64_t before = checked;
+            size_t capacity = kind == A_RING ? ring_capacities[dice_below(&d, 3)]
+                                             : pool_capacities[dice_below(&d, 6)];
+            if (!play(kind, capacity, threads, &d))
+                return 1;
+            of[kind] += checked - before;
+        }
     }
     watchdog_stop();
-    printf("%" PRIu64 " operations on rings and %" PRIu64 " on pools are linearizable; %" PRIu64
-           " histories, in %" PRIu64 " of them operations overlapped\n",
-           of_rings, of_pools, histories, overlapping);
+    printf("%" PRIu64 " operations on rings, %" PRIu64 " on pools and %" PRIu64
+           " on deques are linearizable; %" PRIu64 " histories, in %" PRIu64
+           " of them operations overlapped\n",
+           of[A_RING], of[A_POOL], of[A_DEQUE], histories, overlapping);
     return 0;
 }

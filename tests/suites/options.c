@@ -63,6 +63,11 @@ START_TEST(of_a_pool)
     CHECK_POOL("measure: not one of weir_measure", .measure = (weir_measure)3);
     CHECK_POOL("stuck_after: negative", .stuck_after = -1, .on_stuck = not_called);
     CHECK_POOL("stuck_after: set without on_stuck", .stuck_after = 1);
+    CHECK_POOL("order: not one of weir_order", .order = (weir_order)2);
+    CHECK_POOL("order: WEIR_ORDER_LOCAL with lanes", .order = WEIR_ORDER_LOCAL, .lanes = 2);
+    CHECK_POOL(NULL, .workers = 1, .order = WEIR_ORDER_LOCAL, .lanes = 1, .local = 2048);
+    CHECK_POOL("local: above 2048", .order = WEIR_ORDER_LOCAL, .local = 2049);
+    CHECK_POOL("local: set without WEIR_ORDER_LOCAL", .local = 1);
     CHECK_POOL("workers: above 1024", .workers = 2000, .measure = (weir_measure)3); /* the first */
 }
 END_TEST

@@ -1,0 +1,688 @@
+/* SPDX-License-Identifier: MIT */
+/* local_order.c - WEIR_ORDER_LOCAL: in which order tasks start, how many may wait, and that every
+ * promise but first in, first out is kept.
+ *
+ * Where the order is asserted there is one worker that takes, or a parent that holds its own; so it
+ * does not depend on who is quicker.
+ */
+#include "support/suite.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "support/gate.h"
+#include "support/pools.h"
+#include "support/threads.h"
+#include "weir.h"
+
+enum { MOST = 400, FROM_OUTSIDE = 1000 };
+
+/* A task with a number, which it records. */
+struct numbered {
+    recorder *log;
+    int number;
+};
+
+struct family {
+    weir_pool *pool;
+    recorder log;
+    gate hold;              /* where the parent waits, or a child */
+    meeting place;          /* likewise */
+    weir_waitgroup members; /* of the parent */
+    unsigned n;             /* children */
+    int accepted;           /* by a try_ submit */
+    int refused;            /* what the last one returned */
+    int err;                /* the first that was not expected */
+    unsigned drops;         /* told by on_drop */
+    weir_state why;         /* of the last one */
+    struct numbered children[MOST];
+    weir_task handles[MOST];
+};
+
+static void note_drop(weir_task_fn *fn, void *arg, weir_state why, void *user)
+{
+    struct family *family = user;
+    (void)fn;
+    (void)arg;
+    family->drops++;
+    family->why = why;
+}
+
+static struct family *new_family(const weir_pool_options *given)
+{
+    struct family *family = calloc(1, sizeof *family);
+    weir_pool_options options = *given;
+    ck_assert_ptr_nonnull(family);
+    family->log = (recorder)RECORDER_INIT;
+    family->hold = (gate)GATE_INIT;
+    for (int i = 0; i < MOST; i++)
+        family->children[i] = (struct numbered){&family->log, i};
+    options.on_drop = note_drop;
+    options.user = family;
+    ck_assert_int_eq(weir_pool_new(&family->pool, &options), 0);
+    return family;
+}
+
+#define NEW_FAMILY(...) new_family(WEIR_POOL_OPTIONS(.order = WEIR_ORDER_LOCAL, __VA_ARGS__))
+
+static void assert_balance(const weir_pool *pool)
+{
+    weir_pool_counts counts;
+    weir_pool_read_counts(pool, &counts);
+    ck_assert_uint_eq(counts.submitted, counts.done + counts.failed + counts.cancelled +
+                                            counts.expired + counts.dropped);
+    ck_assert_uint_eq(counts.queued, 0);
+    ck_assert_uint_eq(counts.running, 0);
+}
+
+static void end_family(struct family *family)
+{
+    ck_assert_int_eq(family->err, 0);
+    ck_assert_int_eq(weir_pool_drain_until(family->pool, NULL, patience()), 0);
+    assert_balance(family->pool);
+    weir_pool_free(family->pool);
+    free(family);
+}
+
+static void run_parent(struct family *family, weir_task_fn *fn)
+{
+    weir_task task = WEIR_TASK_INIT;
+    ck_assert_int_eq(weir_pool_submit_task(family->pool, &task, fn, family, NULL), 0);
+    ck_assert_int_eq(weir_task_wait_until(&task, NULL, patience()), 0);
+}
+
+static int record(weir_context *ctx, void *arg)
+{
+    const struct numbered *self = arg;
+    (void)ctx;
+    recorder_add(self->log, self->number);
+    return 0;
+}
+
+static void note(struct family *family, int err)
+{
+    if (family->err == 0)
+        family->err = err;
+}
+
+static int submit_n(weir_context *ctx, void *arg)
+{
+    struct family *family = arg;
+    (void)ctx;
+    for (unsigned i = 0; i < family->n; i++)
+        note(family, weir_pool_submit(family->pool, record, &family->children[i]));
+    return 0;
+}
+
+/* Order. */
+
+START_TEST(a_worker_runs_the_newest_task_of_its_own_first)
+{
+    struct family *family = NEW_FAMILY(.workers = 1);
+    family->n = 5;
+    run_parent(family, submit_n);
+    recorder_await(&family->log, 5);
+    for (int i = 0; i < 5; i++)
+        ck_assert_int_eq(recorder_at(&family->log, (size_t)i), 4 - i);
+    end_family(family);
+}
+END_TEST
+
+static int submit_n_and_hold(weir_context *ctx, void *arg)
+{
+    struct family *family = arg;
+    (void)submit_n(ctx, arg);
+    gate_wait(&family->hold);
+    return 0;
+}
+
+START_TEST(another_worker_takes_the_oldest)
+{
+    struct family *family = NEW_FAMILY(.workers = 2);
+    family->n = 5;
+    ck_assert_int_eq(weir_pool_submit(family->pool, submit_n_and_hold, family), 0);
+    recorder_await(&family->log, 5);
+    for (int i = 0; i < 5; i++)
+        ck_assert_int_eq(recorder_at(&family->log, (size_t)i), i);
+    gate_open(&family->hold);
+    end_family(family);
+}
+END_TEST
+
+/* The 61st that it takes of its own is the oldest, and so is each 61st after that. */
+START_TEST(one_of_sixty_one_is_the_oldest)
+{
+    struct family *family = NEW_FAMILY(.workers = 1);
+    family->n = 130;
+    run_parent(family, submit_n);
+    recorder_await(&family->log, family->n);
+    int newest = (int)family->n - 1, oldest = 0;
+    for (int i = 1; i <= (int)family->n; i++)
+        ck_assert_int_eq(recorder_at(&family->log, (size_t)i - 1),
+                         i % 61 == 0 ? oldest++ : newest--);
+    end_family(family);
+}
+END_TEST
+
+/* Tasks from outside wait in the ring: the first starts after 64 from the deque, the next after as
+ * many more. */
+START_TEST(a_task_from_outside_starts_after_sixty_four_of_a_worker_s_own)
+{
+    struct family *family = NEW_FAMILY(.workers = 1);
+    struct numbered outside[2] = {{&family->log, FROM_OUTSIDE}, {&family->log, FROM_OUTSIDE + 1}};
+    family->n = 200;
+    ck_assert_int_eq(weir_pool_submit(family->pool, submit_n_and_hold, family), 0);
+    gate_await(&family->hold, 1);
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq(weir_pool_submit(family->pool, record, &outside[i]), 0);
+    gate_open(&family->hold);
+    recorder_await(&family->log, family->n + 2);
+    for (size_t i = 0; i < family->n + 2; i++) {
+        int is = recorder_at(&family->log, i);
+        ck_assert_int_eq(is == FROM_OUTSIDE, i == 64);
+        ck_assert_int_eq(is == FROM_OUTSIDE + 1, i == 129);
+    }
+    end_family(family);
+}
+END_TEST
+
+/* What a task of another pool submits is from outside; so is what comes due. */
+static int submit_from_elsewhere(weir_context *ctx, void *arg)
+{
+    return submit_n(ctx, arg);
+}
+
+START_TEST(what_comes_from_elsewhere_is_first_in_first_out)
+{
+    struct family *family = NEW_FAMILY(.workers = 1);
+    weir_pool *other = new_pool(1, 4);
+    family->n = 5;
+    ck_assert_int_eq(weir_pool_submit(family->pool, gate_task, &family->hold), 0);
+    gate_await(&family->hold, 1);
+    ck_assert_int_eq(weir_pool_submit(other, submit_from_elsewhere, family), 0);
+    finish_pool(other);
+    gate_open(&family->hold);
+    recorder_await(&family->log, 5);
+    for (int i = 0; i < 5; i++)
+        ck_assert_int_eq(recorder_at(&family->log, (size_t)i), i);
+    end_family(family);
+}
+END_TEST
+
+/* Bounds. */
+
+/* Tries until it is refused. */
+static int try_all(weir_context *ctx, void *arg)
+{
+    struct family *family = arg;
+    (void)ctx;
+    family->accepted = 0;
+    do {
+        family->refused =
+            weir_pool_try_submit(family->pool, record, &family->children[family->accepted]);
+        family->accepted += family->refused == 0;
+    } while (family->refused == 0 && family->accepted < MOST);
+    if (weir_pool_queued(family->pool) != (size_t)family->accepted)
+        note(family, -EPROTO);
+    return 0;
+}
+
+static const struct {
+    unsigned capacity, local;
+} sizes[] = {{1, 1}, {1, 2}, {4, 3}, {3, 8}, {2, 0}};
+
+START_TEST(exactly_as_many_wait_as_fit)
+{
+    unsigned capacity = sizes[_i].capacity, local = sizes[_i].local;
+    struct family *family = NEW_FAMILY(.workers = 1, .capacity = capacity, .local = local);
+    int fit = (int)(capacity + (local != 0 ? local : 256));
+    for (int lap = 0; lap < 3; lap++) {
+        run_parent(family, try_all);
+        ck_assert_int_eq(family->refused, -EAGAIN);
+        ck_assert_int_eq(family->accepted, fit);
+        ck_assert_int_eq(weir_pool_drain_until(family->pool, NULL, patience()), 0);
+        ck_assert_uint_eq(recorder_count(&family->log), (size_t)(fit * (lap + 1)));
+    }
+    ck_assert_uint_eq(weir_pool_capacity(family->pool), capacity);
+    end_family(family);
+}
+END_TEST
+
+/* Two in the deque, two in the ring, and the fifth at once. */
+START_TEST(a_full_deque_leaves_it_to_the_ring_and_that_to_the_policy)
+{
+    static const int order[] = {4, 1, 0, 2, 3};
+    struct family *family = NEW_FAMILY(.workers = 1, .capacity = 2, .local = 2);
+    family->n = 5;
+    run_parent(family, submit_n);
+    recorder_await(&family->log, 5);
+    for (size_t i = 0; i < 5; i++)
+        ck_assert_int_eq(recorder_at(&family->log, i), order[i]);
+    end_family(family);
+}
+END_TEST
+
+START_TEST(a_full_pool_drops_the_oldest_of_the_ring)
+{
+    static const int order[] = {1, 0, 3, 4};
+    struct family *family =
+        NEW_FAMILY(.workers = 1, .capacity = 2, .local = 2, .overflow = WEIR_OVERFLOW_DROP_OLDEST);
+    family->n = 5;
+    run_parent(family, submit_n);
+    recorder_await(&family->log, 4);
+    ck_assert_int_eq(weir_pool_drain_until(family->pool, NULL, patience()), 0);
+    ck_assert_uint_eq(family->drops, 1);
+    ck_assert_int_eq(family->why, WEIR_TASK_DROPPED);
+    for (size_t i = 0; i < 4; i++)
+        ck_assert_int_eq(recorder_at(&family->log, i), order[i]);
+    end_family(family);
+}
+END_TEST
+
+START_TEST(a_full_pool_that_rejects_does_so)
+{
+    struct family *family =
+        NEW_FAMILY(.workers = 1, .capacity = 2, .local = 2, .overflow = WEIR_OVERFLOW_REJECT);
+    family->n = 5;
+    run_parent(family, submit_n);
+    ck_assert_int_eq(family->err, -EAGAIN);
+    family->err = 0;
+    end_family(family);
+}
+END_TEST
+
+/* Tasks that were cancelled in a full deque give their places back, from whichever end. */
+static int cancel_some_and_submit(weir_context *ctx, void *arg)
+{
+    static const int cancelled[] = {0, 3, 2}; /* of four: the oldest, and the two newest */
+    struct family *family = arg;
+    (void)ctx;
+    for (int i = 0; i < 4; i++)
+        note(family, weir_pool_submit_task(family->pool, &family->handles[i], record,
+                                           &family->children[i], NULL));
+    for (int i = 0; i < 3; i++)
+        note(family, weir_task_cancel(&family->handles[cancelled[i]]));
+    if (weir_pool_queued(family->pool) != 1)
+        note(family, -EPROTO);
+    for (int i = 4; i < 7; i++)
+        note(family, weir_pool_try_submit(family->pool, record, &family->children[i]));
+    return 0;
+}
+
+START_TEST(cancelled_tasks_give_their_places_back)
+{
+    static const int order[] = {6, 5, 4, 1};
+    struct family *family = NEW_FAMILY(.workers = 1, .capacity = 1, .local = 4);
+    run_parent(family, cancel_some_and_submit);
+    recorder_await(&family->log, 4);
+    for (size_t i = 0; i < 4; i++)
+        ck_assert_int_eq(recorder_at(&family->log, i), order[i]);
+    end_family(family);
+}
+END_TEST
+
+/* Nobody is idle beside a queued task. */
+
+static int submit_two_that_meet(weir_context *ctx, void *arg)
+{
+    struct family *family = arg;
+    (void)ctx;
+    note(family, weir_pool_submit(family->pool, meeting_task, &family->place));
+    note(family, weir_pool_submit(family->pool, meeting_task, &family->place));
+    meeting_wait(&family->place);
+    return 0;
+}
+
+START_TEST(children_that_wait_for_each_other_run_at_once)
+{
+    struct family *family = NEW_FAMILY(.workers = 3);
+    family->place = (meeting)MEETING_INIT(3);
+    for (int lap = 0; lap < 20; lap++) {
+        ck_assert_int_eq(weir_pool_submit(family->pool, submit_two_that_meet, family), 0);
+        ck_assert_int_eq(weir_pool_drain_until(family->pool, NULL, patience()), 0);
+    }
+    end_family(family);
+}
+END_TEST
+
+/* Waits. */
+
+static const struct {
+    unsigned workers, capacity, local;
+} shapes[] = {{1, 1, 1}, {1, 4, 2}, {1, 64, 256}, {2, 1, 1}, {2, 2, 3}, {4, 2, 2}, {4, 64, 256}};
+
+enum { SHAPES = sizeof shapes / sizeof shapes[0], N = 12, FIB_N = 144 };
+
+struct fib {
+    weir_pool *pool;
+    int n, result;
+    int way;
+};
+
+static int fib(weir_context *ctx, void *arg);
+
+static int fib_by_handles(weir_pool *pool, struct fib *a, struct fib *b, bool newest_first)
+{
+    weir_task tasks[2] = {WEIR_TASK_INIT, WEIR_TASK_INIT};
+    int err = weir_pool_submit_task(pool, &tasks[0], fib, a, NULL);
+    if (err != 0)
+        return err;
+    err = weir_pool_submit_task(pool, &tasks[1], fib, b, NULL);
+    if (newest_first && err == 0)
+        err = weir_task_wait(&tasks[1]);
+    int waited = weir_task_wait(&tasks[0]);
+    if (!newest_first && err == 0)
+        err = weir_task_wait(&tasks[1]);
+    return err != 0 ? err : waited;
+}
+
+static int fib_by_waitgroup(weir_pool *pool, struct fib *a, struct fib *b)
+{
+    weir_waitgroup wg = WEIR_WAITGROUP_INIT;
+    int err = weir_waitgroup_go(&wg, pool, fib, a);
+    if (err == 0)
+        err = weir_waitgroup_go(&wg, pool, fib, b);
+    int waited = weir_waitgroup_wait(&wg);
+    return err != 0 ? err : waited;
+}
+
+static int fib_by_errgroup(weir_pool *pool, struct fib *a, struct fib *b)
+{
+    weir_errgroup *group;
+    int err = weir_errgroup_new(&group, pool, NULL, WEIR_ERRGROUP_OPTIONS(.limit = 1));
+    if (err != 0)
+        return err;
+    err = weir_errgroup_go(group, fib, a);
+    if (err == 0)
+        err = weir_errgroup_go(group, fib, b);
+    int waited = weir_errgroup_wait(group);
+    weir_errgroup_free(group);
+    return err != 0 ? err : waited;
+}
+
+static int fib_range(weir_context *ctx, size_t begin, size_t end, void *arg)
+{
+    struct fib **both = arg;
+    int err = 0;
+    for (size_t i = begin; i < end && err == 0; i++)
+        err = fib(ctx, both[i]);
+    return err;
+}
+
+enum { WAYS = 5 };
+
+static int fib(weir_context *ctx, void *arg)
+{
+    struct fib *self = arg;
+    (void)ctx;
+    if (self->n < 2) {
+        self->result = self->n;
+        return 0;
+    }
+    struct fib a = {self->pool, self->n - 1, 0, self->way};
+    struct fib b = {self->pool, self->n - 2, 0, self->way};
+    int err;
+    if (self->way <= 1)
+        err = fib_by_handles(self->pool, &a, &b, self->way == 1);
+    else if (self->way == 2)
+        err = fib_by_waitgroup(self->pool, &a, &b);
+    else if (self->way == 3)
+        err = fib_by_errgroup(self->pool, &a, &b);
+    else
+        err = weir_parallel_for(self->pool, 2, 1, fib_range, (struct fib *[]){&a, &b});
+    self->result = a.result + b.result;
+    return err;
+}
+
+START_TEST(tasks_that_wait_for_tasks_end)
+{
+    int shape = _i / WAYS, way = _i % WAYS;
+    struct family *family =
+        NEW_FAMILY(.workers = shapes[shape].workers, .capacity = shapes[shape].capacity,
+                   .local = shapes[shape].local);
+    struct fib root = {family->pool, N, 0, way};
+    weir_task task = WEIR_TASK_INIT;
+    ck_assert_int_eq(weir_pool_submit_task(family->pool, &task, fib, &root, NULL), 0);
+    ck_assert_int_eq(weir_task_wait_until(&task, NULL, patience()), 0);
+    ck_assert_int_eq(weir_task_status(&task), 0);
+    ck_assert_int_eq(root.result, FIB_N);
+    end_family(family);
+}
+END_TEST
+
+/* A tree without waits: all of it is through when a drain returns. */
+
+struct tree {
+    weir_pool *pool;
+    unsigned depth;
+    atomic_uint *nodes;
+};
+
+static int grow(weir_context *ctx, void *arg)
+{
+    struct tree *self = arg;
+    (void)ctx;
+    (void)atomic_fetch_add(self->nodes, 1);
+    int err = 0;
+    for (int i = 0; i < 2 && self->depth > 0 && err == 0; i++) {
+        struct tree *child = malloc(sizeof *child);
+        *child = (struct tree){self->pool, self->depth - 1, self->nodes};
+        err = weir_pool_submit(self->pool, grow, child);
+    }
+    free(self);
+    return err;
+}
+
+START_TEST(a_tree_of_tasks_is_drained)
+{
+    enum { DEPTH = 9 };
+    struct family *family = NEW_FAMILY(.workers = shapes[_i].workers,
+                                       .capacity = shapes[_i].capacity, .local = shapes[_i].local);
+    atomic_uint nodes = 0;
+    struct tree *root = malloc(sizeof *root);
+    *root = (struct tree){family->pool, DEPTH, &nodes};
+    ck_assert_int_eq(weir_pool_submit(family->pool, grow, root), 0);
+    ck_assert_int_eq(weir_pool_drain_until(family->pool, NULL, patience()), 0);
+    ck_assert_uint_eq(atomic_load(&nodes), (1U << (DEPTH + 1)) - 1);
+    end_family(family);
+}
+END_TEST
+
+/* While a worker waits it runs members of what it waits for, and no strangers, though they are
+ * newer and in its own deque: these would wait for it. */
+static int wait_among_strangers(weir_context *ctx, void *arg)
+{
+    struct family *family = arg;
+    weir_waitgroup wg = WEIR_WAITGROUP_INIT;
+    (void)ctx;
+    for (int i = 0; i < 3; i++) {
+        note(family, weir_waitgroup_go(&wg, family->pool, record, &family->children[i]));
+        note(family, weir_pool_submit(family->pool, gate_task, &family->hold));
+    }
+    note(family, weir_waitgroup_wait(&wg));
+    gate_open(&family->hold);
+    return 0;
+}
+
+START_TEST(a_waiter_runs_what_it_waits_for_and_no_stranger)
+{
+    struct family *family = NEW_FAMILY(.workers = 1);
+    run_parent(family, wait_among_strangers);
+    ck_assert_uint_eq(recorder_count(&family->log), 3);
+    end_family(family);
+}
+END_TEST
+
+/* A thread outside that helps finds members in a worker's deque, whose worker is busy. */
+static int go_and_hold(weir_context *ctx, void *arg)
+{
+    struct family *family = arg;
+    (void)ctx;
+    for (int i = 0; i < 3; i++)
+        note(family,
+             weir_waitgroup_go(&family->members, family->pool, record, &family->children[i]));
+    gate_wait(&family->hold);
+    return 0;
+}
+
+START_TEST(a_thread_outside_helps_out_of_a_deque)
+{
+    struct family *family = NEW_FAMILY(.workers = 1, .outside_waiters_help = 1);
+    ck_assert_int_eq(weir_pool_submit(family->pool, go_and_hold, family), 0);
+    gate_await(&family->hold, 1);
+    ck_assert_int_eq(weir_waitgroup_wait_until(&family->members, NULL, patience()), 0);
+    ck_assert_uint_eq(recorder_count(&family->log), 3);
+    gate_open(&family->hold);
+    end_family(family);
+}
+END_TEST
+
+/* Ends. */
+
+START_TEST(what_waits_in_a_deque_is_cancelled)
+{
+    struct family *family = NEW_FAMILY(.workers = 1);
+    family->n = 5;
+    ck_assert_int_eq(weir_pool_submit(family->pool, submit_n_and_hold, family), 0);
+    gate_await(&family->hold, 1);
+    ck_assert_uint_eq(weir_pool_queued(family->pool), 5);
+    weir_pool_cancel_queued(family->pool);
+    ck_assert_uint_eq(weir_pool_queued(family->pool), 0);
+    ck_assert_uint_eq(family->drops, 5);
+    ck_assert_int_eq(family->why, WEIR_TASK_CANCELLED);
+    gate_open(&family->hold);
+    end_family(family);
+}
+END_TEST
+
+/* Of a closed pool tasks submit on, of a cancelled one they do not. */
+static int submit_after(weir_context *ctx, void *arg)
+{
+    struct family *family = arg;
+    (void)ctx;
+    gate_wait(&family->hold);
+    family->refused = weir_pool_submit(family->pool, record, &family->children[0]);
+    return 0;
+}
+
+static void submit_after_call(void (*call)(weir_pool *pool), int expected)
+{
+    struct family *family = NEW_FAMILY(.workers = 1);
+    weir_task task = WEIR_TASK_INIT;
+    ck_assert_int_eq(weir_pool_submit_task(family->pool, &task, submit_after, family, NULL), 0);
+    gate_await(&family->hold, 1);
+    call(family->pool);
+    gate_open(&family->hold);
+    ck_assert_int_eq(weir_task_wait_until(&task, NULL, patience()), 0);
+    ck_assert_int_eq(family->refused, expected);
+    ck_assert_int_eq(weir_pool_drain_until(family->pool, NULL, patience()), 0);
+    ck_assert_uint_eq(recorder_count(&family->log), expected == 0 ? 1 : 0);
+    end_family(family);
+}
+
+START_TEST(a_task_of_a_closed_pool_submits_on)
+{
+    submit_after_call(weir_pool_close, 0);
+}
+END_TEST
+
+START_TEST(a_task_of_a_cancelled_pool_does_not)
+{
+    submit_after_call(weir_pool_cancel_queued, -EPIPE);
+}
+END_TEST
+
+static int submit_n_and_die(weir_context *ctx, void *arg)
+{
+    (void)submit_n(ctx, arg);
+    pthread_exit(NULL);
+}
+
+START_TEST(a_deque_outlives_its_worker_s_thread)
+{
+    struct family *family = NEW_FAMILY(.workers = 1);
+    family->n = 5;
+    run_parent(family, submit_n_and_die);
+    recorder_await(&family->log, 5);
+    ck_assert_int_eq(weir_pool_drain_until(family->pool, NULL, patience()), 0);
+    weir_pool_counts counts;
+    weir_pool_read_counts(family->pool, &counts);
+    ck_assert_uint_eq(counts.failed, 1);
+    end_family(family);
+}
+END_TEST
+
+/* In a child process the contexts that wait in deques are given back. */
+static int submit_with_context_and_hold(weir_context *ctx, void *arg)
+{
+    struct family *family = arg;
+    weir_context *own;
+    (void)ctx;
+    note(family, weir_context_new(&own, NULL, WEIR_FOREVER));
+    for (int i = 0; i < 3; i++)
+        note(family,
+             weir_pool_submit_until(family->pool, record, &family->children[i], own, WEIR_FOREVER));
+    weir_context_unref(own);
+    gate_wait(&family->hold);
+    return 0;
+}
+
+START_TEST(a_child_process_frees_the_pool)
+{
+    struct family *family = NEW_FAMILY(.workers = 1);
+    ck_assert_int_eq(weir_pool_submit(family->pool, submit_with_context_and_hold, family), 0);
+    gate_await(&family->hold, 1);
+    pid_t child = fork();
+    if (child == 0) {
+        int err = weir_pool_submit(family->pool, record, &family->children[0]);
+        weir_pool_free(family->pool);
+        free(family);
+        _exit(err == -ESTALE ? 0 : 1);
+    }
+    int status = 0;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert(WIFEXITED(status));
+    ck_assert_int_eq(WEXITSTATUS(status), 0);
+    gate_open(&family->hold);
+    end_family(family);
+}
+END_TEST
+
+Suite *weir_suite(void)
+{
+    Suite *suite = suite_create("local order");
+
+    TCase *order = add_group(suite, "order");
+    tcase_add_test(order, a_worker_runs_the_newest_task_of_its_own_first);
+    tcase_add_test(order, another_worker_takes_the_oldest);
+    tcase_add_test(order, one_of_sixty_one_is_the_oldest);
+    tcase_add_test(order, a_task_from_outside_starts_after_sixty_four_of_a_worker_s_own);
+    tcase_add_test(order, what_comes_from_elsewhere_is_first_in_first_out);
+
+    TCase *bounds = add_group(suite, "bounds");
+    tcase_add_loop_test(bounds, exactly_as_many_wait_as_fit, 0, sizeof sizes / sizeof sizes[0]);
+    tcase_add_test(bounds, a_full_deque_leaves_it_to_the_ring_and_that_to_the_policy);
+    tcase_add_test(bounds, a_full_pool_drops_the_oldest_of_the_ring);
+    tcase_add_test(bounds, a_full_pool_that_rejects_does_so);
+    tcase_add_test(bounds, cancelled_tasks_give_their_places_back);
+
+    TCase *waits = add_group(suite, "waits");
+    tcase_add_test(waits, children_that_wait_for_each_other_run_at_once);
+    tcase_add_loop_test(waits, tasks_that_wait_for_tasks_end, 0, SHAPES * WAYS);
+    tcase_add_loop_test(waits, a_tree_of_tasks_is_drained, 0, SHAPES);
+    tcase_add_test(waits, a_waiter_runs_what_it_waits_for_and_no_stranger);
+    tcase_add_test(waits, a_thread_outside_helps_out_of_a_deque);
+
+    TCase *ends = add_group(suite, "ends");
+    tcase_add_test(ends, what_waits_in_a_deque_is_cancelled);
+    tcase_add_test(ends, a_task_of_a_closed_pool_submits_on);
+    tcase_add_test(ends, a_task_of_a_cancelled_pool_does_not);
+    tcase_add_test(ends, a_deque_outlives_its_worker_s_thread);
+    tcase_add_test(ends, a_child_process_frees_the_pool);
+    return suite;
+}
