@@ -217,6 +217,13 @@ PEERS = {
     "weir-errgroup-helping": Peer(
         "weir", ("weir-errgroup-helping",), "weir, errgroups, outside_waiters_help"
     ),
+    "weir-local": Peer("weir", ("weir-local",), "weir, local order"),
+    "weir-local-waitgroup": Peer(
+        "weir", ("weir-local-waitgroup",), "weir, local order, waitgroups"
+    ),
+    "weir-local-helping": Peer(
+        "weir", ("weir-local-helping",), "weir, local order, outside_waiters_help"
+    ),
     "weir-wakes": Peer("weir-wakes", ("weir",), "weir"),
     "mutex": Peer("mutex", ("in-place",), "mutex ring"),
     "mutex-blocking": Peer("mutex", ("blocking",), "mutex ring, tasks wait for room"),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* weir.c - weir_pool: with task handles and waitgroups, with errgroups, and each of them with
- * waiters outside the pool that help. */
+ * waiters outside the pool that help; and with local order. */
 #include <weir.h>
 
 #include "../common.h"
@@ -11,24 +11,36 @@ static void must(int error)
     bench_require(error == 0, "a call of weir failed");
 }
 
-static weir_pool *open_pool(unsigned workers, unsigned char help)
+static weir_pool *open_pool(unsigned workers, unsigned char help, weir_order order)
 {
     weir_pool *pool;
     must(weir_pool_new(&pool, WEIR_POOL_OPTIONS(.workers = workers, .capacity = BOUND,
-                                                .outside_waiters_help = help)));
+                                                .outside_waiters_help = help, .order = order)));
     return pool;
 }
 
 static void *open_asleep(unsigned workers, unsigned producers)
 {
     (void)producers;
-    return open_pool(workers, 0);
+    return open_pool(workers, 0, WEIR_ORDER_FIFO);
+}
+
+static void *open_local(unsigned workers, unsigned producers)
+{
+    (void)producers;
+    return open_pool(workers, 0, WEIR_ORDER_LOCAL);
+}
+
+static void *open_local_helping(unsigned workers, unsigned producers)
+{
+    (void)producers;
+    return open_pool(workers, 1, WEIR_ORDER_LOCAL);
 }
 
 static void *open_helping(unsigned workers, unsigned producers)
 {
     (void)producers;
-    return open_pool(workers, 1);
+    return open_pool(workers, 1, WEIR_ORDER_FIFO);
 }
 
 static void finish(void *pool)
@@ -149,6 +161,37 @@ static const struct peer weir_errgroup_helping = {
     .fork = fork_errgroup,
 };
 
+static const struct peer weir_local = {
+    .name = "weir-local",
+    .open = open_local,
+    .finish = finish,
+    .close = close_pool,
+    .submit = submit,
+    .spawn = submit,
+    .call = call,
+    .call_inside = call,
+    .fork = fork_task,
+};
+
+static const struct peer weir_local_waitgroup = {
+    .name = "weir-local-waitgroup",
+    .open = open_local,
+    .close = close_pool,
+    .call = call,
+    .call_inside = call,
+    .fork = fork_waitgroup,
+};
+
+static const struct peer weir_local_helping = {
+    .name = "weir-local-helping",
+    .open = open_local_helping,
+    .close = close_pool,
+    .call = call,
+    .call_inside = call,
+    .fork = fork_task,
+};
+
 const struct peer *const peer_forms[] = {
-    &weir, &weir_waitgroup_form, &weir_errgroup_form, &weir_helping, &weir_errgroup_helping, NULL,
+    &weir,       &weir_waitgroup_form,  &weir_errgroup_form, &weir_helping, &weir_errgroup_helping,
+    &weir_local, &weir_local_waitgroup, &weir_local_helping, NULL,
 };
