@@ -86,6 +86,13 @@ static int make_watched_pool(struct fixture *fixture)
         WEIR_POOL_OPTIONS(.workers = 2, .stuck_after = 1, .on_stuck = on_stuck, .descriptors = 10));
 }
 
+static int make_pool_with_lanes(struct fixture *fixture)
+{
+    return weir_pool_new(
+        (weir_pool **)&fixture->made,
+        WEIR_POOL_OPTIONS(.workers = 2, .lanes = 3, .default_lane = WEIR_LANE(1), .capacity = 5));
+}
+
 static int make_default_pool(struct fixture *fixture)
 {
     return weir_pool_new((weir_pool **)&fixture->made, NULL);
@@ -204,14 +211,23 @@ static void drop_trace(struct fixture *fixture)
 }
 
 static const struct trial trials[] = {
-    {run_pipeline, drop_nothing},   {make_metrics, drop_metrics},
-    {make_channel, drop_channel},   {make_topic, drop_topic},
-    {make_ring, drop_ring},         {make_context, drop_context},
-    {make_child, drop_context},     {make_value, drop_context},
-    {make_pool, drop_pool},         {make_pool_under_context, drop_pool},
-    {make_watched_pool, drop_pool}, {make_default_pool, drop_pool},
-    {make_group, drop_group},       {make_group_under_context, drop_group},
-    {make_keyed, drop_keyed},       {make_completion, drop_completion},
+    {run_pipeline, drop_nothing},
+    {make_metrics, drop_metrics},
+    {make_channel, drop_channel},
+    {make_topic, drop_topic},
+    {make_ring, drop_ring},
+    {make_context, drop_context},
+    {make_child, drop_context},
+    {make_value, drop_context},
+    {make_pool, drop_pool},
+    {make_pool_under_context, drop_pool},
+    {make_watched_pool, drop_pool},
+    {make_pool_with_lanes, drop_pool},
+    {make_default_pool, drop_pool},
+    {make_group, drop_group},
+    {make_group_under_context, drop_group},
+    {make_keyed, drop_keyed},
+    {make_completion, drop_completion},
     {make_trace, drop_trace},
 };
 
@@ -519,6 +535,26 @@ static void use_plain_tasks(weir_pool *pool, weir_context *ctx)
     EXPECT(weir_pool_drain_until(pool, ctx, patience()) == 0);
 }
 
+/* From beginning to end, but for its making. */
+static void use_lanes(weir_pool *pool)
+{
+    counter ran = COUNTER_INIT;
+    weir_task tasks[3] = {WEIR_TASK_INIT};
+    weir_lane_stats stats = {.size = sizeof stats};
+    for (unsigned i = 0; i < 30; i++)
+        EXPECT(weir_pool_submit_lane(pool, i % 3, counter_task, &ran) == 0);
+    for (unsigned k = 0; k < 3; k++)
+        EXPECT(weir_pool_submit_task_at(pool, &tasks[k], counter_task, &ran,
+                                        WEIR_TASK_OPTIONS(.lane = WEIR_LANE(k)),
+                                        weir_after(WEIR_US(100))) == 0);
+    for (unsigned k = 0; k < 3; k++)
+        EXPECT(weir_task_wait_until(&tasks[k], NULL, patience()) == 0);
+    EXPECT(weir_pool_drain(pool) == 0);
+    EXPECT(weir_pool_read_lane_stats(pool, 2, &stats) == 0 && stats.submitted == 11);
+    EXPECT(counter_get(&ran) == 33);
+    EXPECT(weir_pool_shutdown(pool, patience(), WEIR_FOREVER, NULL) == 0);
+}
+
 static void use_handles(weir_pool *pool, weir_context *ctx)
 {
     counter begun = COUNTER_INIT;
@@ -763,7 +799,8 @@ START_TEST(nothing_is_allocated_after_creation)
     ck_assert_int_eq(weir_channel_new(&channel, sizeof(int), 1), 0);
     ck_assert_int_eq(weir_semaphore_init(&sem, 1), 0);
     ck_assert_int_eq(traced ? make_trace(NULL) : 0, 0);
-    weir_pool *pool = new_pool(2, 4);
+    weir_pool *pool = new_pool(2, 4), *lanes;
+    ck_assert_int_eq(weir_pool_new(&lanes, WEIR_POOL_OPTIONS(.workers = 2, .lanes = 3)), 0);
     weir_completion *completion;
     ck_assert_int_eq(weir_completion_new(&completion, 3), 0);
     weir_keyed *keyed;
@@ -776,6 +813,7 @@ START_TEST(nothing_is_allocated_after_creation)
     faults_begin(FAULT_ALLOC, 0);
     use_plain_tasks(pool, ctx);
     use_handles(pool, ctx);
+    use_lanes(lanes);
     use_a_full_pool(pool, ctx);
     use_groups(pool, group, ctx);
     use_many_at_once(pool, completion, ctx);
@@ -795,6 +833,7 @@ START_TEST(nothing_is_allocated_after_creation)
         drop_trace(NULL);
     covered("tasks handed over without an allocation", (unsigned long)counts.submitted);
 
+    weir_pool_free(lanes);
     weir_semaphore_destroy(&sem);
     weir_channel_free(channel);
     weir_errgroup_free(group);

@@ -84,6 +84,7 @@ enum { VICTIMS_VALUE = 1, MOST_VALUES = 8 * MUCH };
 
 static struct {
     enum kind kind;
+    unsigned lanes, turn; /* of the pool; of the witness, which submits to each of them in turn */
     size_t capacity, fill;
     weir_ring *ring;
     unsigned char pushed[MOST_VALUES], popped[MOST_VALUES]; /* by value */
@@ -294,12 +295,17 @@ static void await_ran(unsigned n)
         (void)sched_yield();
 }
 
+static int submit_in_turn(void)
+{
+    return weir_pool_try_submit_lane(the.pool, the.turn++ % the.lanes, count, NULL);
+}
+
 /* Submits n tasks, all of which must start though the victim stands still. */
 static void submit_batch(unsigned n)
 {
     the.batch_end = atomic_load(&the.ran) + n;
     for (unsigned i = 0; i < n; i++) {
-        if (weir_pool_try_submit(the.pool, count, NULL) != 0) {
+        if (submit_in_turn() != 0) {
             atomic_fetch_add(&shared->false_full, 1);
             the.batch_end = 0;
             return;
@@ -317,7 +323,7 @@ static void submit_until_other_is_woken(void)
     unsigned submitted = 0;
     the.batch_end = 0;
     do {
-        if (weir_pool_try_submit(the.pool, count, NULL) != 0) {
+        if (submit_in_turn() != 0) {
             atomic_fetch_add(&shared->false_full, 1);
             break;
         }
@@ -399,6 +405,7 @@ static void set_up_pool(void)
 {
     if (the.pool == NULL) {
         int err = weir_pool_new(&the.pool, WEIR_POOL_OPTIONS(.workers = 2, .capacity = QUEUE,
+                                                             .lanes = the.lanes, .lane_burst = 4,
                                                              .on_worker_start = note_worker));
         if (err != 0)
             abort();
@@ -632,9 +639,9 @@ static void trace(pid_t subject, bool *ret_permitted)
         (void)kill(subject, SIGKILL);
         return;
     }
-    /* To go to each point from the start takes the square of their number: of the longest way, each
-     * fourth. */
-    unsigned stride = the.kind == WORKER_NEXT ? 4 : 1;
+    /* To go to each point from the start takes the square of their number: of the longest ways,
+     * each fourth. */
+    unsigned stride = the.kind == WORKER_NEXT || the.lanes > 1 ? 4 : 1;
     for (unsigned k = 0; freeze_after(k, victim) && blocked == 0; k += stride) {
         points++;
         if (k >= MOST_POINTS)
@@ -647,13 +654,14 @@ static void trace(pid_t subject, bool *ret_permitted)
 }
 
 /* One scenario in processes of its own. Returns false if tracing is not permitted. */
-static bool play(enum kind kind, size_t capacity, size_t fill)
+static bool play(enum kind kind, unsigned lanes, size_t capacity, size_t fill)
 {
     memset(shared, 0, sizeof *shared);
     if (sem_init(&shared->asked, 1, 0) != 0 || sem_init(&shared->answered, 1, 0) != 0 ||
         sem_init(&shared->victim_may, 1, 0) != 0 || sem_init(&shared->victim_has, 1, 0) != 0)
         fail("no semaphore could be made");
     the.kind = kind;
+    the.lanes = lanes;
     the.capacity = capacity;
     the.fill = fill;
     (void)fflush(stdout);
@@ -674,6 +682,8 @@ static bool play(enum kind kind, size_t capacity, size_t fill)
     printf("%s", kind_names[kind]);
     if (kind <= RING_POP)
         printf(" (%zu of %zu queued)", fill, capacity);
+    if (lanes > 1)
+        printf(" (%u lanes)", lanes);
     printf(": %lu instruction points, %lu blocked, %u false full, %u false empty\n",
            points - before, blocked, full, empty);
     if (kind >= WORKER_POP)
@@ -705,11 +715,12 @@ static bool play_all(void)
 {
     for (size_t capacity = 2; capacity <= 4; capacity *= 2)
         for (size_t fill = 0; fill <= capacity; fill++)
-            if (!play(RING_PUSH, capacity, fill) || !play(RING_POP, capacity, fill))
+            if (!play(RING_PUSH, 1, capacity, fill) || !play(RING_POP, 1, capacity, fill))
                 return false;
 #if LOCK_FREE_PARK
-    return play(SUBMIT_TO_SLEEPERS, QUEUE, 0) && play(SUBMIT_TO_BUSY, QUEUE, 0) &&
-           play(WORKER_POP, QUEUE, 0) && play(WORKER_NEXT, QUEUE, 0);
+    return play(SUBMIT_TO_SLEEPERS, 1, QUEUE, 0) && play(SUBMIT_TO_BUSY, 1, QUEUE, 0) &&
+           play(WORKER_POP, 1, QUEUE, 0) && play(WORKER_NEXT, 1, QUEUE, 0) &&
+           play(WORKER_POP, 2, QUEUE, 0);
 #else
     return true; /* sleeping and waking by a mutex can be held up by its holder */
 #endif
