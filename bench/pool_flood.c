@@ -2,7 +2,8 @@
 /* pool_flood.c - what handing over a task costs: producers flood two workers with empty tasks, from
  * the first submit until all have run. One producer, with the cores that there are; then four that
  * share one core with the workers, where a wake puts another thread in the place of its caller.
- * Pools that measure no task, and all, show what the usual sampling costs. */
+ * Pools that measure no task, and all, show what the usual sampling costs; one with three lanes, to
+ * which the tasks go in turn, what those do. */
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -108,8 +109,10 @@ static void compare(const char *title, unsigned producers, struct goal goal, str
                          producers};
     struct flood all = {&weir_all_measured_kind, weir_all_measured_kind.open(WORKERS, CAPACITY),
                         producers};
+    struct flood lanes = {&weir_lanes_kind, weir_lanes_kind.open(WORKERS, CAPACITY), producers};
     struct flood mutex = {&mutex_kind, mutex_kind.open(WORKERS, CAPACITY), producers};
-    bench_require(weir.pool != NULL && none.pool != NULL && all.pool != NULL && mutex.pool != NULL,
+    bench_require(weir.pool != NULL && none.pool != NULL && all.pool != NULL &&
+                      lanes.pool != NULL && mutex.pool != NULL,
                   "a pool could not be made");
 
     const struct contender contenders[] = {
@@ -121,12 +124,13 @@ static void compare(const char *title, unsigned producers, struct goal goal, str
         {.name = mutex_kind.name, .round = round_of, .arg = &mutex},
         {.name = none.kind->name, .round = round_of, .arg = &none},
         {.name = all.kind->name, .round = round_of, .arg = &all},
+        {.name = lanes.kind->name, .round = round_of, .arg = &lanes},
     };
     bench_compare(&(struct comparison){
         .title = title,
         .metrics = {"ns/task", "wakes/task", "switches/task"},
         .contenders = contenders,
-        .n = 4,
+        .n = sizeof contenders / sizeof contenders[0],
         .against = &contenders[1],
         .rounds = ROUNDS,
     });
@@ -134,6 +138,7 @@ static void compare(const char *title, unsigned producers, struct goal goal, str
     weir_kind.close(weir.pool);
     weir_kind.close(none.pool);
     weir_kind.close(all.pool);
+    weir_kind.close(lanes.pool);
 }
 
 /* The threads that are started from now on too. */

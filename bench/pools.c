@@ -3,6 +3,7 @@
 #include "pools.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include <weir.h>
 
@@ -37,6 +38,20 @@ static void *open_weir_all_measured(unsigned workers, unsigned capacity)
     int error = weir_pool_new(&pool, WEIR_POOL_OPTIONS(.workers = workers, .capacity = capacity,
                                                        .measure = WEIR_MEASURE_ALL));
     return error == 0 ? pool : NULL;
+}
+
+static void *open_weir_lanes(unsigned workers, unsigned capacity)
+{
+    weir_pool *pool;
+    int error = weir_pool_new(
+        &pool, WEIR_POOL_OPTIONS(.workers = workers, .capacity = capacity, .lanes = 3));
+    return error == 0 ? pool : NULL;
+}
+
+/* To each lane in turn. */
+static int submit_weir_lane(void *pool, weir_task_fn *fn, void *arg)
+{
+    return weir_pool_submit_lane(pool, (unsigned)((uintptr_t)arg % 3), fn, arg);
 }
 
 static int submit_weir(void *pool, weir_task_fn *fn, void *arg)
@@ -121,6 +136,15 @@ const struct pool_kind weir_all_measured_kind = {
     .name = "weir, WEIR_MEASURE_ALL",
     .open = open_weir_all_measured,
     .submit = submit_weir,
+    .drain = drain_weir,
+    .call = call_weir,
+    .close = close_weir,
+};
+
+const struct pool_kind weir_lanes_kind = {
+    .name = "weir, three lanes",
+    .open = open_weir_lanes,
+    .submit = submit_weir_lane,
     .drain = drain_weir,
     .call = call_weir,
     .close = close_weir,

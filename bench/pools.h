@@ -18,6 +18,6 @@ struct pool_kind {
 };
 
 extern const struct pool_kind weir_kind, weir_helped_kind, weir_unmeasured_kind,
-    weir_all_measured_kind, mutex_kind;
+    weir_all_measured_kind, weir_lanes_kind, mutex_kind;
 
 #endif

@@ -115,9 +115,18 @@ def chosen_pools(argument):
     return pools
 
 
+def rings(pool):
+    """Those of the lanes, the most urgent first."""
+    queue = pool["queue"]
+    return [queue["lanes"][k + 1].dereference()["ring"] for k in range(number(queue["lane_count"]))]
+
+
 def queued(pool):
-    """The slots of the jobs that are to be taken, the oldest first."""
-    ring, slots = pool["queue"]["lane"]["ring"], pool["queue"]["slots"]
+    """The slots of the jobs that are to be taken, the oldest of each lane first."""
+    return [slot for ring in rings(pool) for slot in queued_in(ring, pool["queue"]["slots"])]
+
+
+def queued_in(ring, slots):
     position, mask = number(ring["head"]), number(ring["mask"])  # no further than the real head
     jobs, sequences = [], 1 << (64 - INDEX_BITS)
     while len(jobs) <= mask:
@@ -133,7 +142,7 @@ def queued(pool):
 
 
 def pool_line(address, pool):
-    capacity = number(pool["queue"]["lane"]["ring"]["capacity"])
+    capacity = sum(number(ring["capacity"]) for ring in rings(pool))
     phase = number(pool["queue"]["phase"])
     return (f"pool {address:#x} {quoted(text_at(pool['crew']['name'], 16))}: "
             f"{PHASES[phase] if phase < len(PHASES) else phase}, "
