@@ -41,7 +41,13 @@ static weir_lane_stats stats_of(const weir_pool *pool, unsigned lane)
 }
 
 /* Tasks that record their number. */
-static recorder order = RECORDER_INIT;
+static recorder order = RECORDER_INIT, dropped = RECORDER_INIT;
+
+/* Before each test, also where all of them run in one process. */
+static void forget(void)
+{
+    order.count = dropped.count = 0; /* no thread is there */
+}
 
 static int note(weir_context *ctx, void *arg)
 {
@@ -465,8 +471,6 @@ START_TEST(a_wait_for_room_in_a_lane_ends_by_deadline_context_and_close)
 }
 END_TEST
 
-static recorder dropped = RECORDER_INIT;
-
 static void note_drop(weir_task_fn *fn, void *arg, weir_state why, void *user)
 {
     (void)user;
@@ -886,23 +890,30 @@ START_TEST(a_forked_child_can_free_a_pool_with_lanes)
 }
 END_TEST
 
+static TCase *add_fresh_group(Suite *suite, const char *name)
+{
+    TCase *group = add_group(suite, name);
+    tcase_add_checked_fixture(group, forget, NULL);
+    return group;
+}
+
 Suite *weir_suite(void)
 {
     Suite *suite = suite_create("lanes");
-    TCase *contract = add_group(suite, "contract");
+    TCase *contract = add_fresh_group(suite, "contract");
     tcase_add_test(contract, a_pool_has_one_to_eight_lanes);
     tcase_add_test(contract, a_lane_that_is_none_is_refused);
     tcase_add_test(contract, a_task_of_a_serial_has_the_lane_of_the_serial);
     tcase_add_test(contract, options_say_what_is_wrong_with_the_lanes);
     tcase_add_test(contract, shorter_options_have_one_lane);
-    TCase *next = add_group(suite, "order");
+    TCase *next = add_fresh_group(suite, "order");
     tcase_add_test(next, the_most_urgent_starts_first);
     tcase_add_test(next, what_names_no_lane_goes_to_the_default_one);
     tcase_add_test(next, after_a_burst_the_less_urgent_has_its_turn);
     tcase_add_test(next, eight_lanes_share_one_worker_exactly);
     tcase_add_test(next, a_dead_ticket_is_no_turn);
     tcase_add_test(next, a_worker_waits_for_tasks_of_any_lane);
-    TCase *full = add_group(suite, "full");
+    TCase *full = add_fresh_group(suite, "full");
     tcase_add_test(full, each_lane_is_bounded_by_itself);
     tcase_add_test(full, a_submitter_waits_for_room_in_its_own_lane);
     tcase_add_test(full, a_wait_for_room_in_a_lane_ends_by_deadline_context_and_close);
@@ -911,17 +922,17 @@ Suite *weir_suite(void)
     tcase_add_test(full, a_task_runs_in_place_what_its_lane_has_no_room_for);
     tcase_add_test(full, a_submitter_clears_the_head_of_its_lane);
     tcase_add_test(full, a_cancel_in_a_lane_wakes_its_submitter);
-    TCase *end = add_group(suite, "end");
+    TCase *end = add_fresh_group(suite, "end");
     tcase_add_test(end, a_cancel_ends_the_tasks_of_all_lanes);
     tcase_add_test(end, a_shutdown_runs_what_all_lanes_have);
     tcase_add_test(end, a_free_cancels_what_is_queued_in_all_lanes);
     tcase_add_test(end, a_forked_child_can_free_a_pool_with_lanes);
-    TCase *ways = add_group(suite, "ways in");
+    TCase *ways = add_fresh_group(suite, "ways in");
     tcase_add_test(ways, timers_retries_and_gates_keep_their_lane);
     tcase_add_test(ways, a_full_lane_delays_no_timer_of_another);
     tcase_add_test(ways, serials_and_keys_take_their_turns_in_their_lane);
     tcase_add_test(ways, drop_oldest_moves_a_turn_to_the_end_of_its_lane);
-    TCase *numbers = add_group(suite, "numbers");
+    TCase *numbers = add_fresh_group(suite, "numbers");
     tcase_add_test(numbers, stats_of_a_lane_are_its_own);
     tcase_add_test(numbers, a_pool_with_one_lane_has_its_stats);
     tcase_add_test(numbers, a_dump_shows_each_lane);
