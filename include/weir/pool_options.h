@@ -128,7 +128,7 @@ typedef struct weir_pool_options {
     void (*on_task_end)(weir_task_fn *fn, void *arg, int worker, int status, void *user);
     unsigned descriptors; /* places to wait for a descriptor (weir/ready.h), <= 2^22, some 500 bytes
                              each; 0: none */
-    /* Lanes (weir/lane.h), at most WEIR_MAX_LANES; 0: 1 */
+    /* Lanes (weir/lane.h), at most WEIR_MAX_LANES, with WEIR_ORDER_LOCAL only one; 0: 1 */
     unsigned lanes;
     unsigned lane_burst;   /* while a lane has a task, so many of more urgent lanes start at most
                               between two of its own, or as many as workers; 0: 64 */

@@ -8,7 +8,8 @@ static uint64_t capacity_of(const weir_pool_options *options, unsigned lane)
     return options->lane_capacity[lane] != 0 ? options->lane_capacity[lane] : options->capacity;
 }
 
-const char *weir__lane_options_wrong(const weir_pool_options *options, uint32_t most)
+const char *weir__lane_options_wrong(const weir_pool_options *options, uint32_t usual,
+                                     uint32_t most)
 {
     unsigned lanes = options->lanes != 0 ? options->lanes : 1;
     uint64_t capacity = 0;
@@ -18,7 +19,7 @@ const char *weir__lane_options_wrong(const weir_pool_options *options, uint32_t 
         if (options->lane_capacity[k] != 0 && k >= lanes)
             return "lane_capacity: of a lane that there is not";
         if (k < lanes)
-            capacity += capacity_of(options, k);
+            capacity += capacity_of(options, k) != 0 ? capacity_of(options, k) : usual;
     }
     if (capacity > most)
         return "lane_capacity: above 2^22 in all";

@@ -66,7 +66,7 @@ static const char *wrong_field(const weir_pool_options *options)
         return "stuck_after: set without on_stuck";
     if (options->descriptors > MAX_DESCRIPTORS)
         return "descriptors: above 2^22";
-    const char *wrong = weir__lane_options_wrong(options, MAX_CAPACITY);
+    const char *wrong = weir__lane_options_wrong(options, DEFAULT_CAPACITY, MAX_CAPACITY);
     if (wrong != NULL)
         return wrong;
     if ((unsigned)options->order > WEIR_ORDER_LOCAL)

@@ -167,12 +167,16 @@ START_TEST(options_say_what_is_wrong_with_the_lanes)
                      "lane_capacity: of a lane that there is not");
     ck_assert_str_eq(wrong_with(.lanes = 2, .lane_capacity = {1U << 22, 1}),
                      "lane_capacity: above 2^22 in all");
+    ck_assert_str_eq(wrong_with(.lanes = 2, .lane_capacity = {1U << 22}),
+                     "lane_capacity: above 2^22 in all"); /* the other has the usual one */
     ck_assert_str_eq(wrong_with(.lanes = 8, .lane_capacity = {~0U, ~0U, ~0U, ~0U}),
                      "lane_capacity: above 2^22 in all");
     ck_assert_str_eq(wrong_with(.lanes = 2, .default_lane = 1),
                      "default_lane: not WEIR_LANE of one that there is");
     ck_assert_str_eq(wrong_with(.lanes = 2, .default_lane = WEIR_LANE(2)),
                      "default_lane: not WEIR_LANE of one that there is");
+    ck_assert_ptr_nonnull(wrong_with(.lanes = 2, .order = WEIR_ORDER_LOCAL));
+    ck_assert_ptr_null(wrong_with(.lanes = 1, .order = WEIR_ORDER_LOCAL));
     ck_assert_ptr_null(wrong_with(.default_lane = WEIR_LANE(0)));
     ck_assert_ptr_null(wrong_with(.lanes = 8, .lane_burst = ~0U, .default_lane = WEIR_LANE(7)));
     ck_assert_str_eq(weir_task_options_error(WEIR_TASK_OPTIONS(.lane = 1)),
