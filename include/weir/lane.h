@@ -26,10 +26,11 @@
  * counts as one. Tasks that do not wait for a worker have no part in this: those that a waiting
  * thread runs itself (task.h), and those that are run in place where there is no room.
  *
- * Which lane. A task with options goes to `lane`, if that is not 0, in all forms: also when its time has come, when
- * it is retried, and when its gate or descriptor lets it start. A serial has a lane, and with it
- * all tasks of it; keys likewise. All other tasks, those of groups and loops too, go to the
- * `default_lane` of the pool. A thread that waits for tasks of any lane runs them as ever.
+ * Which lane. A task with options goes to `lane`, if that is not 0, in all forms: also when its
+ * time has come, when it is retried, and when its gate or descriptor lets it start. A serial has a
+ * lane, and with it all tasks of it; keys likewise. All other tasks, those of groups and loops too,
+ * go to the `default_lane` of the pool. A thread that waits for tasks of any lane runs them as
+ * ever.
  */
 #ifndef WEIR_LANE_H
 #define WEIR_LANE_H

@@ -5,8 +5,8 @@
 
 #include "pool/queue.h"
 
-/* What is wrong, or NULL. `usual`: the capacity if that is not set; `most`: tasks that may be queued
- * in all. */
+/* What is wrong, or NULL. `usual`: the capacity if that is not set; `most`: how many tasks may be
+ * queued in all. */
 const char *weir__lane_options_wrong(const weir_pool_options *options, uint32_t usual,
                                      uint32_t most);
 /* Fills in the defaults; the capacity is settled. */

@@ -59,6 +59,48 @@ static void read_capacity(const void *pool, int64_t ret[FAMILY_VALUES])
     ret[0] = weir_pool_capacity(pool);
 }
 
+/* Of each lane that the pool has. */
+static void read_lanes(const weir_pool *pool, int64_t (*of)(const struct lane *lane),
+                       int64_t ret[FAMILY_VALUES])
+{
+    for (unsigned k = 0; k < WEIR_MAX_LANES; k++)
+        ret[k] = k < pool->queue.lane_count ? of(queue_lane(&pool->queue, k)) : NO_VALUE;
+}
+
+static int64_t places_of(const struct lane *lane)
+{
+    return (int64_t)ring_count(&lane->ring);
+}
+
+static int64_t capacity_of(const struct lane *lane)
+{
+    return (int64_t)lane->ring.capacity;
+}
+
+static int64_t entries_of(const struct lane *lane)
+{
+    return (int64_t)(ring_end(&lane->ring, 0) - lane->first);
+}
+
+static void read_lane_queued(const void *pool, int64_t ret[FAMILY_VALUES])
+{
+    read_lanes(pool, places_of, ret);
+}
+
+static void read_lane_capacity(const void *pool, int64_t ret[FAMILY_VALUES])
+{
+    read_lanes(pool, capacity_of, ret);
+}
+
+static void read_lane_submitted(const void *pool, int64_t ret[FAMILY_VALUES])
+{
+    read_lanes(pool, entries_of, ret);
+}
+
+static const char *const lane_numbers[] = {"0", "1", "2", "3", "4", "5", "6", "7", NULL};
+
+_Static_assert((int)WEIR_MAX_LANES <= (int)FAMILY_VALUES, "fits");
+
 static weir_pool_stats stats_of(const void *pool)
 {
     weir_pool_stats stats = {.size = sizeof stats};
@@ -261,6 +303,13 @@ const struct family weir__families[] = {
     ONE(POOL, GAUGE, "weir_pool_peak_queued", "The most tasks that ever waited to start.",
         read_pool_peak_queued),
     ONE(POOL, GAUGE, "weir_pool_capacity", "How many tasks may wait to start.", read_capacity),
+    SOME(POOL, GAUGE, "weir_pool_lane_queued", "Places of a lane that are taken.", "lane",
+         lane_numbers, read_lane_queued),
+    SOME(POOL, GAUGE, "weir_pool_lane_capacity", "How many tasks may wait in a lane.", "lane",
+         lane_numbers, read_lane_capacity),
+    SOME(POOL, COUNTER, "weir_pool_lane_submitted_total",
+         "Places of a lane that were taken: tasks, and turns of serials.", "lane", lane_numbers,
+         read_lane_submitted),
     ONE(POOL, GAUGE, "weir_pool_running", "Tasks that run.", read_pool_running),
     ONE(POOL, GAUGE, "weir_pool_delayed", "Tasks that wait for their time or a retry.",
         read_pool_delayed),

@@ -9,6 +9,9 @@
 
 enum { FAMILY_VALUES = 8 }; /* the most that one object has in one family */
 
+/* Instead of a value: this object has none of that label. */
+#define NO_VALUE INT64_MIN
+
 struct family {
     enum kind kind;
     enum type type;

@@ -70,7 +70,8 @@ static void put_samples(struct text *text, const struct family *family, const st
         put_sample(text, family, entry, NULL, numbers[0]);
     else
         for (size_t i = 0; family->values[i] != NULL; i++)
-            put_sample(text, family, entry, family->values[i], numbers[i]);
+            if (numbers[i] != NO_VALUE)
+                put_sample(text, family, entry, family->values[i], numbers[i]);
 }
 
 /* One bucket of the text for every second power of two, where those of the histogram end too (so a

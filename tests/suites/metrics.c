@@ -132,6 +132,33 @@ START_TEST(a_pool_tells_its_counts)
 }
 END_TEST
 
+START_TEST(a_pool_tells_of_its_lanes)
+{
+    gate hold = GATE_INIT;
+    weir_pool *pool;
+    ck_assert_int_eq(
+        weir_pool_new(&pool, WEIR_POOL_OPTIONS(.workers = 1, .lanes = 2, .lane_capacity = {3, 5})),
+        0);
+    saturate(pool, &hold, 1);
+    ck_assert_int_eq(weir_pool_submit_lane(pool, 0, end_badly, NULL), 0);
+    weir_metrics *metrics = new_metrics();
+    ck_assert_int_eq(weir_metrics_add_pool(metrics, "jobs", pool), 0);
+    const char *text = text_of(metrics);
+    assert_line(text, "weir_pool_capacity{pool=\"jobs\"} 8");
+    assert_line(text, "weir_pool_lane_capacity{pool=\"jobs\",lane=\"0\"} 3");
+    assert_line(text, "weir_pool_lane_capacity{pool=\"jobs\",lane=\"1\"} 5");
+    assert_line(text, "weir_pool_lane_queued{pool=\"jobs\",lane=\"0\"} 1");
+    assert_line(text, "weir_pool_lane_queued{pool=\"jobs\",lane=\"1\"} 0");
+    assert_line(text, "weir_pool_lane_submitted_total{pool=\"jobs\",lane=\"0\"} 1");
+    assert_line(text, "weir_pool_lane_submitted_total{pool=\"jobs\",lane=\"1\"} 1");
+    ck_assert_ptr_null(strstr(text, "lane=\"2\""));
+    gate_open(&hold);
+    ck_assert_int_eq(weir_pool_drain(pool), 0);
+    weir_metrics_free(metrics);
+    weir_pool_free(pool);
+}
+END_TEST
+
 struct sleeper {
     weir_channel *channel; /* empty */
     counter begun;
@@ -816,6 +843,7 @@ Suite *weir_suite(void)
     Suite *suite = suite_create("metrics");
     TCase *text = add_group(suite, "text");
     tcase_add_test(text, a_pool_tells_its_counts);
+    tcase_add_test(text, a_pool_tells_of_its_lanes);
     tcase_add_test(text, a_pool_tells_what_its_workers_do);
     tcase_add_test(text, the_histograms_are_those_of_the_stats);
     tcase_add_test(text, every_kind_of_object_tells_its_state);
