@@ -2,6 +2,7 @@
 /* descriptors.c - tasks that start when a descriptor is ready. */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -24,6 +25,9 @@
 #include "weir.h"
 
 enum { BOTH = WEIR_READABLE | WEIR_WRITABLE, PLACES = 4 };
+
+/* poll() is given numbers, epoll keeps the files that they named. */
+enum { FILES_ARE_KNOWN = WEIR_TESTS_EPOLL };
 
 static weir_pool *new_pool_with(unsigned workers, unsigned capacity, weir_overflow overflow)
 {
@@ -75,6 +79,45 @@ static weir_state end_of(weir_task *task)
     return weir_task_state(task);
 }
 
+/* By what a task expires. */
+enum limit { BY_DEADLINE, BY_START_BY, BY_CONTEXTS_DEADLINE, LIMITS };
+
+static int submit_until(weir_pool *pool, weir_task *task, int fd, counter *ran, enum limit limit,
+                        int64_t at)
+{
+    weir_context *ctx = limit == BY_CONTEXTS_DEADLINE ? new_context(at) : NULL;
+    int err =
+        weir_pool_submit_when_until(pool, task, fd, WEIR_READABLE, counter_task, ran,
+                                    WEIR_TASK_OPTIONS(.start_by = limit == BY_START_BY ? at : 0),
+                                    ctx, limit == BY_DEADLINE ? at : WEIR_FOREVER);
+    weir_context_unref(ctx);
+    return err;
+}
+
+/* It expires soon, but not before it is accepted. */
+static void submit_to_expire(weir_pool *pool, weir_task *task, int fd, counter *ran,
+                             enum limit limit)
+{
+    int err = -ETIMEDOUT;
+    for (int64_t span = WEIR_MS(2); err == -ETIMEDOUT; span *= 2)
+        err = submit_until(pool, task, fd, ran, limit, weir_after(span));
+    ck_assert_int_eq(err, 0);
+}
+
+static void fill(int fd)
+{
+    static char page[4096];
+    while (send(fd, page, sizeof page, MSG_DONTWAIT) > 0)
+        continue;
+}
+
+static void empty(int fd)
+{
+    static char page[4096];
+    while (recv(fd, page, sizeof page, MSG_DONTWAIT) > 0)
+        continue;
+}
+
 static uint64_t delayed(const weir_pool *pool)
 {
     weir_pool_counts counts;
@@ -115,11 +158,9 @@ START_TEST(a_reader_and_a_writer_wait_for_one_descriptor)
 {
     weir_pool *pool = new_pool_with(2, 4, WEIR_OVERFLOW_BLOCK);
     counter read_ran = COUNTER_INIT, write_ran = COUNTER_INIT;
-    static char page[4096];
     int pair[2];
     new_pair(pair);
-    while (send(pair[0], page, sizeof page, MSG_DONTWAIT) > 0)
-        continue;
+    fill(pair[0]);
     weir_task reader = WEIR_TASK_INIT, writer = WEIR_TASK_INIT, third = WEIR_TASK_INIT;
     ck_assert_int_eq(submit_read(pool, &reader, pair[0], &read_ran), 0);
     ck_assert_int_eq(weir_pool_submit_when(pool, &writer, pair[0], WEIR_WRITABLE, counter_task,
@@ -134,11 +175,9 @@ START_TEST(a_reader_and_a_writer_wait_for_one_descriptor)
         put(pair[1]);
         ck_assert_int_eq(end_of(&reader), WEIR_TASK_DONE);
         ck_assert_int_eq(weir_task_state(&writer), WEIR_TASK_QUEUED);
-        while (recv(pair[1], page, sizeof page, MSG_DONTWAIT) > 0)
-            continue;
+        empty(pair[1]);
     } else {
-        while (recv(pair[1], page, sizeof page, MSG_DONTWAIT) > 0)
-            continue;
+        empty(pair[1]);
         ck_assert_int_eq(end_of(&writer), WEIR_TASK_DONE);
         ck_assert_int_eq(weir_task_state(&reader), WEIR_TASK_QUEUED);
         put(pair[1]);
@@ -149,6 +188,97 @@ START_TEST(a_reader_and_a_writer_wait_for_one_descriptor)
     ck_assert_uint_eq(counter_get(&write_ran), 1);
     finish_pool(pool);
     close_pair(pair);
+}
+END_TEST
+
+START_TEST(one_pool_at_a_time_waits_for_an_event_of_a_descriptor)
+{
+    weir_pool *pools[2];
+    counter ran = COUNTER_INIT;
+    int pair[2];
+    new_pair(pair);
+    for (int i = 0; i < 2; i++)
+        pools[i] = new_pool_with(1, 4, WEIR_OVERFLOW_BLOCK);
+    weir_task first = WEIR_TASK_INIT, second = WEIR_TASK_INIT;
+    ck_assert_int_eq(submit_read(pools[0], &first, pair[0], &ran), 0);
+    ck_assert_int_eq(submit_read(pools[1], &second, pair[0], &ran), -EBUSY);
+    ck_assert_int_eq(weir_task_state(&second), WEIR_TASK_IDLE);
+    ck_assert_uint_eq(delayed(pools[1]), 0);
+    ck_assert_int_eq(
+        weir_pool_submit_when(pools[1], &second, pair[0], WEIR_WRITABLE, counter_task, &ran, NULL),
+        0);
+    ck_assert_int_eq(end_of(&second), WEIR_TASK_DONE);
+    ck_assert_int_eq(weir_task_state(&first), WEIR_TASK_QUEUED);
+    if (_i == 0) {
+        put(pair[1]);
+        ck_assert_int_eq(end_of(&first), WEIR_TASK_DONE);
+        take(pair[0]);
+    } else {
+        ck_assert_int_eq(weir_task_cancel(&first), 0);
+    }
+    ck_assert_int_eq(submit_read(pools[1], &second, pair[0], &ran), 0);
+    ck_assert_int_eq(weir_task_state(&second), WEIR_TASK_QUEUED);
+    put(pair[1]);
+    ck_assert_int_eq(end_of(&second), WEIR_TASK_DONE);
+    ck_assert_uint_eq(counter_get(&ran), _i == 0 ? 3 : 2);
+    finish_pool(pools[0]);
+    finish_pool(pools[1]);
+    close_pair(pair);
+}
+END_TEST
+
+START_TEST(two_numbers_of_one_file_are_two_descriptors)
+{
+    weir_pool *pool = new_pool_with(1, 4, WEIR_OVERFLOW_BLOCK);
+    counter ran = COUNTER_INIT;
+    int pair[2];
+    new_pair(pair);
+    int other = dup(pair[0]);
+    weir_task tasks[2] = {WEIR_TASK_INIT, WEIR_TASK_INIT};
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(submit_read(pool, &tasks[0], pair[0], &ran), 0);
+        ck_assert_int_eq(submit_read(pool, &tasks[1], other, &ran), 0);
+        if (i == 1)
+            (void)close(other); /* it is not the number that is waited for, but the file */
+        put(pair[1]);
+        ck_assert_int_eq(end_of(&tasks[0]), WEIR_TASK_DONE);
+        ck_assert_int_eq(end_of(&tasks[1]),
+                         i == 1 && !FILES_ARE_KNOWN ? WEIR_TASK_CANCELLED : WEIR_TASK_DONE);
+        take(pair[0]);
+    }
+    ck_assert_uint_eq(counter_get(&ran), FILES_ARE_KNOWN ? 4 : 3);
+    ck_assert_int_eq(submit_read(pool, &tasks[1], other, &ran), -EBADF);
+    finish_pool(pool);
+    close_pair(pair);
+}
+END_TEST
+
+static int send_byte(weir_context *ctx, void *arg)
+{
+    (void)ctx;
+    return send(*(const int *)arg, "x", 1, MSG_NOSIGNAL) == 1 ? 0 : -errno;
+}
+
+START_TEST(a_hang_up_makes_a_descriptor_ready)
+{
+    weir_pool *pool = new_pool_with(1, 4, WEIR_OVERFLOW_BLOCK);
+    counter ran = COUNTER_INIT;
+    int pair[2];
+    new_pair(pair);
+    fill(pair[0]);
+    weir_task reader = WEIR_TASK_INIT, writer = WEIR_TASK_INIT;
+    ck_assert_int_eq(submit_read(pool, &reader, pair[0], &ran), 0);
+    ck_assert_int_eq(
+        weir_pool_submit_when(pool, &writer, pair[0], WEIR_WRITABLE, send_byte, &pair[0], NULL), 0);
+    ck_assert_int_eq(weir_task_state(&writer), WEIR_TASK_QUEUED);
+    (void)close(pair[1]); /* with bytes that nobody has read */
+    ck_assert_int_eq(end_of(&reader), WEIR_TASK_DONE);
+    ck_assert_int_eq(end_of(&writer), WEIR_TASK_FAILED);
+    int status = weir_task_status(&writer);
+    ck_assert(status == -EPIPE || status == -ECONNRESET);
+    ck_assert_uint_eq(counter_get(&ran), 1);
+    finish_pool(pool);
+    (void)close(pair[0]);
 }
 END_TEST
 
@@ -257,27 +387,12 @@ START_TEST(a_task_whose_descriptor_is_not_ready_in_time_expires)
     int pair[2];
     new_pair(pair);
     weir_task task = WEIR_TASK_INIT;
-    ck_assert_int_eq(weir_pool_submit_when_until(pool, &task, pair[0], WEIR_READABLE, counter_task,
-                                                 &ran, NULL, NULL, weir_after(WEIR_MS(2))),
-                     0);
+    submit_to_expire(pool, &task, pair[0], &ran, (enum limit)_i);
     ck_assert_int_eq(end_of(&task), WEIR_TASK_EXPIRED);
-    ck_assert_int_eq(weir_pool_submit_when(pool, &task, pair[0], WEIR_READABLE, counter_task, &ran,
-                                           WEIR_TASK_OPTIONS(.start_by = weir_after(WEIR_MS(2)))),
-                     0);
-    ck_assert_int_eq(end_of(&task), WEIR_TASK_EXPIRED);
-    weir_context *ctx = new_context(weir_after(WEIR_MS(2)));
-    ck_assert_int_eq(weir_pool_submit_when_until(pool, &task, pair[0], WEIR_READABLE, counter_task,
-                                                 &ran, NULL, ctx, WEIR_FOREVER),
-                     0);
-    ck_assert_int_eq(end_of(&task), WEIR_TASK_EXPIRED);
-    ck_assert_int_eq(weir_pool_submit_when_until(pool, &task, pair[0], WEIR_READABLE, counter_task,
-                                                 &ran, NULL, NULL, weir_now()),
+    ck_assert_int_eq(submit_until(pool, &task, pair[0], &ran, (enum limit)_i, weir_now()),
                      -ETIMEDOUT);
-    ck_assert_int_eq(weir_pool_submit_when_until(pool, &task, pair[0], WEIR_READABLE, counter_task,
-                                                 &ran, NULL, ctx, WEIR_FOREVER),
-                     -ETIMEDOUT);
+    ck_assert_int_eq(weir_task_state(&task), WEIR_TASK_EXPIRED);
     ck_assert_uint_eq(counter_get(&ran), 0);
-    weir_context_unref(ctx);
     finish_pool(pool);
     close_pair(pair);
 }
@@ -454,6 +569,16 @@ START_TEST(wrong_arguments_are_refused)
     ck_assert_ptr_nonnull(file);
     ck_assert_int_eq(submit_read(pool, &task, fileno(file), &ran), -EPERM);
     (void)fclose(file);
+    int directory = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    ck_assert_int_ge(directory, 0);
+    ck_assert_int_eq(submit_read(pool, &task, directory, &ran), -EPERM);
+    (void)close(directory);
+    weir_gate way;
+    ck_assert_int_eq(weir_gate_init(&way, NULL), 0);
+    ck_assert_int_eq(weir_pool_submit_when(pool, &task, pair[0], WEIR_READABLE, counter_task, &ran,
+                                           WEIR_TASK_OPTIONS(.gate = &way)),
+                     -EINVAL);
+    weir_gate_destroy(&way);
     ck_assert_int_eq(submit_read(without, &task, pair[0], &ran), -EAGAIN);
     ck_assert_int_eq(weir_task_state(&task), WEIR_TASK_IDLE);
     ck_assert_uint_eq(delayed(pool), 0);
@@ -528,13 +653,11 @@ END_TEST
 START_TEST(what_waits_beside_a_descriptor_that_was_closed_ends)
 {
     weir_pool *pool = new_pool_with(1, 4, WEIR_OVERFLOW_BLOCK);
-    static char page[4096];
     counter ran = COUNTER_INIT;
     int old[2], next[2];
     new_pair(old);
     new_pair(next);
-    while (send(old[0], page, sizeof page, MSG_DONTWAIT) > 0)
-        continue;
+    fill(old[0]);
     int number = dup(old[0]);
     weir_task reader = WEIR_TASK_INIT, writer = WEIR_TASK_INIT;
     ck_assert_int_eq(submit_read(pool, &reader, number, &ran), 0);
@@ -553,24 +676,71 @@ START_TEST(what_waits_beside_a_descriptor_that_was_closed_ends)
 }
 END_TEST
 
-START_TEST(a_task_whose_descriptor_was_closed_can_be_cancelled)
+/* The file may be open by another number still; and may become ready when nobody waits any more. */
+START_TEST(a_task_whose_descriptor_was_closed_can_be_cancelled_and_expires)
+{
+    bool still_open = _i % 2 == 0, expires = _i / 2 == 1;
+    weir_pool *pool = new_pool_with(1, 4, WEIR_OVERFLOW_BLOCK);
+    counter ran = COUNTER_INIT;
+    int pair[2], next[2];
+    new_pair(pair);
+    new_pair(next);
+    int number = dup(pair[0]);
+    weir_task task = WEIR_TASK_INIT;
+    if (expires)
+        submit_to_expire(pool, &task, number, &ran, BY_DEADLINE);
+    else
+        ck_assert_int_eq(submit_read(pool, &task, number, &ran), 0);
+    (void)close(number);
+    if (!still_open)
+        (void)close(pair[0]);
+    int err = expires ? 0 : weir_task_cancel(&task);
+    weir_state end = end_of(&task);
+    bool told = !FILES_ARE_KNOWN && end == WEIR_TASK_CANCELLED; /* perhaps by poll() already */
+    ck_assert(err == 0 || (told && err == -EALREADY));
+    ck_assert(told || end == (expires ? WEIR_TASK_EXPIRED : WEIR_TASK_CANCELLED));
+    ck_assert_uint_eq(delayed(pool), 0);
+    ck_assert_int_eq(dup2(next[0], number), number);
+    ck_assert_int_eq(submit_read(pool, &task, number, &ran), 0);
+    (void)send(pair[1], "x", 1, MSG_NOSIGNAL);
+    ck_assert_int_eq(weir_task_wait_until(&task, NULL, weir_after(WEIR_MS(5))), -ETIMEDOUT);
+    ck_assert_uint_eq(counter_get(&ran), 0);
+    put(next[1]);
+    ck_assert_int_eq(end_of(&task), WEIR_TASK_DONE);
+    ck_assert_uint_eq(counter_get(&ran), 1);
+    finish_pool(pool);
+    (void)close(number);
+    (void)close(pair[1]);
+    if (still_open)
+        (void)close(pair[0]);
+    close_pair(next);
+}
+END_TEST
+
+/* That is found out by a wait for the number, though there is nothing to wait for. */
+START_TEST(a_task_whose_descriptor_was_closed_ends_when_its_number_is_waited_for)
 {
     weir_pool *pool = new_pool_with(1, 4, WEIR_OVERFLOW_BLOCK);
     counter ran = COUNTER_INIT;
     int pair[2];
     new_pair(pair);
-    weir_task tasks[2] = {WEIR_TASK_INIT, WEIR_TASK_INIT};
-    ck_assert_int_eq(submit_read(pool, &tasks[0], pair[0], &ran), 0);
-    ck_assert_int_eq(weir_pool_submit_when_until(pool, &tasks[1], pair[1], WEIR_READABLE,
-                                                 counter_task, &ran, NULL, NULL,
-                                                 weir_after(WEIR_MS(5))),
-                     0);
-    (void)close(pair[0]);
-    (void)weir_task_cancel(&tasks[0]);
-    (void)close(pair[1]);
-    for (int i = 0; i < 2; i++) /* closed by the other end, it may be ready first */
-        ck_assert(end_of(&tasks[i]) >= WEIR_TASK_DONE);
+    int number = dup(pair[0]);
+    if (_i == 1)
+        (void)close(pair[0]); /* the file is closed with its number */
+    weir_task first = WEIR_TASK_INIT, second = WEIR_TASK_INIT;
+    ck_assert_int_eq(submit_read(pool, &first, number, &ran), 0);
+    (void)close(number);
+    ck_assert_int_eq(submit_read(pool, &second, number, &ran), -EBADF);
+    ck_assert_int_eq(weir_task_state(&second), WEIR_TASK_IDLE);
+    ck_assert_int_eq(end_of(&first), WEIR_TASK_CANCELLED);
+    ck_assert_int_eq(weir_task_status(&first), -ECANCELED);
+    ck_assert_uint_eq(delayed(pool), 0);
+    ck_assert_int_eq(submit_read(pool, &second, number, &ran), -EBADF);
+    ck_assert_uint_eq(counter_get(&ran), 0);
     finish_pool(pool);
+    if (_i == 0)
+        (void)close(pair[0]);
+    (void)close(pair[1]);
 }
 END_TEST
 
@@ -636,24 +806,141 @@ START_TEST(a_child_process_leaves_the_parents_waits_alone)
 }
 END_TEST
 
-#ifdef __linux__
-static bool has_thread(const char *name)
+/* Fork. */
+
+struct held {
+    gate door;
+    weir_task task;
+    counter ran;
+};
+
+static void wait_at_door(void *arg, weir_state end, int status)
 {
-    DIR *tasks = opendir("/proc/self/task");
-    bool found = false;
-    for (const struct dirent *at; tasks != NULL && (at = readdir(tasks)) != NULL;) {
-        char path[300], text[32] = "";
-        (void)snprintf(path, sizeof path, "/proc/self/task/%s/comm", at->d_name);
-        FILE *file = fopen(path, "r");
-        if (file == NULL)
-            continue;
-        if (fgets(text, sizeof text, file) != NULL && strncmp(text, name, strlen(name)) == 0)
-            found = true;
-        (void)fclose(file);
+    (void)end;
+    (void)status;
+    gate_wait(&((struct held *)arg)->door);
+}
+
+static int count_held(weir_context *ctx, void *arg)
+{
+    return counter_task(ctx, &((struct held *)arg)->ran);
+}
+
+/* Has a task of the pool end on the thread that waits for descriptors, which stays in its on_done
+ * until the door is opened. */
+static void hold_the_thread(weir_pool *pool, struct held *held)
+{
+    counter ran = COUNTER_INIT;
+    int pair[2];
+    new_pair(pair);
+    weir_task other = WEIR_TASK_INIT;
+    *held = (struct held){.door = GATE_INIT, .task = WEIR_TASK_INIT, .ran = COUNTER_INIT};
+    ck_assert_int_eq(weir_pool_submit_when(pool, &held->task, pair[0], WEIR_READABLE, count_held,
+                                           held, WEIR_TASK_OPTIONS(.on_done = wait_at_door)),
+                     0);
+    (void)close(pair[0]);
+    ck_assert_int_eq(submit_read(pool, &other, pair[0], &ran), -EBADF);
+    gate_await(&held->door, 1);
+    (void)close(pair[1]);
+}
+
+static bool a_new_pool_waits(void)
+{
+#if CHILDREN_HAVE_THREADS
+    weir_pool *pool = NULL;
+    weir_task task = WEIR_TASK_INIT;
+    counter ran = COUNTER_INIT;
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0 ||
+        weir_pool_new(&pool, WEIR_POOL_OPTIONS(.workers = 1, .descriptors = 1)) != 0)
+        return false;
+    bool right = submit_read(pool, &task, pair[0], &ran) == 0 && write(pair[1], "x", 1) == 1 &&
+                 weir_task_wait(&task) == 0 && counter_get(&ran) == 1;
+    weir_pool_free(pool);
+    close_pair(pair);
+    return right;
+#else
+    return true;
+#endif
+}
+
+START_TEST(a_child_process_is_forked_while_the_thread_calls_on_done)
+{
+    weir_pool *pool = new_pool_with(1, 4, WEIR_OVERFLOW_BLOCK);
+    counter ran = COUNTER_INIT;
+    int pair[2];
+    new_pair(pair);
+    weir_task task = WEIR_TASK_INIT;
+    ck_assert_int_eq(submit_read(pool, &task, pair[0], &ran), 0);
+    struct held held;
+    hold_the_thread(pool, &held);
+    pid_t child = fork();
+    if (child == 0) {
+        weir_task other = WEIR_TASK_INIT;
+        bool right = submit_read(pool, &other, pair[0], &ran) == -ESTALE &&
+                     weir_task_cancel(&task) == -ESTALE && weir_task_cancel(&held.task) == -ESTALE;
+        weir_pool_free(pool);
+        exit(right && a_new_pool_waits() ? EXIT_SUCCESS : EXIT_FAILURE);
     }
+    int status = -1;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
+    ck_assert_int_eq(weir_task_state(&task), WEIR_TASK_QUEUED);
+    gate_open(&held.door);
+    ck_assert_int_eq(end_of(&held.task), WEIR_TASK_CANCELLED);
+    ck_assert_uint_eq(counter_get(&held.ran), 0);
+    put(pair[1]);
+    ck_assert_int_eq(end_of(&task), WEIR_TASK_DONE);
+    finish_pool(pool);
+    close_pair(pair);
+}
+END_TEST
+
+/* What the system tells of weir's threads. */
+
+#ifdef __linux__
+struct seen {
+    unsigned threads, asleep;
+    long switches; /* of all of them, since they began */
+};
+
+static void see_thread(const char *id, const char *name, struct seen *seen)
+{
+    char path[300], line[256];
+    (void)snprintf(path, sizeof path, "/proc/self/task/%s/status", id);
+    FILE *file = fopen(path, "r");
+    if (file == NULL)
+        return;
+    while (fgets(line, sizeof line, file) != NULL) {
+        char *value = strchr(line, '\t');
+        if (strncmp(line, "Name:", 5) == 0) {
+            if (value == NULL || strncmp(value + 1, name, strlen(name)) != 0)
+                break;
+            seen->threads++;
+        }
+        if (strncmp(line, "State:", 6) == 0)
+            seen->asleep += value != NULL && value[1] == 'S';
+        if (strstr(line, "voluntary_ctxt_switches:") != NULL)
+            seen->switches += strtol(strchr(line, ':') + 1, NULL, 10);
+    }
+    (void)fclose(file);
+}
+
+/* Of the threads whose name begins so. */
+static struct seen see_threads(const char *name)
+{
+    struct seen seen = {0};
+    DIR *tasks = opendir("/proc/self/task");
+    for (const struct dirent *at; tasks != NULL && (at = readdir(tasks)) != NULL;)
+        see_thread(at->d_name, name, &seen);
     if (tasks != NULL)
         (void)closedir(tasks);
-    return found;
+    return seen;
+}
+
+static bool has_thread(const char *name)
+{
+    return see_threads(name).threads != 0;
 }
 
 /* Also of one that was joined: the system may list it for an instant longer. */
@@ -663,6 +950,81 @@ static void await_no_thread(const char *name)
         ck_assert_int_eq(weir_sleep_until(NULL, weir_after(WEIR_MS(10))), 0);
     ck_assert(!has_thread(name));
 }
+
+/* Weir's threads sleep, so many of them, and nothing wakes them. It may take them a while to come to
+ * that; threads that have something to do at times never do. */
+static void assert_idle(unsigned threads)
+{
+    struct seen before = {0}, after = {0};
+    bool idle = false;
+    for (int64_t until = patience(); !idle && weir_now() < until;) {
+        before = see_threads("weir");
+        ck_assert_int_eq(weir_sleep_until(NULL, weir_after(WEIR_MS(300))), 0);
+        after = see_threads("weir");
+        idle = before.asleep == threads && memcmp(&before, &after, sizeof before) == 0;
+    }
+    ck_assert_uint_eq(after.threads, threads);
+    ck_assert(idle);
+}
+
+/* So many descriptors as this process may have beside those that are open, `most` at most. */
+static unsigned raise_limit(unsigned most)
+{
+    enum { OTHERS = 100 };
+    struct rlimit limit;
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    if (limit.rlim_cur < most + OTHERS) {
+        limit.rlim_cur = limit.rlim_max < most + OTHERS ? limit.rlim_max : most + OTHERS;
+        ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    }
+    ck_assert(limit.rlim_cur > OTHERS);
+    return limit.rlim_cur - OTHERS < most ? (unsigned)limit.rlim_cur - OTHERS : most;
+}
+
+START_TEST(ten_thousand_descriptors_and_levels_that_nobody_takes_cost_no_time)
+{
+    /* poll() looks at all of them for each one that comes; valgrind is slow. */
+    bool fewer = !FILES_ARE_KNOWN || getenv("WEIR_TESTS_SLOW") != NULL;
+    unsigned many = raise_limit(fewer ? 1000 : 10000);
+    weir_pool *pool = NULL;
+    counter ran = COUNTER_INIT;
+    int pair[2], level[2];
+    ck_assert_int_eq(weir_pool_new(&pool, WEIR_POOL_OPTIONS(.workers = 1, .descriptors = many + 1)),
+                     0);
+    new_pair(pair);
+    new_pair(level);
+    fill(level[0]);
+    put(level[1]);
+    weir_task reader = WEIR_TASK_INIT, writer = WEIR_TASK_INIT;
+    ck_assert_int_eq(
+        weir_pool_submit_when(pool, &writer, level[0], WEIR_WRITABLE, counter_task, &ran, NULL), 0);
+    ck_assert_int_eq(submit_read(pool, &reader, level[0], &ran), 0);
+    ck_assert_int_eq(end_of(&reader), WEIR_TASK_DONE); /* it has read nothing */
+    weir_task *tasks = calloc(many, sizeof *tasks);
+    int *numbers = calloc(many, sizeof *numbers);
+    ck_assert(tasks != NULL && numbers != NULL);
+    for (unsigned i = 0; i < many; i++) {
+        numbers[i] = dup(pair[0]);
+        ck_assert_int_ge(numbers[i], 0);
+        ck_assert_int_eq(submit_read(pool, &tasks[i], numbers[i], &ran), 0);
+    }
+    ck_assert_uint_eq(delayed(pool), many + 1);
+    assert_idle(3); /* a worker, the one for times, the one for descriptors */
+    put(pair[1]);
+    for (unsigned i = 0; i < many; i++)
+        ck_assert_int_eq(end_of(&tasks[i]), WEIR_TASK_DONE);
+    assert_idle(3); /* all of them are ready, and nobody takes that either */
+    ck_assert_int_eq(weir_task_cancel(&writer), 0);
+    ck_assert_uint_eq(counter_get(&ran), many + 1);
+    finish_pool(pool);
+    for (unsigned i = 0; i < many; i++)
+        (void)close(numbers[i]);
+    free(tasks);
+    free(numbers);
+    close_pair(pair);
+    close_pair(level);
+}
+END_TEST
 
 START_TEST(one_thread_watches_for_all_pools_while_it_is_needed)
 {
@@ -702,13 +1064,17 @@ Suite *weir_suite(void)
     TCase *contract = add_group(suite, "contract");
     tcase_add_test(contract, a_task_starts_when_its_descriptor_is_ready);
     tcase_add_loop_test(contract, a_reader_and_a_writer_wait_for_one_descriptor, 0, 2);
+    tcase_add_loop_test(contract, one_pool_at_a_time_waits_for_an_event_of_a_descriptor, 0, 2);
+    tcase_add_test(contract, two_numbers_of_one_file_are_two_descriptors);
+    tcase_add_test(contract, a_hang_up_makes_a_descriptor_ready);
     tcase_add_test(contract, a_task_goes_on_with_its_descriptor_from_on_done);
 #ifdef __linux__
     tcase_add_test(contract, events_times_and_processes_are_descriptors);
     tcase_add_loop_test(contract, one_thread_watches_for_all_pools_while_it_is_needed, 0, 2);
+    tcase_add_test(contract, ten_thousand_descriptors_and_levels_that_nobody_takes_cost_no_time);
 #endif
     TCase *ends = add_group(suite, "ends");
-    tcase_add_test(ends, a_task_whose_descriptor_is_not_ready_in_time_expires);
+    tcase_add_loop_test(ends, a_task_whose_descriptor_is_not_ready_in_time_expires, 0, LIMITS);
     tcase_add_test(ends, cancels_end_a_wait_at_once);
     tcase_add_loop_test(ends, the_end_of_the_pool_ends_a_wait, 0, ENDERS);
     tcase_add_test(ends, a_ready_task_is_not_refused_by_a_full_queue);
@@ -718,8 +1084,12 @@ Suite *weir_suite(void)
     tcase_add_test(misuse, no_more_tasks_wait_than_there_are_places);
     tcase_add_test(misuse, a_task_whose_descriptor_was_closed_never_runs);
     tcase_add_test(misuse, what_waits_beside_a_descriptor_that_was_closed_ends);
-    tcase_add_test(misuse, a_task_whose_descriptor_was_closed_can_be_cancelled);
+    tcase_add_loop_test(misuse, a_task_whose_descriptor_was_closed_can_be_cancelled_and_expires, 0,
+                        4);
+    tcase_add_loop_test(
+        misuse, a_task_whose_descriptor_was_closed_ends_when_its_number_is_waited_for, 0, 2);
     tcase_add_loop_test(misuse, a_wait_without_a_free_descriptor_is_refused, 0, 2);
     tcase_add_test(misuse, a_child_process_leaves_the_parents_waits_alone);
+    tcase_add_test(misuse, a_child_process_is_forked_while_the_thread_calls_on_done);
     return suite;
 }
