@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* storms.c - a storm of signals at threads that are blocked in weir, in all its blocking calls at
- * once. Handlers are installed without SA_RESTART, and the futex calls that are interrupted are
+ * once. Handlers are installed without SA_RESTART, and the system calls that are interrupted are
  * counted on their way back: a storm that interrupts nothing proves nothing.
  *
- * The workers block all signals; so that these are hit too, the storm unblocks theirs.
+ * Weir's threads block all signals; so that these are hit too, the storm unblocks theirs.
  */
 #include "support/suite.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -15,6 +16,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -46,6 +49,31 @@ long __wrap_syscall(long number, ...)
     if (result == -1 && errno == EINTR)
         (void)atomic_fetch_add(&interrupted, 1);
     return result;
+}
+
+/* Sleeps of the thread that waits for descriptors. */
+static atomic_ulong polls_interrupted;
+
+int __real_epoll_wait(int epoll, struct epoll_event *events, int n, int timeout);
+int __wrap_epoll_wait(int epoll, struct epoll_event *events, int n, int timeout);
+int __real_poll(struct pollfd *polled, nfds_t n, int timeout);
+int __wrap_poll(struct pollfd *polled, nfds_t n, int timeout);
+
+static int counted_poll(int result)
+{
+    if (result == -1 && errno == EINTR)
+        (void)atomic_fetch_add(&polls_interrupted, 1);
+    return result;
+}
+
+int __wrap_epoll_wait(int epoll, struct epoll_event *events, int n, int timeout)
+{
+    return counted_poll(__real_epoll_wait(epoll, events, n, timeout));
+}
+
+int __wrap_poll(struct pollfd *polled, nfds_t n, int timeout)
+{
+    return counted_poll(__real_poll(polled, n, timeout));
 }
 
 static atomic_ulong delivered;
@@ -88,6 +116,7 @@ static void begin_storm(void)
     (void)sigemptyset(&action.sa_mask);
     ck_assert_int_eq(sigaction(SIGUSR2, &action, NULL), 0);
     atomic_store(&interrupted, 0);
+    atomic_store(&polls_interrupted, 0);
     atomic_store(&delivered, 0);
     atomic_store(&storm.over, false);
     storm.rounds = (counter)COUNTER_INIT;
@@ -104,15 +133,21 @@ static void end_storm(void)
     covered("sleeps interrupted (EINTR)", atomic_load(&interrupted));
 }
 
-/* A worker's callback: makes its thread a target. */
-static int join_targets(unsigned index, void *user)
+/* Makes the calling thread, which is one of weir's, a target. */
+static int join_as(unsigned index)
 {
     sigset_t wanted;
-    (void)user;
     (void)sigemptyset(&wanted);
     (void)sigaddset(&wanted, SIGUSR2);
     storm.targets[index] = pthread_self();
     return -pthread_sigmask(SIG_UNBLOCK, &wanted, NULL);
+}
+
+/* A worker's callback. */
+static int join_targets(unsigned index, void *user)
+{
+    (void)user;
+    return join_as(index);
 }
 
 /* A pool whose workers are the first targets. */
@@ -121,7 +156,7 @@ static weir_pool *new_target_pool(unsigned workers, unsigned capacity)
     weir_pool *pool = NULL;
     ck_assert_int_eq(
         weir_pool_new(&pool, WEIR_POOL_OPTIONS(.workers = workers, .capacity = capacity,
-                                               .on_worker_start = join_targets)),
+                                               .descriptors = 4, .on_worker_start = join_targets)),
         0);
     storm.count = workers;
     return pool;
@@ -239,6 +274,82 @@ START_TEST(traffic_in_a_storm_at_its_workers_and_producers_loses_nothing)
 }
 END_TEST
 
+/* Descriptors. */
+
+static void join_at_the_end(void *arg, weir_state end, int status)
+{
+    (void)end;
+    (void)status;
+    *(int *)arg = join_as(storm.count);
+}
+
+static int not_run(weir_context *ctx, void *arg)
+{
+    (void)ctx;
+    *(int *)arg = -EEXIST;
+    return 0;
+}
+
+/* The thread that waits for descriptors becomes a target: it calls on_done for a task whose
+ * descriptor was closed, as a wait for the number finds out. */
+static void add_thread_for_descriptors(weir_pool *pool)
+{
+    int pair[2], joined = 1;
+    weir_task closed = WEIR_TASK_INIT, other = WEIR_TASK_INIT;
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    ck_assert_int_eq(weir_pool_submit_when(pool, &closed, pair[0], WEIR_READABLE, not_run, &joined,
+                                           WEIR_TASK_OPTIONS(.on_done = join_at_the_end)),
+                     0);
+    (void)close(pair[0]);
+    ck_assert_int_eq(
+        weir_pool_submit_when(pool, &other, pair[0], WEIR_READABLE, not_run, &joined, NULL),
+        -EBADF);
+    ck_assert_int_eq(weir_task_wait_until(&closed, NULL, patience()), 0);
+    ck_assert_int_eq(joined, 0);
+    storm.count++;
+    (void)close(pair[1]);
+}
+
+START_TEST(descriptors_in_a_storm_at_the_thread_that_waits_for_them_start_their_tasks)
+{
+    enum { ROUNDS = 500 };
+    weir_pool *pool = new_target_pool(2, 1);
+    counter ran = COUNTER_INIT;
+    int pair[2], idle[2];
+    weir_task task = WEIR_TASK_INIT, waits = WEIR_TASK_INIT;
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, idle), 0);
+    ck_assert_int_eq(
+        weir_pool_submit_when(pool, &waits, idle[0], WEIR_READABLE, counter_task, &ran, NULL), 0);
+    add_thread_for_descriptors(pool);
+    begin_storm();
+    size_t rounds = 0;
+    int64_t until = patience();
+    while (rounds < ROUNDS || (atomic_load(&polls_interrupted) == 0 && weir_now() < until)) {
+        char byte;
+        ck_assert_int_eq(
+            weir_pool_submit_when(pool, &task, pair[0], WEIR_READABLE, counter_task, &ran, NULL),
+            0);
+        ck_assert_int_eq((int)write(pair[1], "x", 1), 1);
+        ck_assert_int_eq(weir_task_wait_until(&task, NULL, patience()), 0);
+        ck_assert_int_eq(weir_task_state(&task), WEIR_TASK_DONE);
+        ck_assert_int_eq((int)read(pair[0], &byte, 1), 1);
+        rounds++;
+    }
+    end_storm();
+    ck_assert_uint_gt(atomic_load(&polls_interrupted), 0);
+    covered("polls interrupted (EINTR)", atomic_load(&polls_interrupted));
+    ck_assert_int_eq(weir_task_state(&waits), WEIR_TASK_QUEUED);
+    ck_assert_uint_eq(counter_get(&ran), rounds);
+    weir_pool_free(pool);
+    ck_assert_int_eq(weir_task_state(&waits), WEIR_TASK_CANCELLED);
+    for (int i = 0; i < 2; i++) {
+        (void)close(pair[i]);
+        (void)close(idle[i]);
+    }
+}
+END_TEST
+
 /* The park by itself: what it returns is how the wakes that were made are counted. */
 
 enum { SLEEPERS = 4, WAKES = 300 };
@@ -311,6 +422,7 @@ Suite *weir_suite(void)
     tcase_add_test(all, all_timed_waits_at_once_keep_their_deadlines_in_a_storm);
     tcase_add_test(all, no_wait_ends_before_its_time_in_a_storm_and_each_ends_then);
     tcase_add_test(all, traffic_in_a_storm_at_its_workers_and_producers_loses_nothing);
+    tcase_add_test(all, descriptors_in_a_storm_at_the_thread_that_waits_for_them_start_their_tasks);
     TCase *park = add_group(suite, "park");
     tcase_add_test(park, as_many_sleepers_are_told_that_they_were_woken_as_wakers_are_told);
     tcase_add_test(park, a_deadline_before_the_clock_began_is_one_that_has_passed);
