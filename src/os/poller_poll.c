@@ -4,6 +4,10 @@
  * Only what a number names now can be polled: if a descriptor is closed, and the number given to
  * another file before poll() has looked, the other one is polled.
  *
+ * What poll() refuses as a whole is polled in parts: more descriptors than RLIMIT_NOFILE says, if
+ * that was lowered, or more than the kernel has memory for. Between two looks at all of them the
+ * thread sleeps for a moment at most, so that none is forgotten and no CPU is kept busy.
+ *
  * Lock: guards all but `polled`, which is the waiting thread's. It takes larger arrays over from
  * `spare` before it polls.
  */
@@ -14,6 +18,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "base/deadline.h"
@@ -21,6 +26,8 @@
 #include "os/lock.h"
 #include "os/notify.h"
 #include "weir/ready.h"
+
+enum { PART = 256, PAUSE_MS = 10 };
 
 struct armed {
     int fd;
@@ -212,12 +219,31 @@ static unsigned report_locked(nfds_t count, struct poller_event *events, unsigne
     return kept;
 }
 
+/* Is any of them ready? The waker is in the first part, in which the thread sleeps. */
+static bool poll_in_parts(nfds_t count)
+{
+    struct rlimit limit;
+    nfds_t part = count < PART ? count : PART;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < part)
+        part = (nfds_t)limit.rlim_cur;
+    bool ready = false;
+    for (nfds_t at = part, n; part != 0 && at < count; at += n) {
+        n = count - at < part ? count - at : part;
+        ready |= poll(&polled[at], n, 0) > 0;
+    }
+    ready |= poll(polled, part, ready ? 0 : PAUSE_MS) > 0; /* of 0 descriptors, it is a pause */
+    return ready;
+}
+
 unsigned weir__poller_wait(struct poller_event *events, unsigned n, int64_t deadline)
 {
     lock_acquire(&lock);
     nfds_t count = fill_locked();
     lock_release(&lock);
-    if (poll(polled, count, milliseconds_left(deadline, weir_now())) <= 0)
+    int ready = poll(polled, count, milliseconds_left(deadline, weir_now()));
+    if (ready < 0 && errno != EINTR)
+        ready = poll_in_parts(count);
+    if (ready <= 0)
         return 0;
     lock_acquire(&lock);
     unsigned kept = report_locked(count, events, n);

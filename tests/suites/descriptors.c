@@ -901,6 +901,7 @@ END_TEST
 #ifdef __linux__
 struct seen {
     unsigned threads, asleep;
+    long one;      /* the number of one of them */
     long switches; /* of all of them, since they began */
 };
 
@@ -917,6 +918,7 @@ static void see_thread(const char *id, const char *name, struct seen *seen)
             if (value == NULL || strncmp(value + 1, name, strlen(name)) != 0)
                 break;
             seen->threads++;
+            seen->one = strtol(id, NULL, 10);
         }
         if (strncmp(line, "State:", 6) == 0)
             seen->asleep += value != NULL && value[1] == 'S';
@@ -967,6 +969,71 @@ static void assert_idle(unsigned threads)
     ck_assert(idle);
 }
 
+static void limit_descriptors(rlim_t to, struct rlimit *ret_before)
+{
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, ret_before), 0);
+    struct rlimit limit = {.rlim_cur = to, .rlim_max = ret_before->rlim_max};
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+/* poll() is given all of them, and refuses more than the limit. */
+START_TEST(a_limit_of_descriptors_that_is_lowered_ends_no_wait)
+{
+    enum { FREE = 8, MANY = 40, LIMIT = 32 };
+    weir_pool *pool = NULL;
+    counter ran = COUNTER_INIT;
+    int pairs[MANY][2], unused[FREE];
+    weir_task tasks[MANY];
+    ck_assert_int_eq(weir_pool_new(&pool, WEIR_POOL_OPTIONS(.workers = 1, .descriptors = MANY)), 0);
+    for (int i = 0; i < FREE; i++)
+        unused[i] = dup(STDERR_FILENO);
+    for (int i = 0; i < MANY; i++) {
+        new_pair(pairs[i]);
+        tasks[i] = (weir_task)WEIR_TASK_INIT;
+        ck_assert_int_eq(submit_read(pool, &tasks[i], pairs[i][0], &ran), 0);
+    }
+    for (int i = 0; i < FREE; i++)
+        (void)close(unused[i]); /* /proc is read */
+    struct rlimit before;
+    limit_descriptors(LIMIT, &before);
+    for (int i = 0; i < MANY; i++) {
+        put(pairs[i][1]);
+        ck_assert_int_eq(end_of(&tasks[i]), WEIR_TASK_DONE);
+        take(pairs[i][0]);
+        ck_assert_int_eq(submit_read(pool, &tasks[i], pairs[i][0], &ran), 0);
+        thread_await_asleep((pid_t)see_threads("weir/ready").one);
+    }
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+    for (int i = 0; i < MANY; i++)
+        ck_assert_int_eq(weir_task_cancel(&tasks[i]), 0);
+    ck_assert_uint_eq(counter_get(&ran), MANY);
+    finish_pool(pool);
+    for (int i = 0; i < MANY; i++)
+        close_pair(pairs[i]);
+}
+END_TEST
+
+START_TEST(a_limit_of_no_descriptors_ends_no_wait)
+{
+    weir_pool *pool = new_pool_with(1, 4, WEIR_OVERFLOW_BLOCK);
+    counter ran = COUNTER_INIT;
+    int pair[2];
+    new_pair(pair);
+    weir_task task = WEIR_TASK_INIT;
+    struct rlimit before;
+    ck_assert_int_eq(submit_read(pool, &task, pair[0], &ran), 0);
+    limit_descriptors(0, &before);
+    put(pair[1]);
+    if (!FILES_ARE_KNOWN)
+        (void)!weir_task_wait_until(&task, NULL, weir_after(WEIR_MS(5)));
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+    ck_assert_int_eq(end_of(&task), WEIR_TASK_DONE);
+    ck_assert_uint_eq(counter_get(&ran), 1);
+    finish_pool(pool);
+    close_pair(pair);
+}
+END_TEST
+
 /* So many descriptors as this process may have beside those that are open, `most` at most. */
 static unsigned raise_limit(unsigned most)
 {
@@ -975,7 +1042,7 @@ static unsigned raise_limit(unsigned most)
     ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
     if (limit.rlim_cur < most + OTHERS) {
         limit.rlim_cur = limit.rlim_max < most + OTHERS ? limit.rlim_max : most + OTHERS;
-        ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+        limit_descriptors(limit.rlim_cur, &(struct rlimit){0});
     }
     ck_assert(limit.rlim_cur > OTHERS);
     return limit.rlim_cur - OTHERS < most ? (unsigned)limit.rlim_cur - OTHERS : most;
@@ -1072,6 +1139,11 @@ Suite *weir_suite(void)
     tcase_add_test(contract, events_times_and_processes_are_descriptors);
     tcase_add_loop_test(contract, one_thread_watches_for_all_pools_while_it_is_needed, 0, 2);
     tcase_add_test(contract, ten_thousand_descriptors_and_levels_that_nobody_takes_cost_no_time);
+#endif
+    TCase *limits = add_group(suite, "limits");
+#ifdef __linux__
+    tcase_add_test(limits, a_limit_of_descriptors_that_is_lowered_ends_no_wait);
+    tcase_add_test(limits, a_limit_of_no_descriptors_ends_no_wait);
 #endif
     TCase *ends = add_group(suite, "ends");
     tcase_add_loop_test(ends, a_task_whose_descriptor_is_not_ready_in_time_expires, 0, LIMITS);
