@@ -70,13 +70,14 @@ WEIR_API WEIR_NODISCARD int weir_wait_ready_until(int fd, unsigned events, weir_
  * (all of the pool's `descriptors` are in use); -EBUSY (the task is live; or another task, of
  * whatever pool, waits for `fd` and one of these events: one may wait to read and one to write);
  * -EINVAL (`events`; the option `gate`; as weir_pool_submit_task); -EBADF; -EPERM (what is always
- * ready: a regular file, a directory, /dev/null); -EPIPE (closed, or the pool's context is over;
- * for a task of the pool only the latter); -ETIMEDOUT (`start_by` has passed); -EMFILE, -ENFILE
- * (for the first, and the next after a second without any: that takes two or three descriptors);
- * -ENOSPC, -ENOMEM (the kernel's limits); -E2BIG,
- * -ESTALE as weir_pool_submit_task; what pthread_create returned, negated. After an error the task
- * is as it was. Ownership and ordering: as weir_pool_submit_task. What was written to `fd` before
- * it became ready is ordered by the kernel only. */
+ * ready: a regular file, a directory, /dev/null); -ELOOP (an epoll descriptor that watches others
+ * too many deep); -EPIPE (closed, or the pool's context is over; for a task of the pool only the
+ * latter); -ETIMEDOUT (`start_by` has passed); -EMFILE, -ENFILE (for the first, and the next after
+ * a second without any: that takes two or three descriptors); -ENOSPC, -ENOMEM (the kernel's
+ * limits); -E2BIG, -ESTALE as weir_pool_submit_task; what pthread_create returned, negated. `fd` is
+ * looked at last: of several errors its own are the last. After an error the task is as it was.
+ * Ownership and ordering: as weir_pool_submit_task. What was written to `fd` before it became ready
+ * is ordered by the kernel only. */
 WEIR_API WEIR_NODISCARD int weir_pool_submit_when(weir_pool *pool, weir_task *task, int fd,
                                                   unsigned events, weir_task_fn *fn, void *arg,
                                                   const weir_task_options *options);

@@ -69,11 +69,15 @@ static int wait_alone(int fd, unsigned events, int64_t deadline)
     return result;
 }
 
+static int wrong_events(unsigned events)
+{
+    return events == 0 || (events & ~(WEIR_READABLE | WEIR_WRITABLE)) != 0 ? -EINVAL : 0;
+}
+
 static int refusal(int fd, unsigned events)
 {
-    if (events == 0 || (events & ~(WEIR_READABLE | WEIR_WRITABLE)) != 0)
-        return -EINVAL;
-    return fd < 0 ? -EBADF : 0;
+    int err = wrong_events(events);
+    return err == 0 && fd < 0 ? -EBADF : err;
 }
 
 int weir_try_wait_ready(int fd, unsigned events)
@@ -110,7 +114,7 @@ int weir_pool_submit_when_until(weir_pool *pool, weir_task *task, int fd, unsign
                                 weir_task_fn *fn, void *arg, const weir_task_options *options,
                                 weir_context *ctx, int64_t deadline)
 {
-    int err = refusal(fd, events);
+    int err = wrong_events(events);
     if (err != 0)
         return err;
     return weir__submit_task_when(pool, task, fd, events, fn, arg, options, ctx, deadline);

@@ -30,7 +30,8 @@ void weir__poller_close(void);
 void weir__poller_forget(void);
 
 /* Arms `fd`, for these events only. 0; -EBADF: it is not open; -EPERM: it is of a kind that is
- * always ready; -ENOSPC, -ENOMEM: the kernel's limits. */
+ * always ready; -ELOOP: it watches others, too many deep; -EINVAL: it is the poller's own; -ENOSPC,
+ * -ENOMEM: the kernel's limits. */
 int weir__poller_arm(int fd, unsigned events, uint32_t tag);
 /* The same for one that was armed before: -ENOENT if the number names another file now, where that
  * can be told. */

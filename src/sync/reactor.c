@@ -302,6 +302,8 @@ static int add_locked(struct interest *interest)
 
 int weir__reactor_add(struct interest *interest, int fd, unsigned events)
 {
+    if (fd < 0)
+        return -EBADF;
     lock_acquire(&the.lock);
     weir_assert(interest->use == 0);
     interest->fd = fd;

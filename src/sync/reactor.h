@@ -47,8 +47,9 @@ int weir__reactor_hold(unsigned interests);
 void weir__reactor_release(unsigned interests);
 
 /* Has interest->ready called once. It must not be added yet. Returns 0; -EBUSY: there is an
- * interest in one of these events already; -EBADF; -EPERM: a file that is always ready; -ENOSPC,
- * -ENOMEM, -EMFILE, -ENFILE; or why no thread could be started. */
+ * interest in one of these events already; -EBADF; -EPERM: a file that is always ready; -ELOOP: it
+ * watches descriptors too many deep; -EINVAL: it is the reactor's own; -ENOSPC, -ENOMEM, -EMFILE,
+ * -ENFILE; or why no thread could be started. */
 int weir__reactor_add(struct interest *interest, int fd, unsigned events);
 
 /* It is not called any more, but for a call that is under way; `use` is 0. */

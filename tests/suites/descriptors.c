@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #ifdef __linux__
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
@@ -550,6 +551,8 @@ START_TEST(wrong_arguments_are_refused)
     int pair[2];
     new_pair(pair);
     weir_task task = WEIR_TASK_INIT;
+    weir_gate way;
+    ck_assert_int_eq(weir_gate_init(&way, NULL), 0);
     ck_assert_int_eq(submit_read(NULL, &task, pair[0], &ran), -EINVAL);
     ck_assert_int_eq(submit_read(pool, NULL, pair[0], &ran), -EINVAL);
     ck_assert_int_eq(weir_pool_submit_when(pool, &task, pair[0], WEIR_READABLE, NULL, NULL, NULL),
@@ -559,6 +562,13 @@ START_TEST(wrong_arguments_are_refused)
         ck_assert_int_eq(
             weir_pool_submit_when(pool, &task, pair[0], wrong[i], counter_task, &ran, NULL),
             -EINVAL);
+    ck_assert_int_eq(submit_read(NULL, &task, -1, &ran), -EINVAL); /* before it is looked at */
+    ck_assert_int_eq(submit_read(pool, NULL, -1, &ran), -EINVAL);
+    ck_assert_int_eq(weir_pool_submit_when(pool, &task, -1, WEIR_READABLE, counter_task, &ran,
+                                           WEIR_TASK_OPTIONS(.gate = &way)),
+                     -EINVAL);
+    ck_assert_int_eq(submit_until(pool, &task, -1, &ran, BY_DEADLINE, weir_now()), -ETIMEDOUT);
+    ck_assert_int_eq(submit_read(without, &task, -1, &ran), -EAGAIN);
     ck_assert_int_eq(submit_read(pool, &task, -1, &ran), -EBADF);
     ck_assert_int_eq(submit_read(pool, &task, INT_MIN, &ran), -EBADF);
     ck_assert_int_eq(submit_read(pool, &task, INT_MAX, &ran), -EBADF);
@@ -573,8 +583,6 @@ START_TEST(wrong_arguments_are_refused)
     ck_assert_int_ge(directory, 0);
     ck_assert_int_eq(submit_read(pool, &task, directory, &ran), -EPERM);
     (void)close(directory);
-    weir_gate way;
-    ck_assert_int_eq(weir_gate_init(&way, NULL), 0);
     ck_assert_int_eq(weir_pool_submit_when(pool, &task, pair[0], WEIR_READABLE, counter_task, &ran,
                                            WEIR_TASK_OPTIONS(.gate = &way)),
                      -EINVAL);
@@ -592,6 +600,39 @@ START_TEST(wrong_arguments_are_refused)
     close_pair(pair);
 }
 END_TEST
+
+#ifdef __linux__
+/* Each watches the one before, as deep as the kernel lets them. */
+START_TEST(an_epoll_descriptor_that_watches_too_many_deep_is_refused)
+{
+    enum { MANY = 16 };
+    weir_pool *pool = new_pool_with(1, 4, WEIR_OVERFLOW_BLOCK);
+    counter ran = COUNTER_INIT;
+    struct epoll_event event = {.events = EPOLLIN};
+    int pair[2], chain[MANY], n = 0, err = 0;
+    new_pair(pair);
+    for (int below = pair[0]; n < MANY && err == 0; below = chain[n++]) {
+        chain[n] = epoll_create1(EPOLL_CLOEXEC);
+        err = epoll_ctl(chain[n], EPOLL_CTL_ADD, below, &event) == 0 ? 0 : -errno;
+    }
+    ck_assert_int_eq(err, -ELOOP);
+    weir_task tasks[2] = {WEIR_TASK_INIT, WEIR_TASK_INIT};
+    ck_assert_int_eq(submit_read(pool, &tasks[0], chain[n - 2], &ran),
+                     FILES_ARE_KNOWN ? -ELOOP : 0);
+    ck_assert_int_eq(weir_task_state(&tasks[0]),
+                     FILES_ARE_KNOWN ? WEIR_TASK_IDLE : WEIR_TASK_QUEUED);
+    ck_assert_int_eq(submit_read(pool, &tasks[1], chain[0], &ran), 0);
+    put(pair[1]); /* makes all of them readable */
+    ck_assert_int_eq(end_of(&tasks[1]), WEIR_TASK_DONE);
+    ck_assert_int_eq(weir_pool_drain_until(pool, NULL, patience()), 0);
+    ck_assert_uint_eq(counter_get(&ran), FILES_ARE_KNOWN ? 1 : 2);
+    finish_pool(pool);
+    while (n > 0)
+        (void)close(chain[--n]);
+    close_pair(pair);
+}
+END_TEST
+#endif
 
 START_TEST(no_more_tasks_wait_than_there_are_places)
 {
@@ -788,6 +829,7 @@ START_TEST(a_child_process_leaves_the_parents_waits_alone)
     if (child == 0) {
         weir_task other = WEIR_TASK_INIT;
         bool right = submit_read(pool, &other, pair[0], &ran) == -ESTALE &&
+                     submit_read(pool, &other, -1, &ran) == -ESTALE &&
                      weir_task_cancel(&task) == -ESTALE;
         weir_pool_free(pool);
         weir_context_unref(ctx);
@@ -1153,6 +1195,9 @@ Suite *weir_suite(void)
     tcase_add_test(ends, the_only_worker_runs_what_it_waits_for);
     TCase *misuse = add_group(suite, "misuse");
     tcase_add_test(misuse, wrong_arguments_are_refused);
+#ifdef __linux__
+    tcase_add_test(misuse, an_epoll_descriptor_that_watches_too_many_deep_is_refused);
+#endif
     tcase_add_test(misuse, no_more_tasks_wait_than_there_are_places);
     tcase_add_test(misuse, a_task_whose_descriptor_was_closed_never_runs);
     tcase_add_test(misuse, what_waits_beside_a_descriptor_that_was_closed_ends);
