@@ -374,6 +374,7 @@ void weir__reactor_release(unsigned interests)
     bool own = runs && pthread_equal(the.thread, pthread_self()) != 0;
     uint32_t seen = the.calls;
     bool last = --the.holds == 0;
+    weir_assert(!own || !last); /* this thread calls an owner, who has to wait for it */
     (void)weir__poller_reserve(-(int64_t)interests); /* less always succeeds */
     if (last && runs)
         weir__poller_wake();

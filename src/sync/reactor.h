@@ -41,8 +41,9 @@ struct interest {
 };
 
 /* Makes room for so many interests at a time, until a release of as many, which waits until no call
- * is under way to the caller's interests: none of them is added any more. 0, or -ENOMEM. Release
- * may be called from such a call, but for the caller's own. */
+ * is under way to the caller's interests: none of them is added any more. 0, or -ENOMEM. A call to
+ * one owner's interest may release what another owner holds, but not its own: so that release is
+ * not the last one, after which the thread is joined. */
 int weir__reactor_hold(unsigned interests);
 void weir__reactor_release(unsigned interests);
 

@@ -995,6 +995,53 @@ static void await_no_thread(const char *name)
     ck_assert(!has_thread(name));
 }
 
+static void free_other_pool(void *arg, weir_state end, int status)
+{
+    (void)end;
+    (void)status;
+    struct inside *self = arg;
+    weir_pool_free(self->pool);
+    counter_add(&self->ran, 1);
+}
+
+static int not_run(weir_context *ctx, void *arg)
+{
+    (void)ctx;
+    ((struct inside *)arg)->err = -EEXIST;
+    return 0;
+}
+
+/* The last pool but one ends on the thread that waits for descriptors, which goes on for the last. */
+START_TEST(a_pool_is_freed_by_the_thread_that_waits_for_its_descriptors)
+{
+    weir_pool *pool = new_pool_with(1, 4, WEIR_OVERFLOW_BLOCK);
+    struct inside self = {.pool = new_pool_with(1, 4, WEIR_OVERFLOW_BLOCK), .ran = COUNTER_INIT};
+    counter ran = COUNTER_INIT;
+    int pair[2], others[2];
+    new_pair(pair);
+    new_pair(others);
+    weir_task task = WEIR_TASK_INIT, waits = WEIR_TASK_INIT, other = WEIR_TASK_INIT;
+    ck_assert_int_eq(weir_pool_submit_when(pool, &task, pair[0], WEIR_READABLE, not_run, &self,
+                                           WEIR_TASK_OPTIONS(.on_done = free_other_pool)),
+                     0);
+    ck_assert_int_eq(submit_read(self.pool, &waits, others[0], &ran), 0);
+    (void)close(pair[0]);
+    ck_assert_int_eq(submit_read(pool, &other, pair[0], &ran), -EBADF); /* so that it is told */
+    ck_assert_int_eq(end_of(&task), WEIR_TASK_CANCELLED);
+    ck_assert_uint_eq(counter_get(&self.ran), 1);
+    ck_assert_int_eq(self.err, 0);
+    ck_assert_int_eq(weir_task_state(&waits), WEIR_TASK_CANCELLED);
+    ck_assert_int_eq(submit_read(pool, &other, others[0], &ran), 0);
+    put(others[1]);
+    ck_assert_int_eq(end_of(&other), WEIR_TASK_DONE);
+    ck_assert_uint_eq(counter_get(&ran), 1);
+    finish_pool(pool);
+    await_no_thread("weir/ready");
+    (void)close(pair[1]);
+    close_pair(others);
+}
+END_TEST
+
 /* Weir's threads sleep, so many of them, and nothing wakes them. It may take them a while to come to
  * that; threads that have something to do at times never do. */
 static void assert_idle(unsigned threads)
@@ -1180,6 +1227,7 @@ Suite *weir_suite(void)
 #ifdef __linux__
     tcase_add_test(contract, events_times_and_processes_are_descriptors);
     tcase_add_loop_test(contract, one_thread_watches_for_all_pools_while_it_is_needed, 0, 2);
+    tcase_add_test(contract, a_pool_is_freed_by_the_thread_that_waits_for_its_descriptors);
     tcase_add_test(contract, ten_thousand_descriptors_and_levels_that_nobody_takes_cost_no_time);
 #endif
     TCase *limits = add_group(suite, "limits");
