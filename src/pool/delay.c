@@ -53,8 +53,26 @@ int weir__delay_init(struct delay *delay, struct host *host, const struct place_
     return delay->descriptor_ops->init(delay);
 }
 
+/* In a forked child, which is alone with the pool: the contexts that its jobs hold. By the places,
+ * for the fork may have come in the middle of a change to a list. */
+static void drop_contexts(const struct delay *delay, const struct place_set *set)
+{
+    for (uint32_t i = 0; i < set->fresh; i++) {
+        const struct delay_place *place = &delay->all[set->begin + i];
+        if (place->state == PLACE_FREE || place->state == PLACE_KEPT)
+            continue;
+        const struct slot *slot = slot_in(delay, place);
+        if (!claim_taken(load_rlx(&slot->claim))) /* it may have been pushed, and have run */
+            weir_context_unref(load_rlx(&slot->context)); /* the child has one thread */
+    }
+}
+
 void weir__delay_release(struct delay *delay, bool inherited)
 {
+    if (inherited) {
+        drop_contexts(delay, &delay->times);
+        drop_contexts(delay, &delay->descriptors);
+    }
     if (delay->of_descriptors != NULL)
         delay->descriptor_ops->release(delay, inherited);
     weir__free(delay->all);

@@ -10,9 +10,13 @@
  * The clock is held from the first such job until the pool is joined: its thread is seldom needed,
  * but must not be started for each of them, nor fail to start.
  *
- * A call that comes late, when the place was left, finds another `use` in it. A hook is stopped
- * before its place is left: what it calls needs the clock's lock only, so to wait for it under the
- * lock of the places is a matter of instants.
+ * A call that comes late, when the place was left, finds another `use` in it.
+ *
+ * Locks: that of the places comes first; then the reactor's, the clock's, and those of hooks and
+ * waits, in which none of the others is taken. A hook is stopped before its place is left, under
+ * the lock of the places. If its call is under way, that is waited for: the call (on_over) takes
+ * the clock's lock and no other, and what comes after it touches neither place nor pool. So it
+ * never waits for the thread that waits for it.
  */
 #include "pool/descriptor.h"
 
@@ -48,34 +52,6 @@ static int init(struct delay *delay)
     }
     delay->of_descriptors = all;
     return 0;
-}
-
-/* In a forked child, which is alone with the pool: the contexts that its jobs hold. */
-static void drop_contexts(const struct delay *delay, const struct list *list)
-{
-    for (const struct list *at = list->next; at != list; at = at->next) {
-        const struct delay_place *place = container_of(at, const struct delay_place, link);
-        if (place->set != &delay->descriptors)
-            continue;
-        struct descriptor *descriptor = descriptor_of(delay, place);
-        if (descriptor->hooked)
-            (void)weir_context_hook_stop(&descriptor->hook); /* gives its reference back */
-        const struct slot *slot = slot_in(delay, place);
-        if (!claim_taken(load_rlx(&slot->claim))) /* it may have been pushed, and have run */
-            weir_context_unref(load_rlx(&slot->context)); /* the child has one thread */
-    }
-}
-
-static void release(struct delay *delay, bool inherited)
-{
-    if (inherited) {
-        drop_contexts(delay, &delay->waiting);
-        for (uint32_t n = 0; n < queue_numbers(delay->host->queue); n++)
-            drop_contexts(delay, &delay->due[n]);
-    } else {
-        weir__reactor_release(delay->descriptors.places);
-    }
-    weir__free(delay->of_descriptors);
 }
 
 /* The job's descriptor was closed, and what its number names now is another file. */
@@ -128,6 +104,15 @@ static void unhook_locked(struct descriptor *descriptor)
     if (descriptor->hooked)
         (void)weir_context_hook_stop(&descriptor->hook);
     descriptor->hooked = false;
+}
+
+static void release(struct delay *delay, bool inherited)
+{
+    if (!inherited)
+        weir__reactor_release(delay->descriptors.places);
+    for (uint32_t i = 0; inherited && i < delay->descriptors.fresh; i++)
+        unhook_locked(&delay->of_descriptors[i]); /* only gives the context back, in a child */
+    weir__free(delay->of_descriptors);
 }
 
 /* What is constant from here on, a late call reads without the lock. */
