@@ -144,6 +144,23 @@ static void context_against_submit(void)
     end_work(work);
 }
 
+/* The place is left, and its hook stopped, while the hook may be called. */
+static void cancel_against_context(void)
+{
+    struct work *work = new_work(1);
+    int err = wait_to_read(work, work->ctx, WEIR_FOREVER);
+    check(err == 0);
+    explore_begin();
+    struct vthread *by_context = start(cancel_context, work), *by_task = start(cancel_task, work);
+    finish_task(work);
+    finish(by_context);
+    finish(by_task);
+    end_pool(work->pool);
+    explore_end();
+    check(work->end == WEIR_TASK_CANCELLED);
+    end_work(work);
+}
+
 static void ready_against_expiry(void)
 {
     struct work *work = new_work(1);
@@ -322,6 +339,7 @@ const struct scenario descriptor_scenarios[] = {
     {"descriptor: readiness against cancel", ready_against_cancel, false},
     {"descriptor: readiness against a context", ready_against_context, false},
     {"descriptor: a context against submit", context_against_submit, false},
+    {"descriptor: cancel against a context", cancel_against_context, false},
     {"descriptor: readiness against expiry", ready_against_expiry, false},
     {"descriptor: readiness against shutdown", ready_against_shutdown, false},
     {"descriptor: readiness against close", ready_against_close, false},
