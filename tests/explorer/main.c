@@ -35,7 +35,8 @@ static const struct scenario *const all[] = {
     names_scenarios,      signals_scenarios,    pipeline_scenarios,   chain_scenarios,
     metrics_scenarios,    watchdog_scenarios,   trace_scenarios,      slot_scenarios,
     follow_scenarios,     ready_scenarios,      gate_scenarios,       serial_scenarios,
-    descriptor_scenarios, lanes_scenarios,      deque_scenarios,      local_scenarios};
+    descriptor_scenarios, reactor_scenarios,    lanes_scenarios,      deque_scenarios,
+    local_scenarios};
 
 /* Calls visit for every scenario until it returns false. */
 static void each_scenario(bool (*visit)(const struct scenario *scenario, void *arg), void *arg)
