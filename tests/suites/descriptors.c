@@ -30,6 +30,9 @@ enum { BOTH = WEIR_READABLE | WEIR_WRITABLE, PLACES = 4 };
 /* poll() is given numbers, epoll keeps the files that they named. */
 enum { FILES_ARE_KNOWN = WEIR_TESTS_EPOLL };
 
+/* ThreadSanitizer sees a race when a descriptor is closed while the wait for it ends. */
+enum { RACES_ARE_SEEN = !CHILDREN_HAVE_THREADS };
+
 static weir_pool *new_pool_with(unsigned workers, unsigned capacity, weir_overflow overflow)
 {
     weir_pool *pool = NULL;
@@ -717,7 +720,7 @@ START_TEST(what_waits_beside_a_descriptor_that_was_closed_ends)
 }
 END_TEST
 
-/* The file may be open by another number still; and may become ready when nobody waits any more. */
+/* The file may still be open by another number, and become ready when nobody waits any more. */
 START_TEST(a_task_whose_descriptor_was_closed_can_be_cancelled_and_expires)
 {
     bool still_open = _i % 2 == 0, expires = _i / 2 == 1;
@@ -1250,7 +1253,7 @@ Suite *weir_suite(void)
     tcase_add_test(misuse, a_task_whose_descriptor_was_closed_never_runs);
     tcase_add_test(misuse, what_waits_beside_a_descriptor_that_was_closed_ends);
     tcase_add_loop_test(misuse, a_task_whose_descriptor_was_closed_can_be_cancelled_and_expires, 0,
-                        4);
+                        RACES_ARE_SEEN ? 2 : 4);
     tcase_add_loop_test(
         misuse, a_task_whose_descriptor_was_closed_ends_when_its_number_is_waited_for, 0, 2);
     tcase_add_loop_test(misuse, a_wait_without_a_free_descriptor_is_refused, 0, 2);
