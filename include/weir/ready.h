@@ -74,10 +74,10 @@ WEIR_API WEIR_NODISCARD int weir_wait_ready_until(int fd, unsigned events, weir_
  * too many deep); -EPIPE (closed, or the pool's context is over; for a task of the pool only the
  * latter); -ETIMEDOUT (`start_by` has passed); -EMFILE, -ENFILE (for the first, and the next after
  * a second without any: that takes two or three descriptors); -ENOSPC, -ENOMEM (the kernel's
- * limits); -E2BIG, -ESTALE as weir_pool_submit_task; what pthread_create returned, negated. `fd` is
- * looked at last: of several errors its own are the last. After an error the task is as it was.
- * Ownership and ordering: as weir_pool_submit_task. What was written to `fd` before it became ready
- * is ordered by the kernel only. */
+ * limits); -E2BIG, -ESTALE as weir_pool_submit_task; what pthread_create returned, negated. What is
+ * wrong with the pool, the task or the other arguments is told before `fd` is looked at. After an
+ * error the task is as it was. Ownership and ordering: as weir_pool_submit_task. What was written
+ * to `fd` before it became ready is ordered by the kernel only. */
 WEIR_API WEIR_NODISCARD int weir_pool_submit_when(weir_pool *pool, weir_task *task, int fd,
                                                   unsigned events, weir_task_fn *fn, void *arg,
                                                   const weir_task_options *options);
