@@ -1014,7 +1014,7 @@ static int not_run(weir_context *ctx, void *arg)
     return 0;
 }
 
-/* The last pool but one ends on the thread that waits for descriptors, which goes on for the last. */
+/* It ends the last but one, and goes on for the last. */
 START_TEST(a_pool_is_freed_by_the_thread_that_waits_for_its_descriptors)
 {
     weir_pool *pool = new_pool_with(1, 4, WEIR_OVERFLOW_BLOCK);
@@ -1045,8 +1045,8 @@ START_TEST(a_pool_is_freed_by_the_thread_that_waits_for_its_descriptors)
 }
 END_TEST
 
-/* Weir's threads sleep, so many of them, and nothing wakes them. It may take them a while to come to
- * that; threads that have something to do at times never do. */
+/* Weir's threads sleep, so many of them, and nothing wakes them. It may take them a while to come
+ * to that; threads that have something to do at times never do. */
 static void assert_idle(unsigned threads)
 {
     struct seen before = {0}, after = {0};
