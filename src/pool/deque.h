@@ -101,20 +101,22 @@ static inline bool deque_newest(const struct deque *deque, uint32_t *ret_number)
 /* Takes the newest. False: it is empty. */
 static inline bool deque_take(struct deque *deque, uint32_t *ret_number)
 {
-    uint32_t number;
-    if (!deque_newest(deque, &number))
-        return false;
-    uint64_t bottom = load_rlx(&deque->bottom) - 1;
-    (void)xchg_seqcst(&deque->bottom, bottom); /* I2: pairs with deque_range, deque_oldest */
-    uint64_t top = load_seqcst(&deque->top);   /* pairs with deque_take_oldest */
+    uint64_t bottom = load_rlx(&deque->bottom) - 1; /* our own */
+    uint64_t top = load_rlx(&deque->top);           /* too low, at worst */
     int64_t older = (int64_t)(bottom - top);
-    bool ours = older > 0;
-    if (unlikely(!ours)) {
-        /* The last one, if it is there; pairs with deque_oldest. */
-        ours = older == 0 && cas_seqcst(&deque->top, &top, top + 1);
-        store_rlx(&deque->bottom, bottom + 1); /* it is empty: nothing to publish */
-    }
-    *ret_number = number;
+    if (older < 0)
+        return false;
+    *ret_number = deque_at(deque, bottom);
+    if (older == 0)                                    /* the last one, in the way of a thief */
+        return cas_seqcst(&deque->top, &top, top + 1); /* pairs with deque_oldest */
+    (void)xchg_seqcst(&deque->bottom, bottom); /* I2: pairs with deque_range, deque_oldest */
+    top = load_seqcst(&deque->top);            /* pairs with deque_take_oldest */
+    older = (int64_t)(bottom - top);
+    if (likely(older > 0))
+        return true;
+    /* Thieves have come so far meanwhile; pairs with deque_oldest. */
+    bool ours = older == 0 && cas_seqcst(&deque->top, &top, top + 1);
+    store_rlx(&deque->bottom, bottom + 1); /* it is empty: nothing to publish */
     return ours;
 }
 
