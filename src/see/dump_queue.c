@@ -147,8 +147,6 @@ void weir__queue_view(const weir_pool *pool, struct queue_view *ret)
         looks -= view_lane(queue, k, looks, ret);
     for (uint32_t i = 0; i < queue->deques.count; i++)
         view_deque(queue, &queue->deques.of_workers[i].deque, ret);
-    for (uint32_t i = 0; i < queue->deques.count; i++)
-        view_deque(queue, &queue->deques.of_workers[i].deque, ret);
 }
 
 static bool deque_has(const struct queue *queue, const struct deque *deque, const void *sink)
