@@ -93,6 +93,12 @@ static int make_pool_with_lanes(struct fixture *fixture)
         WEIR_POOL_OPTIONS(.workers = 2, .lanes = 3, .default_lane = WEIR_LANE(1), .capacity = 5));
 }
 
+static int make_pool_of_local_order(struct fixture *fixture)
+{
+    return weir_pool_new((weir_pool **)&fixture->made,
+                         WEIR_POOL_OPTIONS(.workers = 2, .order = WEIR_ORDER_LOCAL));
+}
+
 static int make_default_pool(struct fixture *fixture)
 {
     return weir_pool_new((weir_pool **)&fixture->made, NULL);
@@ -223,6 +229,7 @@ static const struct trial trials[] = {
     {make_pool_under_context, drop_pool},
     {make_watched_pool, drop_pool},
     {make_pool_with_lanes, drop_pool},
+    {make_pool_of_local_order, drop_pool},
     {make_default_pool, drop_pool},
     {make_group, drop_group},
     {make_group_under_context, drop_group},
@@ -555,6 +562,32 @@ static void use_lanes(weir_pool *pool)
     EXPECT(weir_pool_shutdown(pool, patience(), WEIR_FOREVER, NULL) == 0);
 }
 
+/* Submits more than its worker's deque and the ring hold, and waits for some of it. */
+static int submit_from_inside(weir_context *ctx, void *arg)
+{
+    counter *ran = arg;
+    weir_pool *pool = weir_pool_current();
+    weir_task tasks[3] = {WEIR_TASK_INIT};
+    (void)ctx;
+    for (unsigned k = 0; k < 3; k++)
+        EXPECT(weir_pool_submit_task(pool, &tasks[k], counter_task, ran, NULL) == 0);
+    for (unsigned k = 0; k < 3; k++)
+        EXPECT(weir_task_wait(&tasks[k]) == 0);
+    for (unsigned i = 0; i < 9; i++)
+        EXPECT(weir_pool_submit(pool, counter_task, ran) == 0);
+    return 0;
+}
+
+static void use_local_order(weir_pool *pool)
+{
+    counter ran = COUNTER_INIT;
+    for (unsigned i = 0; i < 5; i++)
+        EXPECT(weir_pool_submit(pool, submit_from_inside, &ran) == 0);
+    EXPECT(weir_pool_drain(pool) == 0);
+    EXPECT(counter_get(&ran) == 60);
+    EXPECT(weir_pool_shutdown(pool, patience(), WEIR_FOREVER, NULL) == 0);
+}
+
 static void use_handles(weir_pool *pool, weir_context *ctx)
 {
     counter begun = COUNTER_INIT;
@@ -799,8 +832,12 @@ START_TEST(nothing_is_allocated_after_creation)
     ck_assert_int_eq(weir_channel_new(&channel, sizeof(int), 1), 0);
     ck_assert_int_eq(weir_semaphore_init(&sem, 1), 0);
     ck_assert_int_eq(traced ? make_trace(NULL) : 0, 0);
-    weir_pool *pool = new_pool(2, 4), *lanes;
+    weir_pool *pool = new_pool(2, 4), *lanes, *local;
     ck_assert_int_eq(weir_pool_new(&lanes, WEIR_POOL_OPTIONS(.workers = 2, .lanes = 3)), 0);
+    ck_assert_int_eq(
+        weir_pool_new(&local, WEIR_POOL_OPTIONS(.workers = 2, .capacity = 4,
+                                                .order = WEIR_ORDER_LOCAL, .local = 4)),
+        0);
     weir_completion *completion;
     ck_assert_int_eq(weir_completion_new(&completion, 3), 0);
     weir_keyed *keyed;
@@ -814,6 +851,7 @@ START_TEST(nothing_is_allocated_after_creation)
     use_plain_tasks(pool, ctx);
     use_handles(pool, ctx);
     use_lanes(lanes);
+    use_local_order(local);
     use_a_full_pool(pool, ctx);
     use_groups(pool, group, ctx);
     use_many_at_once(pool, completion, ctx);
@@ -834,6 +872,7 @@ START_TEST(nothing_is_allocated_after_creation)
     covered("tasks handed over without an allocation", (unsigned long)counts.submitted);
 
     weir_pool_free(lanes);
+    weir_pool_free(local);
     weir_semaphore_destroy(&sem);
     weir_channel_free(channel);
     weir_errgroup_free(group);

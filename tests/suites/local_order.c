@@ -20,7 +20,7 @@
 #include "support/threads.h"
 #include "weir.h"
 
-enum { MOST = 400, FROM_OUTSIDE = 1000 };
+enum { MOST = 400, FROM_OUTSIDE = 1000, PAGE = 1 << 14 };
 
 /* A task with a number, which it records. */
 struct numbered {
@@ -542,6 +542,36 @@ START_TEST(a_thread_outside_helps_out_of_a_deque)
 }
 END_TEST
 
+/* A dump tells what waits at the workers. */
+
+static int append(const char *text, size_t n, void *arg)
+{
+    char *page = arg;
+    size_t length = strlen(page);
+    if (length + n >= PAGE)
+        return -ENOSPC;
+    memcpy(page + length, text, n);
+    page[length + n] = '\0';
+    return 0;
+}
+
+START_TEST(a_dump_tells_what_is_in_a_deque)
+{
+    static char page[PAGE];
+    struct family *family = NEW_FAMILY(.workers = 1, .capacity = 10, .local = 5);
+    family->n = 4;
+    page[0] = '\0';
+    ck_assert_int_eq(weir_pool_submit(family->pool, submit_n_and_hold, family), 0);
+    gate_await(&family->hold, 1);
+    ck_assert_int_eq(weir_pool_submit(family->pool, record, &family->children[4]), 0);
+    ck_assert_int_eq(weir_pool_dump(family->pool, append, page), 0);
+    ck_assert_ptr_nonnull(strstr(page, "queue: 5 of 15"));
+    ck_assert_msg(strstr(page, "queued: 5 x ") != NULL, "%s", page);
+    gate_open(&family->hold);
+    end_family(family);
+}
+END_TEST
+
 /* Ends. */
 
 START_TEST(what_waits_in_a_deque_is_cancelled)
@@ -670,6 +700,7 @@ Suite *weir_suite(void)
     tcase_add_test(bounds, a_full_pool_drops_the_oldest_of_the_ring);
     tcase_add_test(bounds, a_full_pool_that_rejects_does_so);
     tcase_add_test(bounds, cancelled_tasks_give_their_places_back);
+    tcase_add_test(bounds, a_dump_tells_what_is_in_a_deque);
 
     TCase *waits = add_group(suite, "waits");
     tcase_add_test(waits, children_that_wait_for_each_other_run_at_once);
