@@ -136,9 +136,9 @@ typedef struct weir_pool_options {
     /* Of each lane, from the most urgent on; 0: capacity. All together at most 2^22 */
     unsigned lane_capacity[WEIR_MAX_LANES];
     weir_order order; /* 0: FIFO */
-    unsigned local;   /* LOCAL: so many tasks, beside `capacity`, wait at each worker, at most
-                             2048; 0: 256. Beyond that what a task submits is queued as from
-                             elsewhere. FIFO: must be 0 */
+    unsigned local;   /* LOCAL: so many tasks, beside `capacity`, wait at each worker, at most 2048;
+                         0: 256. Beyond that what a task submits is queued as from elsewhere.
+                         FIFO: must be 0 */
 } weir_pool_options;
 
 /* A pointer to options with the fields named set and the others default (C only). */
