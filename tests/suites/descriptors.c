@@ -1257,7 +1257,8 @@ Suite *weir_suite(void)
     tcase_add_loop_test(
         misuse, a_task_whose_descriptor_was_closed_ends_when_its_number_is_waited_for, 0, 2);
     tcase_add_loop_test(misuse, a_wait_without_a_free_descriptor_is_refused, 0, 2);
-    tcase_add_test(misuse, a_child_process_leaves_the_parents_waits_alone);
-    tcase_add_test(misuse, a_child_process_is_forked_while_the_thread_calls_on_done);
+    TCase *after_fork = add_group(suite, "fork");
+    tcase_add_test(after_fork, a_child_process_leaves_the_parents_waits_alone);
+    tcase_add_test(after_fork, a_child_process_is_forked_while_the_thread_calls_on_done);
     return suite;
 }
