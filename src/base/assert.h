@@ -9,10 +9,12 @@
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 #define COLD __attribute__((cold, noinline))
+#define ALWAYS_INLINE inline __attribute__((always_inline))
 #else
 #define likely(x) (x)
 #define unlikely(x) (x)
 #define COLD
+#define ALWAYS_INLINE inline
 #endif
 
 /* Prints "weir: <call>: <sentence>" on standard error and aborts, in release builds too. */

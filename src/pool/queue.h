@@ -283,8 +283,14 @@ static inline bool queue_head_done(const struct queue *queue, const struct lane 
                                    int64_t passed, struct head *ret, int64_t *ret_until)
 {
     *ret_until = WEIR_FOREVER;
-    return ring_peek(&lane->ring, &ret->position, &ret->index) &&
-           slot_done(&queue->slots[ret->index], passed, ret_until);
+    uint64_t from = ring_head(&lane->ring);
+    struct seat *seat = likely(queue->lane_count == 1) ? own_seat(queue) : NULL;
+    if (seat != NULL && (int64_t)(seat->heads[0] - from) > 0)
+        from = seat->heads[0]; /* a worker that runs jobs in place looks again and again */
+    bool any = ring_peek_from(&lane->ring, from, &ret->position, &ret->index);
+    if (seat != NULL)
+        seat->heads[0] = ret->position;
+    return any && slot_done(&queue->slots[ret->index], passed, ret_until);
 }
 
 enum taken { TAKEN_NONE, TAKEN_DEAD, TAKEN_JOB };

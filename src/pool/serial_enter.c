@@ -83,9 +83,9 @@ static int run_lent(weir_pool *pool, const struct job *job)
     struct queue *queue = &pool->queue;
     struct turn turn;
     bool lent = false;
-    if (weir__inline_begin() != 0)
+    if (inline_begin() != 0)
         return -EDEADLK;
-    struct self *self ON_LEAVE(weir__inline_end) = this_thread();
+    struct self *self ON_LEAVE(inline_end) = this_thread();
     (void)self;
     struct tally *own = own_tally(queue);
     quiet_in(&queue->quiet, own); /* the turn, which is no task; then look: quiet.c says why */
@@ -118,10 +118,10 @@ static int wait_for_place(struct serial *serial, weir_context *ctx, int64_t dead
 {
     const weir_context *of_pool = serial->pool->host.context;
     int64_t until = earlier(deadline, weir_context_deadline(of_pool));
-    if (weir__inside_serial(serial) || weir__inline_begin() != 0)
+    if (weir__inside_serial(serial) || inline_begin() != 0)
         return -EDEADLK;
     /* What it runs meanwhile may wait in the same way for another serial, and so on. */
-    struct self *self ON_LEAVE(weir__inline_end) = this_thread();
+    struct self *self ON_LEAVE(inline_end) = this_thread();
     (void)self;
     int err = weir__serial_wait(TELL("weir_serial_submit", serial), serial, &serial->limit,
                                 room_or_over_locked, ctx, until);
@@ -132,7 +132,7 @@ static int wait_for_place(struct serial *serial, weir_context *ctx, int64_t dead
 static bool clear_first(struct serial *serial)
 {
     struct job job;
-    if (weir__ends_deep() || !weir__serial_take_out(serial, NULL, weir_now(), &job))
+    if (ends_deep() || !weir__serial_take_out(serial, NULL, weir_now(), &job))
         return false;
     weir__serial_end(serial, &job, WEIR_TASK_EXPIRED);
     return true;

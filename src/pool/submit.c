@@ -17,16 +17,6 @@
 #include "base/unwind.h"
 #include "pool/local.h"
 
-/* Inline runs within each other, also in callbacks at their ends; and callbacks that submit. */
-enum { MAX_INLINE = 64 };
-
-/* To make room is to end jobs, whose callbacks may submit to the full queue in their turn. */
-COLD bool weir__ends_deep(void)
-{
-    const struct ending *ending = this_thread()->ending;
-    return ending != NULL && ending->depth >= MAX_INLINE;
-}
-
 COLD bool weir__closed_to_us(const weir_pool *pool)
 {
     int phase = queue_phase(&pool->queue);
@@ -42,10 +32,8 @@ int weir__refusal(weir_pool *pool)
     return 0;
 }
 
-/* One try to queue a job: 0, -EAGAIN (full) or -EPIPE. Not inline: it has three callers, and
- * queue_put in it shall have one. */
-static __attribute__((noinline)) int enqueue(weir_pool *pool, const struct job *job,
-                                             enum submit_mode mode)
+/* One try to queue a job: 0, -EAGAIN (full) or -EPIPE. */
+static ALWAYS_INLINE int enqueue(weir_pool *pool, const struct job *job, enum submit_mode mode)
 {
     struct queue *queue = &pool->queue;
     struct lane *lane = queue->lanes[job->lane];
@@ -109,26 +97,12 @@ static COLD void run_measured(struct host *host, const struct job *job, uint64_t
     weir__run(host, &measured);
 }
 
-int weir__inline_begin(void)
-{
-    if (this_thread()->inline_runs >= MAX_INLINE)
-        return -EDEADLK;
-    this_thread()->inline_runs++;
-    return 0;
-}
-
-/* Also if the job ends its thread. */
-void weir__inline_end(struct self **self)
-{
-    (*self)->inline_runs--;
-}
-
 int weir__run_inline(weir_pool *pool, const struct job *job)
 {
     struct queue *queue = &pool->queue;
-    if (weir__inline_begin() != 0)
+    if (inline_begin() != 0)
         return -EDEADLK;
-    struct self *self ON_LEAVE(weir__inline_end) = this_thread();
+    struct self *self ON_LEAVE(inline_end) = this_thread();
     (void)self;
     struct tally *own = own_tally(queue);
     quiet_in(&queue->quiet, own); /* then look: quiet.c says why */
@@ -159,9 +133,16 @@ struct entry {
     int64_t deadline;                      /* the earliest of all */
 };
 
-static int put_by(const struct way_in *way, weir_pool *pool, const struct job *job)
+/* The same, from places that are not on the short way. */
+static COLD int enqueue_aside(weir_pool *pool, const struct job *job, enum submit_mode mode)
 {
-    return way != NULL ? way->put(pool, job) : enqueue(pool, job, SUBMIT_POLICY);
+    return enqueue(pool, job, mode);
+}
+
+static int put_by(const struct way_in *way, weir_pool *pool, const struct job *job,
+                  enum submit_mode mode)
+{
+    return way != NULL ? way->put(pool, job) : enqueue_aside(pool, job, mode);
 }
 
 static int look(void *arg, int64_t passed, int64_t *ret_until)
@@ -172,7 +153,7 @@ static int look(void *arg, int64_t passed, int64_t *ret_until)
     do {
         if ((err = weir__refusal(entry->pool)) != 0 || (err = weir_context_err(entry->ctx)) != 0 ||
             (err = weir_context_err(entry->of_sink)) != 0 ||
-            (err = put_by(entry->way, entry->pool, entry->job)) != -EAGAIN)
+            (err = put_by(entry->way, entry->pool, entry->job, SUBMIT_POLICY)) != -EAGAIN)
             return err;
     } while (weir__clear_head(&entry->pool->host, entry->job->lane, passed, ret_until));
     if (deadline != WEIR_FOREVER && (deadline <= passed || deadline <= weir_now()))
@@ -188,7 +169,7 @@ static COLD int wait_for_room(const struct way_in *way, weir_pool *pool, const s
         return -ETIMEDOUT;
     for (unsigned i = 0; i < ROOM_YIELDS; i++) {
         weir__thread_yield();
-        int err = put_by(way, pool, job);
+        int err = put_by(way, pool, job, SUBMIT_POLICY);
         if (err != -EAGAIN)
             return err;
     }
@@ -211,16 +192,16 @@ static COLD int wait_for_room(const struct way_in *way, weir_pool *pool, const s
 }
 
 /* The queue is full. -EAGAIN: it may have room now, and the submit is to be tried again. */
-static COLD int submit_to_full(const struct way_in *way, weir_pool *pool, const struct job *job,
-                               enum submit_mode mode, weir_context *ctx, int64_t deadline,
-                               bool *ret_again)
+static ALWAYS_INLINE int submit_to_full(const struct way_in *way, weir_pool *pool,
+                                        const struct job *job, enum submit_mode mode,
+                                        weir_context *ctx, int64_t deadline, bool *ret_again)
 {
     int64_t until;
-    *ret_again = !weir__ends_deep() && weir__clear_head(&pool->host, job->lane, INT64_MIN, &until);
+    *ret_again = !ends_deep() && weir__clear_head(&pool->host, job->lane, INT64_MIN, &until);
     if (*ret_again || mode == SUBMIT_TRY || pool->overflow == WEIR_OVERFLOW_REJECT)
         return -EAGAIN;
     if (pool->overflow == WEIR_OVERFLOW_DROP_OLDEST) {
-        if (weir__ends_deep())
+        if (ends_deep())
             return -EDEADLK;
         *ret_again = evict_oldest(pool, job->lane);
         return -EAGAIN;
@@ -252,7 +233,7 @@ int weir__submit_by(const struct way_in *way, weir_pool *pool, const struct job 
     TRACE(note, EVENT_SUBMIT, &pool->host.trace, (uintptr_t)job->fn, 0);
     while (again && (err = weir__refusal(pool)) == 0) {
         again = false;
-        err = way->put(pool, job);
+        err = put_by(way, pool, job, mode);
         if (err == -EAGAIN)
             err = submit_to_full(way, pool, job, mode, ctx, deadline, &again);
     }
@@ -294,20 +275,11 @@ COLD int weir__count_rejected(weir_pool *pool, int err)
     return err;
 }
 
-static COLD int submit_traced(weir_pool *pool, const struct job *job, enum submit_mode mode,
-                              weir_context *ctx, int64_t deadline)
-{
-    weir__note(EVENT_SUBMIT, &pool->host.trace, (uintptr_t)job->fn, 0);
-    int err = submit_job(pool, job, mode, ctx, deadline);
-    weir__note_submit_end(&pool->host.trace, err);
-    return err;
-}
-
 int weir__submit(weir_pool *pool, const struct job *job, enum submit_mode mode, weir_context *ctx,
                  int64_t deadline)
 {
     if (trace_on())
-        return submit_traced(pool, job, mode, ctx, deadline);
+        return weir__submit_by(NULL, pool, job, mode, ctx, deadline);
     return submit_job(pool, job, mode, ctx, deadline);
 }
 

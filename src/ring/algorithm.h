@@ -213,10 +213,15 @@ static inline bool ring_peek_from(const struct ring *ring, uint64_t h, uint64_t 
     }
 }
 
+/* From where to look for the first position that is not consumed. */
+static inline uint64_t ring_head(const struct ring *ring)
+{
+    return load_acq(&ring->head); /* pairs with ring_take, ring_take_from */
+}
+
 static inline bool ring_peek(const struct ring *ring, uint64_t *ret_position, ring_item *ret_item)
 {
-    /* pairs with ring_take, ring_take_from */
-    return ring_peek_from(ring, load_acq(&ring->head), ret_position, ret_item);
+    return ring_peek_from(ring, ring_head(ring), ret_position, ret_item);
 }
 
 /* Takes `item` from `position`, unless another thread did. */
@@ -224,7 +229,7 @@ static inline bool ring_take(struct ring *ring, uint64_t position, ring_item ite
 {
     if (!word_drain(ring_at(ring, position), position, item, position + ring->mask + 1))
         return false;
-    store_rel(&ring->head, position + 1); /* pairs with ring_peek, ring_end */
+    store_rel(&ring->head, position + 1); /* pairs with ring_head, ring_end */
     return true;
 }
 
@@ -249,7 +254,7 @@ static inline bool ring_take_from(struct ring *ring, uint64_t *hint, ring_item i
         return false;
     *hint = h + 1;
     if (h % RING_TELL == RING_TELL - 1)
-        store_rel(&ring->head, h + 1); /* pairs with ring_peek, ring_end */
+        store_rel(&ring->head, h + 1); /* pairs with ring_head, ring_end */
     return true;
 }
 
