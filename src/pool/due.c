@@ -156,8 +156,8 @@ static bool push_list(struct delay *delay, const struct list *due, int64_t *ret_
     }
 }
 
-/* In each lane. Returns a bit for each that has no room, by its number;
- * `*ret_until`: when the first one of them will expire. */
+/* In each lane. Returns a bit for each that has no room, by its number; `*ret_until` is when the
+ * first job there will expire. */
 static uint32_t push_due(struct delay *delay, int64_t *ret_until)
 {
     uint32_t full = 0;
