@@ -9,12 +9,12 @@
  * that takes the oldest, be it the owner.
  *
  * Invariants:
- *   I1  top <= bottom <= top + capacity, but that bottom is one lower inside a take from an empty
- *       deque.
- *   I2  What is queued is returned once: the word at `top` by the CAS that moves it, any other one
- *       by the owner's take. That lowers `bottom` first and then looks at `top`; a thief looks at
- *       `top` and then at `bottom`. So of the two that want the last one, either the owner finds it
- *       to be the last, and needs the CAS as well, or the thief finds nothing there.
+ *   I1  top <= bottom <= top + capacity, but that bottom is one lower inside a take that comes too
+ *       late.
+ *   I2  What is queued is returned once: the word at `top` by the CAS that moves it, be it the
+ *       owner's, any other one by the owner's take. That lowers `bottom` first and then looks at
+ *       `top`; a thief looks at `top` and then at `bottom`. So of the two that want a word, either
+ *       the owner finds it at `top`, and needs the CAS as well, or the thief finds nothing there.
  *   I3  A word is written again only once the owner has seen that `top` is beyond its position; or
  *       after the owner took it, and then thieves that have read it lose their CAS: it was either
  *       the last one, so that `top` moved, or not at `top`.
