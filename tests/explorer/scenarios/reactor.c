@@ -28,7 +28,8 @@ static void on_ready(struct interest *interest, uint64_t use, unsigned ready)
         owner->calls++;
         owner->ready = ready;
         called = owner->called;
-        virtual_descriptor(0); /* what made it ready is taken */
+        if (ready != 0)
+            virtual_descriptor(0); /* what made it so is taken */
     }
     lock_release(&owner->lock);
     if (called != NULL)
@@ -152,6 +153,25 @@ static void one_readiness_two_waits(void)
     explore_end();
 }
 
+/* The number names another file when it is waited for again: only by that the first is told. */
+static void a_closed_descriptor(void)
+{
+    virtual_descriptor(0);
+    struct owner *first = new_owner(WEIR_READABLE), *second = new_owner(WEIR_READABLE);
+    weir_waitgroup called = WEIR_WAITGROUP_INIT;
+    weir_waitgroup_add(&called, 1);
+    first->called = &called;
+    explore_begin();
+    add(first);
+    virtual_descriptor_replaced(0);
+    add(second);
+    int err = weir_waitgroup_wait(&called);
+    check(err == 0 && first->calls == 1 && first->ready == 0 && second->calls == 0);
+    end_owner(first);
+    end_owner(second);
+    explore_end();
+}
+
 /* Two pools. */
 
 struct pair {
@@ -222,6 +242,7 @@ const struct scenario reactor_scenarios[] = {
     {"reactor: release against another's wait", release_against_add, false},
     {"reactor: the last release against a new owner", last_release_against_hold, false},
     {"reactor: one readiness, two waits", one_readiness_two_waits, false},
+    {"reactor: a closed descriptor", a_closed_descriptor, false},
     {"reactor: a pool is freed beside another", a_pool_is_freed_beside_another, false},
     {"reactor: a pool is freed while another is made", a_pool_is_freed_while_another_is_made,
      false},
