@@ -25,17 +25,19 @@
 #include "jobs.h"
 #include "orders.h"
 
+/* A hunt tries them in this order, again and again: first those in which bugs show that take long
+ * to show. */
 static const struct scenario *const all[] = {
-    ring_scenarios,       pool_scenarios,       task_scenarios,       group_scenarios,
-    shutdown_scenarios,   time_scenarios,       semaphore_scenarios,  alarm_scenarios,
-    parallel_scenarios,   completion_scenarios, channel_scenarios,    timer_scenarios,
-    hook_scenarios,       topic_scenarios,      limits_scenarios,     lease_scenarios,
-    freeze_scenarios,     freelist_scenarios,   eventcount_scenarios, quiet_scenarios,
-    room_scenarios,       latch_scenarios,      stop_scenarios,       activity_scenarios,
-    names_scenarios,      signals_scenarios,    pipeline_scenarios,   chain_scenarios,
-    metrics_scenarios,    watchdog_scenarios,   trace_scenarios,      slot_scenarios,
-    follow_scenarios,     ready_scenarios,      gate_scenarios,       serial_scenarios,
-    descriptor_scenarios, reactor_scenarios,    lanes_scenarios,      deque_scenarios,
+    reactor_scenarios,  deque_scenarios,      serial_scenarios,     descriptor_scenarios,
+    ring_scenarios,     pool_scenarios,       task_scenarios,       group_scenarios,
+    shutdown_scenarios, time_scenarios,       semaphore_scenarios,  alarm_scenarios,
+    parallel_scenarios, completion_scenarios, channel_scenarios,    timer_scenarios,
+    hook_scenarios,     topic_scenarios,      limits_scenarios,     lease_scenarios,
+    freeze_scenarios,   freelist_scenarios,   eventcount_scenarios, quiet_scenarios,
+    room_scenarios,     latch_scenarios,      stop_scenarios,       activity_scenarios,
+    names_scenarios,    signals_scenarios,    pipeline_scenarios,   chain_scenarios,
+    metrics_scenarios,  watchdog_scenarios,   trace_scenarios,      slot_scenarios,
+    follow_scenarios,   ready_scenarios,      gate_scenarios,       lanes_scenarios,
     local_scenarios};
 
 /* Calls visit for every scenario until it returns false. */
