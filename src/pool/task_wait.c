@@ -223,12 +223,15 @@ static int wait_for(struct task_wait *wait, const void *key, weir_context *ctx, 
 /* One. */
 
 /* The common case of fork and join, at once: the task is the newest in this worker's own deque. So
- * it is of the worker's pool, is no task of a serial, and this thread is not inside it. */
+ * it is of the worker's pool, and is no task of a serial. This thread can be inside it only in its
+ * on_done, which has queued it again. */
 static bool run_newest(const struct task *task)
 {
-    struct seat *seat = this_thread()->seat;
+    const struct self *self = this_thread();
+    struct seat *seat = self->seat;
     struct job job;
-    if (seat == NULL || seat->local == NULL || !weir__local_take(seat->queue, &task->sink, &job))
+    if (seat == NULL || seat->local == NULL || self->ending != NULL ||
+        !weir__local_take(seat->queue, &task->sink, &job))
         return false;
     struct host *host = &container_of(seat->queue, weir_pool, queue)->host;
     note_helped(own_times(host));

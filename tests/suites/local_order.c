@@ -518,6 +518,48 @@ START_TEST(a_waiter_runs_what_it_waits_for_and_no_stranger)
 }
 END_TEST
 
+/* A task that its own on_done queues again is not waited for there. */
+struct again {
+    weir_pool *pool;
+    weir_task task;
+    unsigned ends;
+    int submitted, waited; /* what the first on_done got */
+};
+
+static int do_nothing(weir_context *ctx, void *arg)
+{
+    (void)ctx;
+    (void)arg;
+    return 0;
+}
+
+static void submit_again_and_wait(void *arg, weir_state end, int status)
+{
+    struct again *again = arg;
+    (void)end;
+    (void)status;
+    if (again->ends++ > 0)
+        return;
+    again->submitted = weir_pool_submit_task(again->pool, &again->task, do_nothing, again,
+                                             WEIR_TASK_OPTIONS(.on_done = submit_again_and_wait));
+    again->waited = weir_task_wait(&again->task);
+}
+
+START_TEST(a_wait_for_a_task_inside_its_own_end_is_refused)
+{
+    struct family *family = NEW_FAMILY(.workers = 1);
+    struct again again = {.pool = family->pool, .task = WEIR_TASK_INIT};
+    ck_assert_int_eq(weir_pool_submit_task(family->pool, &again.task, do_nothing, &again,
+                                           WEIR_TASK_OPTIONS(.on_done = submit_again_and_wait)),
+                     0);
+    ck_assert_int_eq(weir_pool_drain_until(family->pool, NULL, patience()), 0);
+    ck_assert_int_eq(again.submitted, 0);
+    ck_assert_int_eq(again.waited, -EDEADLK);
+    ck_assert_uint_eq(again.ends, 2);
+    end_family(family);
+}
+END_TEST
+
 /* A thread outside that helps finds members in a worker's deque, whose worker is busy. */
 static int go_and_hold(weir_context *ctx, void *arg)
 {
@@ -707,6 +749,7 @@ Suite *weir_suite(void)
     tcase_add_loop_test(waits, tasks_that_wait_for_tasks_end, 0, SHAPES * WAYS);
     tcase_add_loop_test(waits, a_tree_of_tasks_is_drained, 0, SHAPES);
     tcase_add_test(waits, a_waiter_runs_what_it_waits_for_and_no_stranger);
+    tcase_add_test(waits, a_wait_for_a_task_inside_its_own_end_is_refused);
     tcase_add_test(waits, a_thread_outside_helps_out_of_a_deque);
 
     TCase *ends = add_group(suite, "ends");
