@@ -268,7 +268,8 @@ static int build(weir_pool *pool, const weir_pool_options *options)
         err = weir__delay_init(&pool->delay, &pool->host, &places, pool->crew.name,
                                options->context != NULL ? pool->host.context : NULL);
     if (err == 0)
-        err = weir__repeats_init(&pool->repeats, (uint32_t)weir__lanes_capacity(&pool->queue) +
+        err = weir__repeats_init(&pool->repeats, (uint32_t)(weir__lanes_capacity(&pool->queue) +
+                                                            deques_capacity(&pool->queue.deques)) +
                                                      options->workers + places.times + SLOT_MARGIN);
     return err;
 }

@@ -253,6 +253,46 @@ START_TEST(exactly_as_many_wait_as_fit)
 }
 END_TEST
 
+/* Also of tasks that are retried, for each of which more is kept. */
+
+enum { RETRIED = 1100 }; /* by each of two: more than are kept as a margin */
+
+struct retrying {
+    struct family *family;
+    atomic_uint parents;
+    weir_task handles[2][RETRIED];
+};
+
+static int submit_retried(weir_context *ctx, void *arg)
+{
+    struct retrying *retrying = arg;
+    struct family *family = retrying->family;
+    (void)ctx;
+    weir_task *handles = retrying->handles[atomic_fetch_add(&retrying->parents, 1)];
+    meeting_wait(&family->place);
+    for (int i = 0; i < RETRIED; i++)
+        note(family, weir_pool_submit_retry(family->pool, &handles[i], record, &family->children[0],
+                                            NULL, NULL));
+    meeting_wait(&family->place);
+    return 0;
+}
+
+START_TEST(as_many_retried_tasks_wait)
+{
+    struct family *family = NEW_FAMILY(.workers = 2, .capacity = 2, .local = RETRIED);
+    struct retrying *retrying = calloc(1, sizeof *retrying);
+    ck_assert_ptr_nonnull(retrying);
+    retrying->family = family;
+    family->place = (meeting)MEETING_INIT(2);
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq(weir_pool_submit(family->pool, submit_retried, retrying), 0);
+    ck_assert_int_eq(weir_pool_drain_until(family->pool, NULL, patience()), 0);
+    ck_assert_uint_eq(recorder_count(&family->log), 2 * RETRIED);
+    end_family(family);
+    free(retrying);
+}
+END_TEST
+
 /* Two in the deque, two in the ring, and the fifth at once. */
 START_TEST(a_full_deque_leaves_it_to_the_ring_and_that_to_the_policy)
 {
@@ -738,6 +778,7 @@ Suite *weir_suite(void)
 
     TCase *bounds = add_group(suite, "bounds");
     tcase_add_loop_test(bounds, exactly_as_many_wait_as_fit, 0, sizeof sizes / sizeof sizes[0]);
+    tcase_add_test(bounds, as_many_retried_tasks_wait);
     tcase_add_test(bounds, a_full_deque_leaves_it_to_the_ring_and_that_to_the_policy);
     tcase_add_test(bounds, a_full_pool_drops_the_oldest_of_the_ring);
     tcase_add_test(bounds, a_full_pool_that_rejects_does_so);
