@@ -33,7 +33,9 @@ typedef enum weir_order {
                         newest first; workers with nothing to do take the oldest of others. A task
                         submitted from elsewhere starts, once it is the oldest such, after at most
                         64 of these on each worker; of those that a worker takes of its own, one in
-                        61 is its oldest. What a task runs while it waits is part of it */
+                        61 is its oldest. Whatever its worker does, the oldest that waits there
+                        starts after at most 64 x workers starts of any one worker that goes on.
+                        What a task runs while it waits is part of it */
 } weir_order;
 
 /* Which tasks are measured (weir/stats.h): of tasks that come thick, some; all; none. */

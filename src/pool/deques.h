@@ -8,8 +8,10 @@
 /* A worker's: the deque, and what its owner remembers. */
 struct local {
     struct deque deque;
-    unsigned starts; /* from deques, since it last looked at the ring */
-    unsigned takes;  /* from its own end, since it last took the oldest */
+    unsigned since_ring;  /* starts from deques, since it last looked at the ring */
+    unsigned since_other; /* starts, since it last looked at the deque of another in turn */
+    unsigned takes;       /* from its own end, since it last took the oldest */
+    uint32_t other;       /* whose that was: so many behind its own; 0: none yet */
 };
 
 struct deques {

@@ -95,14 +95,37 @@ int weir__local_put(struct seat *seat, const struct job *job)
 static inline bool take_own(struct seat *seat, struct job *ret)
 {
     struct local *own = seat->local;
+    bool oldest = own->takes >= OLDEST_EACH - 1;
     uint32_t index;
     do {
-        bool oldest = own->takes >= OLDEST_EACH - 1;
         if (!(oldest ? take_oldest(&own->deque, &index) : deque_take(&own->deque, &index)))
             return false;
-        own->takes = oldest ? 0 : own->takes + 1;
     } while (unlikely(!weir__queue_redeem(seat->queue, seat, index, ret)));
+    own->takes = oldest ? 0 : own->takes + 1;
     return true;
+}
+
+/* The oldest job of this deque. */
+static bool take_from(struct queue *queue, struct deque *deque, struct job *ret)
+{
+    uint32_t index;
+    while (take_oldest(deque, &index))
+        if (weir__queue_redeem(queue, own_seat(queue), index, ret))
+            return true;
+    return false;
+}
+
+/* From the deque of one other worker, of each in turn. */
+static __attribute__((noinline)) bool take_from_next(struct seat *seat, struct job *ret)
+{
+    const struct deques *deques = &seat->queue->deques;
+    struct local *own = seat->local;
+    own->since_other -= OTHER_EACH; /* it may be one more: what was late is not late again */
+    if (deques->count == 1)
+        return false;
+    own->other = own->other % (deques->count - 1) + 1;
+    uint32_t victim = (uint32_t)(own - deques->of_workers) + own->other;
+    return take_from(seat->queue, &deques->of_workers[victim % deques->count].deque, ret);
 }
 
 bool weir__local_steal(struct queue *queue, struct job *ret)
@@ -110,33 +133,38 @@ bool weir__local_steal(struct queue *queue, struct job *ret)
     const struct deques *deques = &queue->deques;
     if (!deques_used(deques))
         return false;
-    uint32_t first = random_below(deques->count), index;
-    for (uint32_t i = 0; i < deques->count; i++) {
-        struct deque *victim = &deques->of_workers[(first + i) % deques->count].deque;
-        while (take_oldest(victim, &index))
-            if (weir__queue_redeem(queue, own_seat(queue), index, ret))
-                return true;
-    }
+    uint32_t first = random_below(deques->count);
+    for (uint32_t i = 0; i < deques->count; i++)
+        if (take_from(queue, &deques->of_workers[(first + i) % deques->count].deque, ret))
+            return true;
     return false;
 }
 
-bool weir__local_next(struct seat *seat, struct job *ret)
+static inline bool take_next(struct seat *seat, struct job *ret)
 {
     struct local *own = seat->local;
-    if (own->starts >= RING_EACH) {
-        own->starts = 0;
+    if (own->since_ring >= RING_EACH) {
+        own->since_ring = 0;
         if (weir__queue_next(seat, ret))
             return true;
     }
-    bool found = take_own(seat, ret);
+    bool found = (unlikely(own->since_other >= OTHER_EACH) && take_from_next(seat, ret)) ||
+                 take_own(seat, ret);
     if (!found) {
-        own->starts = 0;
+        own->since_ring = 0;
         if (weir__queue_next(seat, ret))
             return true;
         found = weir__local_steal(seat->queue, ret);
     }
-    own->starts += found;
+    own->since_ring += found;
     seat->submits |= found; /* no head start for those outside: they submit to the ring */
+    return found;
+}
+
+bool weir__local_next(struct seat *seat, struct job *ret)
+{
+    bool found = take_next(seat, ret);
+    seat->local->since_other += found;
     return found;
 }
 

@@ -8,14 +8,18 @@
  * misses no job that was put before.
  *
  * Starts, of each worker: after RING_EACH from deques in a row it looks at the ring first; of
- * OLDEST_EACH that it takes from its own deque one is the oldest.
+ * OLDEST_EACH that it takes from its own deque one is the oldest. After OTHER_EACH, from wherever,
+ * it looks at the deque of one other worker first, of each in turn: so what is in there does not
+ * wait for its owner, who may wait for it, as long as anybody has something else to do. A look at
+ * the ring may come before that, once. So of n workers one that goes on makes m (n - 1) such looks,
+ * m at each of the others, within m OTHER_EACH (n - 1) + 1 starts.
  */
 #ifndef WEIR_POOL_LOCAL_H
 #define WEIR_POOL_LOCAL_H
 
 #include "pool/queue.h"
 
-enum { RING_EACH = 64, OLDEST_EACH = 61 };
+enum { RING_EACH = 64, OLDEST_EACH = 61, OTHER_EACH = 64 };
 
 /* Puts the job into the deque of the calling worker, whose seat this is, and wakes another worker.
  * Returns and tells as queue_put; -EAGAIN: the deque is full; and -EPIPE: the queue was cancelled

@@ -169,6 +169,35 @@ START_TEST(one_of_sixty_one_is_the_oldest)
 }
 END_TEST
 
+/* Those that were cancelled are none of them, at whichever end. */
+static int submit_n_and_cancel_the_ends(weir_context *ctx, void *arg)
+{
+    struct family *family = arg;
+    int last = (int)family->n - 1;
+    const int cancelled[] = {0, 1, last - 1, last};
+    (void)ctx;
+    for (unsigned i = 0; i < family->n; i++)
+        note(family, weir_pool_submit_task(family->pool, &family->handles[i], record,
+                                           &family->children[i], NULL));
+    for (int i = 0; i < 4; i++)
+        note(family, weir_task_cancel(&family->handles[cancelled[i]]));
+    return 0;
+}
+
+START_TEST(one_of_sixty_one_that_start_is_the_oldest)
+{
+    struct family *family = NEW_FAMILY(.workers = 1);
+    family->n = 134;
+    run_parent(family, submit_n_and_cancel_the_ends);
+    recorder_await(&family->log, family->n - 4);
+    int newest = (int)family->n - 3, oldest = 2;
+    for (int i = 1; i <= (int)family->n - 4; i++)
+        ck_assert_int_eq(recorder_at(&family->log, (size_t)i - 1),
+                         i % 61 == 0 ? oldest++ : newest--);
+    end_family(family);
+}
+END_TEST
+
 /* Tasks from outside wait in the ring: the first starts after 64 from the deque, the next after as
  * many more. */
 START_TEST(a_task_from_outside_starts_after_sixty_four_of_a_worker_s_own)
@@ -187,6 +216,85 @@ START_TEST(a_task_from_outside_starts_after_sixty_four_of_a_worker_s_own)
         ck_assert_int_eq(is == FROM_OUTSIDE, i == 64);
         ck_assert_int_eq(is == FROM_OUTSIDE + 1, i == 129);
     }
+    end_family(family);
+}
+END_TEST
+
+/* All workers but one are blocked, each with EACH children in its deque. The one that goes on has
+ * enough to do without these: from outside, or tasks that submit each other. */
+
+enum { EACH = 3, OTHERS_EACH = 64, MOST_OWNERS = MOST / EACH };
+
+struct blocked {
+    struct family *family;
+    gate goer; /* where the one that is to go on waits */
+    atomic_uint owners, links;
+};
+
+static int submit_own_and_block(weir_context *ctx, void *arg)
+{
+    struct blocked *blocked = arg;
+    struct family *family = blocked->family;
+    (void)ctx;
+    unsigned first = EACH * atomic_fetch_add(&blocked->owners, 1);
+    meeting_wait(&family->place); /* from here on no worker is idle */
+    for (unsigned i = first; i < first + EACH; i++)
+        note(family, weir_pool_submit(family->pool, record, &family->children[i]));
+    gate_wait(&family->hold);
+    return 0;
+}
+
+static int link_of_chain(weir_context *ctx, void *arg)
+{
+    struct blocked *blocked = arg;
+    struct family *family = blocked->family;
+    (void)ctx;
+    recorder_add(&family->log, FROM_OUTSIDE);
+    if (atomic_fetch_sub(&blocked->links, 1) > 1)
+        note(family, weir_pool_submit(family->pool, link_of_chain, blocked));
+    return 0;
+}
+
+/* Blocks all but one of the workers, and gives that one `n` tasks, which it does not begin yet. */
+static void block_all_but_one(struct blocked *blocked, unsigned owners, unsigned n, bool chained)
+{
+    static struct numbered outside;
+    struct family *family = blocked->family;
+    outside = (struct numbered){&family->log, FROM_OUTSIDE};
+    ck_assert_int_eq(weir_pool_submit(family->pool, gate_task, &blocked->goer), 0);
+    gate_await(&blocked->goer, 1);
+    for (unsigned i = 0; i < owners; i++)
+        ck_assert_int_eq(weir_pool_submit(family->pool, submit_own_and_block, blocked), 0);
+    gate_await(&family->hold, owners);
+    atomic_store(&blocked->links, n);
+    if (chained)
+        ck_assert_int_eq(weir_pool_submit(family->pool, link_of_chain, blocked), 0);
+    for (unsigned i = 0; i < n && !chained; i++)
+        ck_assert_int_eq(weir_pool_submit(family->pool, record, &outside), 0);
+}
+
+static const unsigned crews[] = {2, 3, 8};
+enum { CREWS = sizeof crews / sizeof crews[0] };
+
+START_TEST(the_oldest_of_a_blocked_worker_starts_after_sixty_four_of_each)
+{
+    unsigned workers = crews[_i / 2], owners = workers - 1, seen[MOST_OWNERS] = {0};
+    unsigned n = OTHERS_EACH * workers * EACH + 1;
+    struct family *family = NEW_FAMILY(.workers = workers, .capacity = 2 * n);
+    struct blocked blocked = {.family = family, .goer = GATE_INIT};
+    family->place = (meeting)MEETING_INIT(owners);
+    block_all_but_one(&blocked, owners, n, _i % 2 != 0);
+    gate_open(&blocked.goer);
+    recorder_await(&family->log, n + owners * EACH);
+    for (size_t i = 0; i < n + owners * EACH; i++) {
+        int child = recorder_at(&family->log, i);
+        if (child == FROM_OUTSIDE)
+            continue;
+        unsigned nth = ++seen[child / EACH]; /* of its deque, the oldest first */
+        ck_assert_int_eq(child % EACH, (int)nth - 1);
+        ck_assert_uint_le(i, OTHERS_EACH * workers * nth);
+    }
+    gate_open(&family->hold);
     end_family(family);
 }
 END_TEST
@@ -773,7 +881,10 @@ Suite *weir_suite(void)
     tcase_add_test(order, a_worker_runs_the_newest_task_of_its_own_first);
     tcase_add_test(order, another_worker_takes_the_oldest);
     tcase_add_test(order, one_of_sixty_one_is_the_oldest);
+    tcase_add_test(order, one_of_sixty_one_that_start_is_the_oldest);
     tcase_add_test(order, a_task_from_outside_starts_after_sixty_four_of_a_worker_s_own);
+    tcase_add_loop_test(order, the_oldest_of_a_blocked_worker_starts_after_sixty_four_of_each, 0,
+                        CREWS * 2);
     tcase_add_test(order, what_comes_from_elsewhere_is_first_in_first_out);
 
     TCase *bounds = add_group(suite, "bounds");
