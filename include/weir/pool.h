@@ -16,7 +16,8 @@
  * waiter claimed and ran, gives its place back when it comes to the head of the queue; a submit
  * that finds the pool full clears the head first. That the context of a queued task was cancelled
  * is seen when a worker takes it: until then it keeps its place. With WEIR_ORDER_LOCAL the same
- * holds for `local`, of what the tasks on each worker submit.
+ * holds for `local`, of what the tasks on each worker submit, but for both the oldest and the
+ * newest there.
  *
  * A task may submit to its own pool and wait for tasks of its own pool, whatever the number of
  * workers. Where another thread would wait for room, a task runs the new one inline; after 64 such

@@ -53,6 +53,29 @@ static COLD bool make_room(struct seat *seat)
     return !deque_full(own);
 }
 
+/* Is the job of a ticket that is still in a deque claimed, or has it expired? */
+static bool is_done(const struct queue *queue, uint32_t index)
+{
+    int64_t until;
+    return slot_done(&queue->slots[index], INT64_MIN, &until);
+}
+
+enum taken weir__local_take_done(struct queue *queue, struct job *ret)
+{
+    struct seat *seat = own_seat(queue);
+    uint64_t position;
+    uint32_t index;
+    if (seat == NULL || seat->local == NULL)
+        return TAKEN_NONE;
+    struct deque *own = &seat->local->deque;
+    bool taken = deque_newest(own, &index) && is_done(queue, index) && deque_take(own, &index);
+    while (!taken && deque_oldest(own, &position, &index) && is_done(queue, index))
+        taken = deque_take_oldest(own, position);
+    if (!taken)
+        return TAKEN_NONE;
+    return weir__queue_redeem(queue, seat, index, ret) ? TAKEN_JOB : TAKEN_DEAD;
+}
+
 /* The queue is not open any more. True: the job that was just put is not accepted. */
 static COLD bool retract(struct seat *seat, uint64_t position, uint64_t claim,
                          const struct job *job)

@@ -26,6 +26,10 @@ enum { RING_EACH = 64, OLDEST_EACH = 61, OTHER_EACH = 64 };
  * meanwhile, and the job is taken back. */
 int weir__local_put(struct seat *seat, const struct job *job);
 
+/* Takes a ticket off one of the ends of the calling worker's own deque, if it has one, whose job
+ * was claimed, or has expired: then it is for the caller to end. */
+enum taken weir__local_take_done(struct queue *queue, struct job *ret);
+
 /* The next job for a worker that has a deque. False: there is none in the ring, nor in a deque. */
 bool weir__local_next(struct seat *seat, struct job *ret);
 

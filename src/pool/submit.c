@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* submit.c - admission, and what happens when the pool is full.
  *
- * A full pool. First the head of the queue is cleared of jobs that have expired or were claimed.
+ * A full pool. First the head of the queue is cleared of jobs that have expired or were claimed, or
+ * both ends of this worker's own deque.
  * Then: try_ fails; a thread that runs a job of this pool runs the new one inline, because waiting
  * for room could be waiting for itself; else the policy decides.
  *
@@ -191,13 +192,28 @@ static COLD int wait_for_room(const struct way_in *way, weir_pool *pool, const s
     return weir__room_wait(&lane->room, &wait);
 }
 
+/* As weir__clear_head, at both ends of this worker's own deque, if it has one. */
+static COLD bool clear_own_deque(weir_pool *pool)
+{
+    bool cleared = false;
+    enum taken taken;
+    struct job job;
+    while ((taken = weir__local_take_done(&pool->queue, &job)) != TAKEN_NONE) {
+        if (taken == TAKEN_JOB)
+            weir__end_unstarted(&pool->host, &job, WEIR_TASK_EXPIRED);
+        cleared = true;
+    }
+    return cleared;
+}
+
 /* The queue is full. -EAGAIN: it may have room now, and the submit is to be tried again. */
 static ALWAYS_INLINE int submit_to_full(const struct way_in *way, weir_pool *pool,
                                         const struct job *job, enum submit_mode mode,
                                         weir_context *ctx, int64_t deadline, bool *ret_again)
 {
     int64_t until;
-    *ret_again = !ends_deep() && weir__clear_head(&pool->host, job->lane, INT64_MIN, &until);
+    *ret_again = !ends_deep() && (clear_own_deque(pool) ||
+                                  weir__clear_head(&pool->host, job->lane, INT64_MIN, &until));
     if (*ret_again || mode == SUBMIT_TRY || pool->overflow == WEIR_OVERFLOW_REJECT)
         return -EAGAIN;
     if (pool->overflow == WEIR_OVERFLOW_DROP_OLDEST) {

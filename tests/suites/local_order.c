@@ -474,6 +474,46 @@ START_TEST(cancelled_tasks_give_their_places_back)
 }
 END_TEST
 
+/* So do tasks that have expired, of the ring and of the deque; but a try that finds room ends none.
+ */
+static int let_some_expire_and_submit(weir_context *ctx, void *arg)
+{
+    enum { LIVE = 2, FIT = 8 }; /* the last LIVE of the deque's four stay; the ring's are 4 to 7 */
+    struct family *family = arg;
+    int64_t soon = weir_after(WEIR_S(1)); /* a submit after that is refused */
+    (void)ctx;
+    for (int i = 0; i < FIT; i++)
+        note(family,
+             weir_pool_try_submit_task(
+                 family->pool, &family->handles[i], record, &family->children[i],
+                 WEIR_TASK_OPTIONS(.start_by =
+                                       i >= FIT / 2 - LIVE && i < FIT / 2 ? WEIR_FOREVER : soon)));
+    note(family, weir_sleep_until(NULL, soon + 1));
+    if (weir_pool_queued(family->pool) != FIT)
+        note(family, -EPROTO);
+    for (int i = FIT; weir_pool_try_submit(family->pool, record, &family->children[i]) == 0; i++)
+        family->accepted++;
+    return 0;
+}
+
+START_TEST(expired_tasks_give_their_places_back)
+{
+    static const int order[] = {9, 8, 3, 2, 10, 11, 12, 13};
+    struct family *family = NEW_FAMILY(.workers = 1, .capacity = 4, .local = 4);
+    run_parent(family, let_some_expire_and_submit);
+    ck_assert_int_eq(family->accepted, 6);
+    for (int i = 0; i < 8; i++)
+        ck_assert_int_eq(weir_task_wait_until(&family->handles[i], NULL, patience()), 0);
+    for (int i = 0; i < 8; i++)
+        ck_assert_int_eq(weir_task_state(&family->handles[i]),
+                         i == 2 || i == 3 ? WEIR_TASK_DONE : WEIR_TASK_EXPIRED);
+    recorder_await(&family->log, 8);
+    for (size_t i = 0; i < 8; i++)
+        ck_assert_int_eq(recorder_at(&family->log, i), order[i]);
+    end_family(family);
+}
+END_TEST
+
 /* Nobody is idle beside a queued task. */
 
 static int submit_two_that_meet(weir_context *ctx, void *arg)
@@ -894,6 +934,7 @@ Suite *weir_suite(void)
     tcase_add_test(bounds, a_full_pool_drops_the_oldest_of_the_ring);
     tcase_add_test(bounds, a_full_pool_that_rejects_does_so);
     tcase_add_test(bounds, cancelled_tasks_give_their_places_back);
+    tcase_add_test(bounds, expired_tasks_give_their_places_back);
     tcase_add_test(bounds, a_dump_tells_what_is_in_a_deque);
 
     TCase *waits = add_group(suite, "waits");
