@@ -136,6 +136,8 @@ static void drop_local_contexts(struct queue *queue, const struct deque *deque)
 static void release(weir_pool *pool)
 {
     bool inherited = pool_stale(pool);
+    if (inherited)
+        weir__forget_host(&pool->host);
     for (unsigned k = 0; inherited && k < pool->queue.lane_count; k++)
         drop_queued_contexts(&pool->queue, queue_lane(&pool->queue, k));
     for (uint32_t i = 0; inherited && i < pool->queue.deques.count; i++)

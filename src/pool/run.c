@@ -41,6 +41,20 @@ bool weir__inside_sink(const struct sink *sink)
     return false;
 }
 
+void weir__forget_host(const struct host *host)
+{
+    static struct host stale = {.fork = UINT32_MAX}; /* stands for all that are gone */
+    struct self *self = this_thread();
+    if (self->seat != NULL && self->seat->host == host)
+        self->seat = NULL;
+    for (struct frame *frame = self->frame; frame != NULL; frame = frame->below)
+        if (frame->host == host)
+            frame->host = &stale;
+    for (struct ending *ending = self->ending; ending != NULL; ending = ending->below)
+        if (ending->host == host)
+            ending->host = &stale;
+}
+
 /* Ends. */
 
 struct work {
@@ -299,7 +313,7 @@ void weir__run(struct host *host, const struct job *job)
     }
     begin(&frame, self, parent);
     int status = job->fn(&frame.context, job->arg);
-    check_fork(host);
+    check_fork(frame.host); /* not `host`: it may be gone, as weir__forget_host says */
     if (unlikely(host->attended))
         attend_end(&frame, status);
     frame.returned = true;

@@ -80,6 +80,10 @@ bool weir__inside(const struct host *host);
 /* Does it run a job of `sink`, or call a callback at the end of one? */
 bool weir__inside_sink(const struct sink *sink);
 
+/* In a forked child, before an inherited pool is freed: this thread may be one of its workers, and
+ * inside its jobs. Another pool may get the same address; it is in nothing of that one. */
+void weir__forget_host(const struct host *host);
+
 /* Runs the job, unless it has expired or its context is done; or the turn. */
 void weir__run(struct host *host, const struct job *job);
 

@@ -676,6 +676,70 @@ START_TEST(a_task_may_fork)
 }
 END_TEST
 
+/* The child frees the pool that it is a worker of; new ones may get the same memory. */
+static int free_own_pool(weir_pool *pool)
+{
+    weir_pool_free(pool);
+    EXPECT(weir_pool_current() == NULL);
+    EXPECT(weir_pool_worker_index() == -1);
+    for (int order = WEIR_ORDER_FIFO; order <= WEIR_ORDER_LOCAL; order++) {
+        weir_pool *other = NULL;
+        atomic_int ran = 0;
+        EXPECT(weir_pool_new(&other, WEIR_POOL_OPTIONS(.workers = 1, .capacity = 2,
+                                                       .order = (weir_order)order)) == 0);
+        EXPECT(weir_pool_submit(other, count_itself, &ran) == 0);
+        EXPECT(weir_pool_drain(other) == 0);
+        EXPECT(atomic_load(&ran) == 1);
+        weir_pool_free(other);
+    }
+    return use_new_objects();
+}
+
+static int fork_and_free(weir_context *ctx, void *arg)
+{
+    struct forker *self = arg;
+    (void)ctx;
+    pid_t child = fork();
+    if (child == 0) {
+        (void)alarm(CHILD_TIMEOUT_S);
+        int line = free_own_pool(self->pool);
+        if (line == 0)
+            (void)raise(SIGKILL);
+        (void)fprintf(stderr, "%s:%d: does not hold in the child\n", __FILE__, line);
+        _exit(EXIT_FAILURE);
+    }
+    int status = 0;
+    if (child < 0 || waitpid(child, &status, 0) != child || !WIFSIGNALED(status) ||
+        WTERMSIG(status) != SIGKILL)
+        return -ECHILD;
+    return weir_pool_submit(self->pool, count_itself, &self->ran);
+}
+
+static void fork_and_free_on_done(void *arg, weir_state end, int status)
+{
+    (void)end;
+    (void)status;
+    (void)fork_and_free(NULL, arg);
+}
+
+START_TEST(a_child_inside_a_task_may_free_the_pool)
+{
+    struct forker self = {.pool = NULL};
+    weir_task task = WEIR_TASK_INIT;
+    ck_assert_int_eq(weir_pool_new(&self.pool, WEIR_POOL_OPTIONS(.workers = 1, .capacity = 2,
+                                                                 .order = (weir_order)_i)),
+                     0);
+    ck_assert_int_eq(weir_pool_submit_task(self.pool, &task, fork_and_free, &self,
+                                           WEIR_TASK_OPTIONS(.on_done = fork_and_free_on_done)),
+                     0);
+    ck_assert_int_eq(weir_task_wait_until(&task, NULL, patience()), 0);
+    ck_assert_int_eq(weir_task_status(&task), 0);
+    ck_assert_int_eq(weir_pool_drain(self.pool), 0);
+    ck_assert_int_eq(atomic_load(&self.ran), 2);
+    finish_pool(self.pool);
+}
+END_TEST
+
 struct member {
     weir_pool *pool;
     weir_errgroup *group;
@@ -734,6 +798,9 @@ Suite *weir_suite(void)
     TCase *traffic = add_group(suite, "traffic");
     tcase_add_test(traffic, fork_works_while_traffic_runs);
     tcase_add_test(traffic, a_task_may_fork);
+    if (CHILDREN_HAVE_THREADS)
+        tcase_add_loop_test(traffic, a_child_inside_a_task_may_free_the_pool, WEIR_ORDER_FIFO,
+                            WEIR_ORDER_LOCAL + 1);
     tcase_add_test(traffic, a_child_inside_a_member_may_free_the_group);
     return suite;
 }
