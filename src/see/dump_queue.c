@@ -96,18 +96,26 @@ static void add_kind(struct queue_view *view, const struct queued_name *name)
         view->kinds[view->kinds_used++] = (struct queued_kind){*name, 1};
 }
 
-static void view_deque(const struct queue *queue, const struct deque *deque, struct queue_view *ret)
+/* At most `looks` positions, from the oldest on. Returns how many were looked at. */
+static uint64_t view_deque(const struct queue *queue, const struct deque *deque, uint64_t looks,
+                           struct queue_view *view)
 {
-    uint64_t at, end;
-    for (deque_range(deque, &at, &end); at != end; at++) {
+    uint64_t top, end;
+    deque_range(deque, &top, &end);
+    if (end - top > looks) {
+        view->cut = true;
+        end = top + looks;
+    }
+    for (uint64_t at = top; at != end; at++) {
         struct job job;
         struct queued_name name;
         if (look_in_deque(queue, deque, at, true, &job, &name))
-            add_kind(ret, &name);
+            add_kind(view, &name);
     }
+    return end - top;
 }
 
-/* At most `looks` positions from the head of the lane on. Returns how many were looked at. */
+/* The same of a lane. */
 static uint64_t view_lane(const struct queue *queue, unsigned k, uint64_t looks,
                           struct queue_view *view)
 {
@@ -146,13 +154,14 @@ void weir__queue_view(const weir_pool *pool, struct queue_view *ret)
     for (unsigned k = 0; k < queue->lane_count; k++)
         looks -= view_lane(queue, k, looks, ret);
     for (uint32_t i = 0; i < queue->deques.count; i++)
-        view_deque(queue, &queue->deques.of_workers[i].deque, ret);
+        looks -= view_deque(queue, &queue->deques.of_workers[i].deque, looks, ret);
 }
 
-static bool deque_has(const struct queue *queue, const struct deque *deque, const void *sink)
+static bool deque_has(const struct queue *queue, const struct deque *deque, const void *sink,
+                      uint64_t *looks)
 {
     uint64_t at, end;
-    for (deque_range(deque, &at, &end); at != end; at++) {
+    for (deque_range(deque, &at, &end); at != end && *looks > 0; at++, --*looks) {
         struct job job;
         if (look_in_deque(queue, deque, at, false, &job, NULL) && job.sink == sink)
             return true;
@@ -173,8 +182,9 @@ bool weir__queue_has(const weir_pool *pool, const void *sink)
                 return true;
         }
     }
+    uint64_t looks = LOOKS;
     for (uint32_t i = 0; i < queue->deques.count; i++)
-        if (deque_has(queue, &queue->deques.of_workers[i].deque, sink))
+        if (deque_has(queue, &queue->deques.of_workers[i].deque, sink, &looks))
             return true;
     return false;
 }
