@@ -239,10 +239,12 @@ void weir__queue_give_slot(struct queue *queue, uint32_t slot);
 /* Adds a slot to the free ones; one thread at a time. */
 void weir__queue_add_slot(struct queue *queue);
 
-/* Is there no room for a job that names no lane? */
+/* Is there no room for a job of the calling thread that names no lane? */
 static inline bool queue_full(const struct queue *queue)
 {
-    return lane_full(&queue->lane);
+    const struct seat *seat = own_seat(queue);
+    return lane_full(&queue->lane) &&
+           (seat == NULL || seat->local == NULL || deque_full(&seat->local->deque));
 }
 
 /* No job that is put into lanes[0] after this call is before the mark. */

@@ -772,6 +772,47 @@ START_TEST(a_thread_outside_helps_out_of_a_deque)
 }
 END_TEST
 
+/* A loop in a task gets help by way of the deque when the queue is full. */
+
+struct helped_loop {
+    struct family *family;
+    gate other; /* where the other worker is held */
+};
+
+static int meet_in_a_chunk(weir_context *ctx, size_t begin, size_t end, void *arg)
+{
+    struct helped_loop *loop = arg;
+    (void)ctx;
+    (void)begin;
+    (void)end;
+    gate_open(&loop->other);
+    meeting_wait(&loop->family->place);
+    return 0;
+}
+
+static int loop_beside_a_full_queue(weir_context *ctx, void *arg)
+{
+    struct helped_loop *loop = arg;
+    (void)ctx;
+    gate_wait(&loop->family->hold);
+    return weir_parallel_for(loop->family->pool, 2, 1, meet_in_a_chunk, loop);
+}
+
+START_TEST(a_loop_beside_a_full_queue_is_helped)
+{
+    struct family *family = NEW_FAMILY(.workers = 2, .capacity = 1, .local = 1);
+    struct helped_loop loop = {family, GATE_INIT};
+    family->place = (meeting)MEETING_INIT(2);
+    ck_assert_int_eq(weir_pool_submit(family->pool, gate_task, &loop.other), 0);
+    gate_await(&loop.other, 1);
+    ck_assert_int_eq(weir_pool_submit(family->pool, loop_beside_a_full_queue, &loop), 0);
+    gate_await(&family->hold, 1);
+    ck_assert_int_eq(weir_pool_submit(family->pool, record, &family->children[0]), 0);
+    gate_open(&family->hold);
+    end_family(family);
+}
+END_TEST
+
 /* A dump tells what waits at the workers. */
 
 static int append(const char *text, size_t n, void *arg)
@@ -944,6 +985,7 @@ Suite *weir_suite(void)
     tcase_add_test(waits, a_waiter_runs_what_it_waits_for_and_no_stranger);
     tcase_add_test(waits, a_wait_for_a_task_inside_its_own_end_is_refused);
     tcase_add_test(waits, a_thread_outside_helps_out_of_a_deque);
+    tcase_add_test(waits, a_loop_beside_a_full_queue_is_helped);
 
     TCase *ends = add_group(suite, "ends");
     tcase_add_test(ends, what_waits_in_a_deque_is_cancelled);
