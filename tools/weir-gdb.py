@@ -121,9 +121,17 @@ def rings(pool):
     return [queue["lanes"][k + 1].dereference()["ring"] for k in range(number(queue["lane_count"]))]
 
 
+def deques(pool):
+    """Those of the workers, of a pool of local order."""
+    all_of_them = pool["queue"]["deques"]
+    return [all_of_them["of_workers"][i]["deque"] for i in range(number(all_of_them["count"]))]
+
+
 def queued(pool):
-    """The slots of the jobs that are to be taken, the oldest of each lane first."""
-    return [slot for ring in rings(pool) for slot in queued_in(ring, pool["queue"]["slots"])]
+    """The slots of the jobs that are to be taken, the oldest of each lane and deque first."""
+    slots = pool["queue"]["slots"]
+    return ([slot for ring in rings(pool) for slot in queued_in(ring, slots)] +
+            [slot for deque in deques(pool) for slot in queued_in_deque(deque, slots)])
 
 
 def queued_in(ring, slots):
@@ -141,8 +149,16 @@ def queued_in(ring, slots):
     return jobs
 
 
+def queued_in_deque(deque, slots):
+    # The last one is taken by moving `top`, so bottom may be one below it.
+    top, bottom, mask = (number(deque[field]) for field in ("top", "bottom", "mask"))
+    found = [slots[number(deque["words"][at & mask])]
+             for at in range(max(top, bottom - number(deque["capacity"])), bottom)]
+    return [slot for slot in found if number(slot["claim"]) & 1 == 0]
+
+
 def pool_line(address, pool):
-    capacity = sum(number(ring["capacity"]) for ring in rings(pool))
+    capacity = sum(number(each["capacity"]) for each in rings(pool) + deques(pool))
     phase = number(pool["queue"]["phase"])
     return (f"pool {address:#x} {quoted(text_at(pool['crew']['name'], 16))}: "
             f"{PHASES[phase] if phase < len(PHASES) else phase}, "

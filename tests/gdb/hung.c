@@ -22,11 +22,13 @@ static struct {
     weir_task inner;
 } nest;
 
-/* Waits for a task that its own worker then runs. */
+/* Waits for a task that its own worker then runs, and leaves one behind in the worker's deque. */
 static int wait_for_inner(weir_context *ctx, void *channel)
 {
     (void)ctx;
-    int err = weir_pool_submit_task(nest.pool, &nest.inner, wait_for_mail, channel,
+    int err = weir_pool_submit(nest.pool, send_mail, channel);
+    if (err == 0)
+        err = weir_pool_submit_task(nest.pool, &nest.inner, wait_for_mail, channel,
                                     WEIR_TASK_OPTIONS(.name = "the \"inner\" one"));
     return err != 0 ? err : weir_task_wait(&nest.inner);
 }
@@ -37,8 +39,9 @@ int main(void)
     weir_channel *channel = NULL;
     int err = weir_channel_new(&channel, 1, 1);
     if (err == 0)
-        err = weir_pool_new(&nest.pool,
-                            WEIR_POOL_OPTIONS(.workers = 2, .capacity = 8, .name = "hung"));
+        err =
+            weir_pool_new(&nest.pool, WEIR_POOL_OPTIONS(.workers = 2, .capacity = 8, .name = "hung",
+                                                        .order = WEIR_ORDER_LOCAL, .local = 4));
     if (err == 0)
         err = weir_pool_submit(nest.pool, wait_for_mail, channel);
     if (err == 0)

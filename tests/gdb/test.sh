@@ -47,11 +47,11 @@ expect() {
 worker='worker [01] \(thread [0-9]+, gdb.s [0-9]+\): running'
 blocked='blocked in weir_channel_recv on 0x[0-9a-f]+'
 for where in live dead; do
-    expect $where 'pool 0x[0-9a-f]+ "hung": open, 2 workers, 4 of 8 queued'
+    expect $where 'pool 0x[0-9a-f]+ "hung": open, 2 workers, 5 of 16 queued'
     expect $where "$worker wait_for_mail, $blocked"
     expect $where "$worker \"the \\\\\"inner\\\\\" one\", $blocked"
     expect $where 'worker [01]: within wait_for_inner'
-    expect $where 'queued: 3 x send_mail'
+    expect $where 'queued: 4 x send_mail'
     expect $where 'queued: 1 x "last"'
 done
 [ $problems -eq 0 ] || { cat "$folder/live" "$folder/dead"; exit 1; }
