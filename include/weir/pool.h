@@ -86,7 +86,8 @@ WEIR_API WEIR_NODISCARD int64_t weir_pool_try_submit_many(weir_pool *pool, const
                                                           size_t n);
 
 /* Never block. Of NULL: 0. `queued` is exact while nobody submits or starts a task. `capacity` is
- * that of all lanes (lane.h) together. */
+ * that of all lanes (lane.h) together, without the places at the workers (`local`), which `queued`
+ * counts too: with WEIR_ORDER_LOCAL it may be the larger one. */
 WEIR_API unsigned weir_pool_workers(const weir_pool *pool);
 WEIR_API unsigned weir_pool_capacity(const weir_pool *pool);
 WEIR_API size_t weir_pool_queued(const weir_pool *pool);

@@ -23,7 +23,8 @@ typedef enum weir_overflow {
     WEIR_OVERFLOW_REJECT,      /* return -EAGAIN */
     WEIR_OVERFLOW_CALLER_RUNS, /* run the task on the submitting thread */
     WEIR_OVERFLOW_DROP_OLDEST  /* end the oldest queued task as DROPPED and take its place; -EAGAIN
-                                * if serials have all places (serial.h) */
+                                * if serials have all places (serial.h). LOCAL: none of those that
+                                * wait at a worker */
 } weir_overflow;
 
 /* The order in which tasks start. */
