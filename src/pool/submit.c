@@ -212,7 +212,8 @@ static ALWAYS_INLINE int submit_to_full(const struct way_in *way, weir_pool *poo
                                         weir_context *ctx, int64_t deadline, bool *ret_again)
 {
     int64_t until;
-    *ret_again = !ends_deep() && (clear_own_deque(pool) ||
+    bool local = deques_used(&pool->queue.deques);
+    *ret_again = !ends_deep() && ((local && clear_own_deque(pool)) ||
                                   weir__clear_head(&pool->host, job->lane, INT64_MIN, &until));
     if (*ret_again || mode == SUBMIT_TRY || pool->overflow == WEIR_OVERFLOW_REJECT)
         return -EAGAIN;
