@@ -37,7 +37,7 @@ struct family {
     unsigned n;             /* children */
     int accepted;           /* by a try_ submit */
     int refused;            /* what the last one returned */
-    int err;                /* the first that was not expected */
+    atomic_int err;         /* the first that was not expected */
     unsigned drops;         /* told by on_drop */
     weir_state why;         /* of the last one */
     struct numbered children[MOST];
@@ -106,8 +106,9 @@ static int record(weir_context *ctx, void *arg)
 
 static void note(struct family *family, int err)
 {
-    if (family->err == 0)
-        family->err = err;
+    int none = 0;
+    if (err != 0)
+        (void)atomic_compare_exchange_strong(&family->err, &none, err);
 }
 
 static int submit_n(weir_context *ctx, void *arg)
