@@ -268,7 +268,8 @@ bool weir__queue_claim(struct queue *queue, struct slot *slot, uint64_t claim)
         return false;
     }
     trace_taken(claim, NO_POSITION);
-    /* Its ticket may be at the head: then a blocked submitter can clear it. */
+    /* Its ticket may be at the head: then a blocked submitter can clear it. If it is in a deque,
+     * one is woken in vain; the slot does not tell. */
     place_freed(queue, lane);
     return true;
 }
