@@ -6,7 +6,7 @@
 
 #include "pool/pool.h"
 
-enum { CHILDREN = 4 };
+enum { CHILDREN = 4, SOON = 2000 };
 
 struct family {
     weir_pool *pool;
@@ -397,6 +397,33 @@ static void cancel_of_a_handle(void)
     end_family(family);
 }
 
+/* A task that has expired in a full deque, beside a full ring: its owner ends it to make room, or a
+ * thief meets it. */
+static int push_beside_an_expired_one(weir_context *ctx, void *arg)
+{
+    struct family *family = arg;
+    (void)ctx;
+    int err = weir_pool_submit_task(family->pool, family->task, do_nothing, family,
+                                    WEIR_TASK_OPTIONS(.on_done = told, .start_by = SOON));
+    check(err == 0);
+    instant(SOON);
+    return submit_children(ctx, arg);
+}
+
+static void expired_in_a_full_deque(void)
+{
+    struct family *family = new_family(2, 1, 1);
+    explore_begin();
+    submit(family, push_beside_an_expired_one);
+    drain(family);
+    explore_end();
+    check_all_ran(family);
+    weir_state state = weir_task_state(family->task);
+    check(family->ends == 1);
+    check(state == WEIR_TASK_EXPIRED || state == WEIR_TASK_DONE);
+    end_family(family);
+}
+
 /* One worker stops for ever, at each point. What it has in hand is lost to the others, and nothing
  * else: neither what is in its deque, nor what comes later. */
 
@@ -447,6 +474,7 @@ const struct scenario local_scenarios[] = {
     {"local: cancel against a push and a thief", cancel_against_a_push_and_a_thief, false},
     {"local: cancel against a full deque", cancel_against_a_full_deque, false},
     {"local: cancel of a handle", cancel_of_a_handle, false},
+    {"local: expired in a full deque", expired_in_a_full_deque, false},
     {"local: frozen worker", frozen_worker, true},
     {0},
 };
