@@ -16,15 +16,26 @@
  *
  *   Overtaking. Of the tasks that were submitted after an urgent one, to less urgent lanes, at most
  *   `workers` start before it (one for each worker that had looked just before), and besides them
- *   those that the second bound demands.
+ *   those that the workers owe.
  *   Starvation. While a lane has a task, at most `lane_burst` tasks of more urgent lanes start
  *   between two of its own; or as many as there are workers, if that is more.
  *
- * For the latter each worker counts by itself, up to its share of `lane_burst`, and then takes one
- * of the lane that is owed. A task that ends when its turn has come, because it has expired or its
- * context is over, counts as one that starts; one that ended before does not. A turn of a serial
- * counts as one. Tasks that do not wait for a worker have no part in this: those that a waiting
- * thread runs itself (task.h), and those that are run in place where there is no room.
+ * For the latter each worker counts by itself: once it has started its share from more urgent
+ * lanes, which is lane_burst / workers, rounded down, or 1 if that is 0, it owes the lane a start,
+ * and takes its next task from there. So with W workers such a lane, while it has tasks, gets one
+ * in share + 1 of the starts of its own and more urgent tasks: more than the bound demands, and
+ * with many workers far more. With a lane_burst of 64 it is one in 65 with one worker, one in 17
+ * with 4, one in 5 with 16, and every second one from 64 workers on. With two lanes, then, an
+ * urgent task behind N others in its lane is overtaken by at most N / share + W tasks that came
+ * later; each further lane adds to that. If that is too much, make lane_burst larger: some 64 for
+ * each worker.
+ *
+ * A lane that was empty for long may be owed a start by each worker at once: its first tasks then
+ * start before what is more urgent. A turn of a serial counts as one start, however many tasks it
+ * runs. So does a task that ends when its turn has come, because it has expired or its context is
+ * over; one that ended before does not. Tasks that do not wait for a worker have no part in this:
+ * those that a waiting thread runs itself (task.h), and those that are run in place where there is
+ * no room.
  *
  * Which lane. A task with options goes to `lane`, if that is not 0, in all forms: also when its
  * time has come, when it is retried, and when its gate or descriptor lets it start. A serial has a
