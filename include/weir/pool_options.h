@@ -92,7 +92,8 @@ typedef struct weir_pool_options {
     size_t size;            /* filled by WEIR_POOL_OPTIONS or weir_pool_options_init */
     unsigned workers;       /* threads, at most 1024; 0: the CPUs this process may use (affinity and
                                cgroup quota), at least 1 */
-    unsigned capacity;      /* tasks that wait to start, at most 2^22; 0: 1024. Of each lane */
+    unsigned capacity;      /* tasks that wait to start, of each lane; at most 2^22, all lanes
+                               together; 0: 1024 */
     const char *name;       /* of the threads, copied, cut to fit; 0: "weir" */
     weir_overflow overflow; /* 0: BLOCK */
     size_t stack_size;      /* of the threads, in bytes; 0: the system's default */
@@ -136,7 +137,7 @@ typedef struct weir_pool_options {
     unsigned lane_burst;   /* while a lane has a task, so many of more urgent lanes start at most
                               between two of its own, or as many as workers; 0: 64. Each worker
                               keeps to its share, lane_burst / workers: with many workers make it
-                              larger (weir/lane.h) */
+                              larger (weir/lane.h). One lane: must be 0 */
     unsigned default_lane; /* WEIR_LANE of where tasks go that name none; 0: the last one */
     /* Of each lane, from the most urgent on; 0: capacity. All together at most 2^22 */
     unsigned lane_capacity[WEIR_MAX_LANES];

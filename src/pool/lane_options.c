@@ -12,7 +12,7 @@ const char *weir__lane_options_wrong(const weir_pool_options *options, uint32_t 
                                      uint32_t most)
 {
     unsigned lanes = options->lanes != 0 ? options->lanes : 1;
-    uint64_t capacity = 0;
+    uint64_t capacity = 0, named = 0;
     if (lanes > WEIR_MAX_LANES)
         return "lanes: above 8";
     for (unsigned k = 0; k < WEIR_MAX_LANES; k++) {
@@ -20,9 +20,13 @@ const char *weir__lane_options_wrong(const weir_pool_options *options, uint32_t 
             return "lane_capacity: of a lane that there is not";
         if (k < lanes)
             capacity += capacity_of(options, k) != 0 ? capacity_of(options, k) : usual;
+        named |= options->lane_capacity[k];
     }
     if (capacity > most)
-        return "lane_capacity: above 2^22 in all";
+        return named != 0 ? "lane_capacity: above 2^22 in all"
+                          : "capacity: above 2^22 in all lanes";
+    if (options->lane_burst != 0 && lanes == 1)
+        return "lane_burst: set with one lane";
     if (options->default_lane != 0 && options->default_lane - WEIR_LANE(0) >= lanes)
         return "default_lane: not WEIR_LANE of one that there is";
     return NULL;

@@ -719,14 +719,14 @@ static void begin(void)
     int parent = any_context();
     if (model->workers > 1 && context_deadline(parent) != WEIR_FOREVER)
         parent = NO_CONTEXT; /* it would free both workers at once, with something to do */
-    world->pool =
-        new_pool(WEIR_POOL_OPTIONS(.workers = model->workers, .capacity = model->capacity,
-                                   .overflow = model->overflow, .lanes = model->lanes,
-                                   .lane_burst = model->burst * model->workers,
-                                   .outside_waiters_help = model->helps,
-                                   .order = model->local ? WEIR_ORDER_LOCAL : WEIR_ORDER_FIFO,
-                                   .local = model->local ? 1 : 0, .context = context_at(parent),
-                                   .on_drop = dropped, .user = world));
+    world->pool = new_pool(
+        WEIR_POOL_OPTIONS(.workers = model->workers, .capacity = model->capacity,
+                          .overflow = model->overflow, .lanes = model->lanes,
+                          .lane_burst = model->lanes > 1 ? model->burst * model->workers : 0,
+                          .outside_waiters_help = model->helps,
+                          .order = model->local ? WEIR_ORDER_LOCAL : WEIR_ORDER_FIFO,
+                          .local = model->local ? 1 : 0, .context = context_at(parent),
+                          .on_drop = dropped, .user = world));
     model->context = context_add(parent, WEIR_FOREVER, weir_now());
     make_groups();
     for (int i = 0; i < MAX_HANDLES; i++)

@@ -1020,7 +1020,8 @@ static void make_pool(dice *d)
                           .overflow = the.overflow, .context = the.above,
                           .on_worker_start = worker_starts, .on_worker_stop = worker_stops,
                           .on_drop = ledger_drop, .outside_waiters_help = the.outside_waiters_help,
-                          .descriptors = 8, .lanes = the.lanes, .lane_burst = 1 + dice_below(d, 64),
+                          .descriptors = 8, .lanes = the.lanes,
+                          .lane_burst = the.lanes > 1 ? 1 + dice_below(d, 64) : 0,
                           .default_lane = any_lane(d),
                           .order = the.local != 0 ? WEIR_ORDER_LOCAL : WEIR_ORDER_FIFO,
                           .local = the.local));

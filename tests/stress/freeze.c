@@ -405,7 +405,8 @@ static void set_up_pool(void)
 {
     if (the.pool == NULL) {
         int err = weir_pool_new(&the.pool, WEIR_POOL_OPTIONS(.workers = 2, .capacity = QUEUE,
-                                                             .lanes = the.lanes, .lane_burst = 4,
+                                                             .lanes = the.lanes,
+                                                             .lane_burst = the.lanes > 1 ? 4 : 0,
                                                              .on_worker_start = note_worker));
         if (err != 0)
             abort();

@@ -346,7 +346,8 @@ static int make(enum kind kind, unsigned capacity)
         return weir_ring_new(&the.ring, capacity);
     return kind == A_POOL
                ? weir_pool_new(&the.pool, WEIR_POOL_OPTIONS(.workers = 1, .capacity = capacity,
-                                                            .lanes = the.lanes, .lane_burst = 2))
+                                                            .lanes = the.lanes,
+                                                            .lane_burst = the.lanes > 1 ? 2 : 0))
                : 0;
 }
 

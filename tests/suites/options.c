@@ -67,6 +67,11 @@ START_TEST(of_a_pool)
     CHECK_POOL("order: WEIR_ORDER_LOCAL with lanes", .order = WEIR_ORDER_LOCAL, .lanes = 2);
     CHECK_POOL(NULL, .workers = 1, .order = WEIR_ORDER_LOCAL, .lanes = 1, .local = 2048);
     CHECK_POOL("local: above 2048", .order = WEIR_ORDER_LOCAL, .local = 2049);
+    CHECK_POOL("capacity: above 2^22 in all lanes", .lanes = 2, .capacity = 1U << 22);
+    CHECK_POOL("lane_capacity: above 2^22 in all", .lanes = 2, .lane_capacity = {1U << 22});
+    CHECK_POOL("lane_burst: set with one lane", .lane_burst = 64);
+    CHECK_POOL("lane_burst: set with one lane", .lanes = 1, .lane_burst = 1);
+    CHECK_POOL(NULL, .workers = 1, .lanes = 2, .lane_burst = 1);
     CHECK_POOL("local: set without WEIR_ORDER_LOCAL", .local = 1);
     CHECK_POOL("workers: above 1024", .workers = 2000, .measure = (weir_measure)3); /* the first */
 }
