@@ -11,7 +11,7 @@ struct lane {
     struct ring ring;
     _Alignas(CACHE_LINE) struct room room;      /* submitters */
     atomic(uint32_t) turns;                     /* serials that have a place */
-    _Alignas(CACHE_LINE) atomic(uint64_t) peak; /* most jobs queued at once */
+    _Alignas(CACHE_LINE) atomic(uint64_t) peak; /* most places taken at once */
     atomic(uint64_t) head_seen;                 /* a past head, for peak */
     uint64_t first;                             /* constant: position of the first push */
 };
@@ -19,6 +19,19 @@ struct lane {
 static inline bool lane_full(const struct lane *lane)
 {
     return ring_full(&lane->ring);
+}
+
+/* Places without a ticket, of turns that are under way: a number by itself. */
+static inline int64_t lane_kept(const struct lane *lane)
+{
+    return (int64_t)lane->ring.capacity - (int64_t)load_rlx(&lane->ring.room);
+}
+
+/* How many places are taken: exact at rest. A turn that comes or goes just now may count twice. */
+static inline uint64_t lane_taken(const struct lane *lane)
+{
+    uint64_t taken = ring_count(&lane->ring) + (uint64_t)lane_kept(lane);
+    return taken < lane->ring.capacity ? taken : lane->ring.capacity;
 }
 
 static inline bool lane_empty(const struct lane *lane)

@@ -46,7 +46,8 @@ static inline bool lanes_have_timed(struct queue *queue)
 void weir__lanes_idle(struct queue *queue);
 void weir__lanes_wake_all(struct queue *queue);
 
-/* How many jobs all lanes hold at most, and the sum of the most that each has held. */
+/* How many jobs all lanes hold at most, and the sum of the most places that were
+ * taken in each at once. */
 uint64_t weir__lanes_capacity(const struct queue *queue);
 uint64_t weir__lanes_peak(const struct queue *queue);
 

@@ -65,8 +65,8 @@ COLD void weir__queue_note_peak(struct lane *lane, uint64_t t)
 {
     uint64_t head = ring_end(&lane->ring, 1);
     store_rlx(&lane->head_seen, head); /* a hint: any past head will do */
-    int64_t queued = (int64_t)(t + 1 - head);
-    uint64_t record = queued < 1 ? 1 : (uint64_t)queued;
+    int64_t taken = (int64_t)(t + 1 - head) + lane_kept(lane);
+    uint64_t record = taken < 1 ? 1 : (uint64_t)taken;
     if (record > lane->ring.capacity)
         record = lane->ring.capacity;
     uint64_t peak = load_rlx(&lane->peak);

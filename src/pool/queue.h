@@ -146,7 +146,7 @@ struct ticket {
     uint64_t position, claim;
 };
 
-/* Of queue_put. How many are queued now that position `t` was filled, if that is a record. */
+/* Of queue_put. How many places are taken now that position `t` was filled, if that is a record. */
 void weir__queue_note_peak(struct lane *lane, uint64_t t);
 /* A worker was woken for the job. */
 void weir__queue_woke(struct queue *queue);
@@ -168,8 +168,8 @@ static inline bool queue_push(struct queue *queue, struct lane *lane, uint32_t s
     bool woke = eventcount_notify(&queue->idle);
     if (unlikely(woke))
         weir__queue_woke(queue);
-    int64_t queued = (int64_t)(position + 1 - load_rlx(&lane->head_seen));
-    if (unlikely(queued > (int64_t)load_rlx(&lane->peak)))
+    int64_t taken = (int64_t)(position + 1 - load_rlx(&lane->head_seen)) + lane_kept(lane);
+    if (unlikely(taken > (int64_t)load_rlx(&lane->peak)))
         weir__queue_note_peak(lane, position);
     *ret_position = position;
     return true;

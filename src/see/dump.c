@@ -230,13 +230,13 @@ static uint64_t blocked_in(const struct queue *queue, unsigned lane)
 
 static void dump_lane(struct dump *dump, unsigned lane)
 {
-    const struct ring *ring = &queue_lane(&dump->pool->queue, lane)->ring;
+    const struct lane *shown = queue_lane(&dump->pool->queue, lane);
     put(dump, "lane ");
     weir__text_number(&dump->text, lane);
     put(dump, ": ");
-    weir__text_number(&dump->text, ring_count(ring));
+    weir__text_number(&dump->text, lane_taken(shown));
     put(dump, " of ");
-    weir__text_number(&dump->text, ring->capacity);
+    weir__text_number(&dump->text, shown->ring.capacity);
     put_oldest(dump, lane);
     put(dump, "; ");
     weir__text_count(&dump->text, blocked_in(&dump->pool->queue, lane), "blocked submitter");

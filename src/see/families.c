@@ -69,7 +69,7 @@ static void read_lanes(const weir_pool *pool, int64_t (*of)(const struct lane *l
 
 static int64_t places_of(const struct lane *lane)
 {
-    return (int64_t)ring_count(&lane->ring);
+    return (int64_t)lane_taken(lane);
 }
 
 static int64_t capacity_of(const struct lane *lane)

@@ -32,7 +32,7 @@ int weir_pool_read_lane_stats(const weir_pool *pool, unsigned lane, weir_lane_st
     weir_lane_stats stats = {
         .size = size,
         .capacity = of->ring.capacity,
-        .queued = ring_count(&of->ring),
+        .queued = lane_taken(of),
         .peak_queued = load_rlx(&of->peak), /* a number by itself */
         .submitted = ring_end(&of->ring, 0) - of->first,
     };

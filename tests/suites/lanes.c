@@ -779,6 +779,17 @@ END_TEST
 
 /* Numbers. */
 
+static int append(const char *text, size_t n, void *arg)
+{
+    char *page = arg;
+    size_t length = strlen(page);
+    if (length + n >= 4096)
+        return -ENOSPC;
+    memcpy(page + length, text, n);
+    page[length + n] = '\0';
+    return 0;
+}
+
 START_TEST(stats_of_a_lane_are_its_own)
 {
     gate hold = GATE_INIT;
@@ -807,6 +818,52 @@ START_TEST(stats_of_a_lane_are_its_own)
 }
 END_TEST
 
+START_TEST(a_serial_that_runs_keeps_its_place)
+{
+    static char page[4096];
+    enum { N = 3 };
+    gate hold = GATE_INIT;
+    weir_pool *pool = new_lanes(.workers = N, .lanes = 2, .lane_capacity = {4, N});
+    weir_serial serials[N];
+    weir_task tasks[N] = {WEIR_TASK_INIT};
+    for (int i = 0; i < N; i++) {
+        ck_assert_int_eq(weir_serial_init(&serials[i], pool, NULL), 0);
+        ck_assert_int_eq(weir_serial_submit(&serials[i], &tasks[i], gate_task, &hold, NULL), 0);
+    }
+    gate_await(&hold, N);
+    ck_assert_int_eq(weir_pool_try_submit_lane(pool, 1, note, NULL), -EAGAIN);
+    ck_assert_uint_eq(stats_of(pool, 1).queued, (unsigned)N);
+    ck_assert_int_eq(weir_pool_dump(pool, append, page), 0);
+    ck_assert_ptr_nonnull(strstr(page, "lane 1: 3 of 3"));
+    gate_open(&hold);
+    for (int i = 0; i < N; i++) {
+        ck_assert_int_eq(weir_task_wait_until(&tasks[i], NULL, patience()), 0);
+        weir_serial_destroy(&serials[i]);
+    }
+    ck_assert_int_eq(weir_pool_drain_until(pool, NULL, patience()), 0);
+    ck_assert_uint_eq(stats_of(pool, 1).queued, 0u);
+    finish_counted(pool);
+}
+END_TEST
+
+START_TEST(a_place_that_a_serial_keeps_counts_for_the_peak)
+{
+    gate hold = GATE_INIT;
+    weir_pool *pool = new_lanes(.workers = 1, .lanes = 2, .lane_capacity = {4, 3});
+    weir_serial serial;
+    weir_task task = WEIR_TASK_INIT;
+    ck_assert_int_eq(weir_serial_init(&serial, pool, NULL), 0);
+    ck_assert_int_eq(weir_serial_submit(&serial, &task, gate_task, &hold, NULL), 0);
+    gate_await(&hold, 1);
+    submit_all(pool, 1, 0, 2);
+    ck_assert_int_eq(weir_pool_try_submit_lane(pool, 1, note, NULL), -EAGAIN);
+    ck_assert_uint_eq(stats_of(pool, 1).peak_queued, 3u);
+    release(pool, &hold);
+    weir_serial_destroy(&serial);
+    finish_counted(pool);
+}
+END_TEST
+
 START_TEST(a_pool_with_one_lane_has_its_stats)
 {
     weir_pool *pool = new_lanes(.workers = 1, .measure = WEIR_MEASURE_ALL, .capacity = 7);
@@ -823,17 +880,6 @@ START_TEST(a_pool_with_one_lane_has_its_stats)
     finish_counted(pool);
 }
 END_TEST
-
-static int append(const char *text, size_t n, void *arg)
-{
-    char *page = arg;
-    size_t length = strlen(page);
-    if (length + n >= 4096)
-        return -ENOSPC;
-    memcpy(page + length, text, n);
-    page[length + n] = '\0';
-    return 0;
-}
 
 START_TEST(a_dump_shows_each_lane)
 {
@@ -938,6 +984,8 @@ Suite *weir_suite(void)
     tcase_add_test(ways, drop_oldest_moves_a_turn_to_the_end_of_its_lane);
     TCase *numbers = add_fresh_group(suite, "numbers");
     tcase_add_test(numbers, stats_of_a_lane_are_its_own);
+    tcase_add_test(numbers, a_serial_that_runs_keeps_its_place);
+    tcase_add_test(numbers, a_place_that_a_serial_keeps_counts_for_the_peak);
     tcase_add_test(numbers, a_pool_with_one_lane_has_its_stats);
     tcase_add_test(numbers, a_dump_shows_each_lane);
     return suite;
