@@ -149,10 +149,11 @@ void weir__queue_view(const weir_pool *pool, struct queue_view *ret)
 {
     const struct queue *queue = &pool->queue;
     uint64_t looks = QUEUED_LOOKS;
+    unsigned parts = queue->lane_count + (queue->deques.count > 0); /* none hides the others */
     memset(ret, 0, sizeof *ret);
     ret->now = weir_now();
     for (unsigned k = 0; k < queue->lane_count; k++)
-        looks -= view_lane(queue, k, looks, ret);
+        looks -= view_lane(queue, k, looks / parts--, ret);
     for (uint32_t i = 0; i < queue->deques.count; i++)
         looks -= view_deque(queue, &queue->deques.of_workers[i].deque, looks, ret);
 }
