@@ -2,7 +2,8 @@
 /* due.c - jobs that have waited long enough: from their places into the queue.
  *
  * The clock's thread moves what is due, in order of time, to `due` and from there into the ring of
- * its lane. If that is full it waits for room as a blocked submitter does, but wakes also for the
+ * its lane: that of the most urgent lane first, and with a look at the alarms after each PUSHES
+ * jobs. If a lane is full it waits for room as a blocked submitter does, but wakes also for the
  * next alarm and when nothing is due any more. With one lane an earlier alarm need not wake it: it
  * would wait for room as well. With several it may be for another lane (place_stir_clock), and the
  * thread waits for room in all of them at once (queue_clock_room).
@@ -130,12 +131,13 @@ static bool push_locked(struct delay *delay, struct delay_place *place)
     return true;
 }
 
-/* Pushes what is due in one lane. False: there is no room; `*ret_until` is when the first one will
- * expire. */
-static bool push_list(struct delay *delay, const struct list *due, int64_t *ret_until)
+/* Pushes what is due in one lane, as far as `*looks` goes. False: there is no room; `*ret_until` is
+ * when the first one will expire. */
+static bool push_list(struct delay *delay, const struct list *due, unsigned *looks,
+                      int64_t *ret_until)
 {
     struct queue *queue = delay->host->queue;
-    for (;;) {
+    for (; *looks > 0; --*looks) {
         uint64_t claim;
         lock_acquire(&delay->lock);
         struct delay_place *place = first_due_locked(delay, due, &claim);
@@ -154,21 +156,29 @@ static bool push_list(struct delay *delay, const struct list *due, int64_t *ret_
         if (!pushed && !expire(delay, slot, claim, &job))
             return false;
     }
+    return true;
 }
 
-/* In each lane. Returns a bit for each that has no room, by its number; `*ret_until` is when the
- * first job there will expire. */
-static uint32_t push_due(struct delay *delay, int64_t *ret_until)
+/* So many jobs are pushed, or ended, at once. Then something more urgent may be due. */
+enum { PUSHES = 64 };
+
+/* In each lane, the most urgent first. Returns a bit for each that has no room, by its number;
+ * `*ret_until` is when the first job there will expire. `*ret_more`: it stopped after PUSHES. */
+static uint32_t push_due(struct delay *delay, int64_t *ret_until, bool *ret_more)
 {
+    const struct queue *queue = delay->host->queue;
+    unsigned looks = PUSHES;
     uint32_t full = 0;
     *ret_until = WEIR_FOREVER;
-    for (uint32_t n = 0; n < queue_numbers(delay->host->queue); n++) {
+    for (unsigned k = 0; k < queue->lane_count; k++) {
+        uint32_t n = queue_number(queue, k);
         int64_t until;
-        if (push_list(delay, &delay->due[n], &until))
+        if (push_list(delay, &delay->due[n], &looks, &until))
             continue;
         full |= UINT32_C(1) << n;
         *ret_until = earlier(*ret_until, until);
     }
+    *ret_more = looks == 0;
     return full;
 }
 
@@ -194,15 +204,16 @@ static int look(void *arg, int64_t passed, int64_t *ret_until)
     struct alarm *alarm;
     int64_t next, first, head;
     uint32_t full;
+    bool more;
     do {
         while ((alarm = weir__alarm_take_due(&delay->clock, &next)) != NULL)
             note_due(alarm);
         if (weir_context_err(delay->clock.watched) != 0)
             weir__delay_close(delay, true);
-        full = push_due(delay, &first);
-        if (full == 0)
+        full = push_due(delay, &first, &more);
+        if (full == 0 && !more)
             return 0;
-    } while (clear_heads(delay, full, passed, &head));
+    } while (more || clear_heads(delay, full, passed, &head));
     *ret_until = earlier(next, earlier(first, head));
     return -EAGAIN;
 }
@@ -211,8 +222,9 @@ void weir__due_ring(struct alarm *alarm)
 {
     struct delay *delay = container_of(alarm, struct delay_place, alarm)->delay;
     int64_t ignored;
+    bool more;
     note_due(alarm);
-    if (push_due(delay, &ignored) == 0)
+    if (push_due(delay, &ignored, &more) == 0 && !more)
         return;
     struct room_wait wait = {.look = look, .arg = delay, .contexts = {delay->clock.watched}};
     (void)weir__room_wait(queue_clock_room(delay->host->queue), &wait); /* until nothing is due */

@@ -88,6 +88,12 @@ static inline struct lane *queue_lane(const struct queue *queue, unsigned k)
     return queue->lanes[k + 1];
 }
 
+/* The number in a job of this one. */
+static inline uint32_t queue_number(const struct queue *queue, unsigned k)
+{
+    return queue_lane(queue, k) == &queue->lane ? 0 : k + 1;
+}
+
 /* Numbers in jobs are below this. */
 static inline uint32_t queue_numbers(const struct queue *queue)
 {

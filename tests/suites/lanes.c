@@ -716,6 +716,73 @@ START_TEST(a_full_lane_delays_no_timer_of_another)
 }
 END_TEST
 
+/* Ends of due tasks that expire while their lane is full, all on the thread of the clock. */
+static struct due {
+    weir_pool *pool;
+    weir_task more;   /* urgent, and due while those are ended */
+    int first, ended; /* which one ended first; how many less urgent ones have */
+    int when_more;    /* of these, when `more` was seen in its lane; 0: it was not */
+} due;
+
+static counter ends = COUNTER_INIT;
+
+static void note_end(void *arg, weir_state end, int status)
+{
+    int n = (int)(intptr_t)arg;
+    (void)end;
+    (void)status;
+    if (due.first == 0)
+        due.first = n;
+    if (n != 1 && due.ended++ == 0)
+        ck_assert_int_eq(weir_pool_submit_task_at(due.pool, &due.more, note, NULL,
+                                                  WEIR_TASK_OPTIONS(.lane = WEIR_LANE(0)), 0),
+                         0);
+    else if (due.when_more == 0 && stats_of(due.pool, 0).submitted > 0)
+        due.when_more = due.ended;
+    counter_add(&ends, 1); /* last: from here on the test may read what was noted */
+}
+
+START_TEST(what_is_due_in_an_urgent_lane_comes_first)
+{
+    enum { LOWS = 200 };
+    static weir_task tasks[1 + LOWS];
+    size_t awaited = counter_get(&ends);
+    for (int64_t pause = WEIR_MS(50);; pause *= 2) {
+        gate hold = GATE_INIT;
+        weir_task blocked = WEIR_TASK_INIT;
+        due = (struct due){
+            .pool = new_lanes(.workers = 1, .lanes = 4, .capacity = 1, .timers = LOWS + 4)};
+        saturate(due.pool, &hold, 1);
+        for (unsigned k = 1; k < 4; k++)
+            submit_all(due.pool, k, 0, 1);
+        /* For it the thread of the clock waits for room, and then finds all others due at once. */
+        ck_assert_int_eq(weir_pool_submit_task_at(due.pool, &blocked, note, NULL,
+                                                  WEIR_TASK_OPTIONS(.lane = WEIR_LANE(2)), 0),
+                         0);
+        int64_t at = weir_after(pause);
+        int count = 0, err = 0;
+        for (; count <= LOWS && err == 0; count += err == 0) {
+            bool urgent = count == LOWS;
+            const weir_task_options *options =
+                WEIR_TASK_OPTIONS(.lane = WEIR_LANE(urgent ? 1U : 3U), .start_by = at + 1,
+                                  .on_done = note_end);
+            err = weir_pool_submit_task_at(due.pool, &tasks[count], note, number(urgent ? 1 : 2),
+                                           options, at);
+        }
+        awaited += (size_t)count;
+        counter_await(&ends, awaited); /* a wait for the tasks would end them itself */
+        gate_open(&hold);
+        finish_counted(due.pool);
+        if (err == 0)
+            break;
+        ck_assert_int_eq(err, -ETIMEDOUT); /* this thread was not quick enough: once more */
+    }
+    ck_assert_int_eq(due.first, 1);
+    ck_assert_int_gt(due.when_more, 0);
+    ck_assert_int_le(due.when_more, 66);
+}
+END_TEST
+
 START_TEST(serials_and_keys_take_their_turns_in_their_lane)
 {
     enum { N = 10 };
@@ -899,6 +966,36 @@ START_TEST(a_dump_shows_each_lane)
 }
 END_TEST
 
+static int starving(weir_context *ctx, void *arg)
+{
+    (void)ctx;
+    (void)arg;
+    return 0;
+}
+
+START_TEST(a_dump_looks_into_each_lane_however_many_another_has)
+{
+    enum { FLOOD = 70000 }; /* more than a dump looks at */
+    static char page[4096];
+    static counter ran = COUNTER_INIT;
+    gate hold = GATE_INIT;
+    weir_pool *pool = new_lanes(.workers = 1, .lanes = 2, .lane_capacity = {FLOOD, 4},
+                                .measure = WEIR_MEASURE_ALL);
+    saturate(pool, &hold, 1);
+    weir_task task = WEIR_TASK_INIT;
+    ck_assert_int_eq(
+        weir_pool_submit_task(pool, &task, starving, NULL, WEIR_TASK_OPTIONS(.name = "starving")),
+        0);
+    for (int i = 0; i < FLOOD; i++)
+        ck_assert_int_eq(weir_pool_try_submit_lane(pool, 0, counter_task, &ran), 0);
+    ck_assert_int_eq(weir_pool_dump(pool, append, page), 0);
+    ck_assert_ptr_nonnull(strstr(page, "lane 1: 1 of 4, the oldest for "));
+    ck_assert_ptr_nonnull(strstr(page, "queued: 1 x \"starving\"\n"));
+    release(pool, &hold);
+    finish_counted(pool);
+}
+END_TEST
+
 /* fork(). */
 
 static int use_in_child(weir_pool *pool)
@@ -980,6 +1077,7 @@ Suite *weir_suite(void)
     TCase *ways = add_fresh_group(suite, "ways in");
     tcase_add_test(ways, timers_retries_and_gates_keep_their_lane);
     tcase_add_test(ways, a_full_lane_delays_no_timer_of_another);
+    tcase_add_test(ways, what_is_due_in_an_urgent_lane_comes_first);
     tcase_add_test(ways, serials_and_keys_take_their_turns_in_their_lane);
     tcase_add_test(ways, drop_oldest_moves_a_turn_to_the_end_of_its_lane);
     TCase *numbers = add_fresh_group(suite, "numbers");
@@ -988,5 +1086,6 @@ Suite *weir_suite(void)
     tcase_add_test(numbers, a_place_that_a_serial_keeps_counts_for_the_peak);
     tcase_add_test(numbers, a_pool_with_one_lane_has_its_stats);
     tcase_add_test(numbers, a_dump_shows_each_lane);
+    tcase_add_test(numbers, a_dump_looks_into_each_lane_however_many_another_has);
     return suite;
 }
