@@ -118,10 +118,13 @@ class Attempts(Test):
         self.push(1, "body=x:fail=49", "first_ms=100", "most_ms=250", "retries=50")
         worker, due = self.worker(), 0
         for attempt, least in enumerate((50, 100, 125, 125), 1):
+            def attempts():
+                return self.server("HGET", PREFIX + "job:1", "attempts")
             def waiting():
+                if attempts() != str(attempt):
+                    return None
                 found = self.server("ZRANGE", PREFIX + "retry", 0, 0, "WITHSCORES")
-                count = self.server("HGET", PREFIX + "job:1", "attempts")
-                return found if found and count == str(attempt) else None
+                return found if attempts() == str(attempt) else None  # of this attempt
             before, due = due, int(eventually(waiting, f"attempt {attempt}")[1])
             # It did not begin before it was due, and its own pause came after it.
             self.assertGreaterEqual(due - before, least)
