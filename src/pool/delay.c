@@ -272,8 +272,9 @@ bool weir__delay_claim(struct delay *delay, struct slot *slot, uint64_t claim)
     struct queue *queue = delay->host->queue;
     if (!weir__queue_claim(queue, slot, claim))
         return false;
-    /* If its ticket was in the ring, the slot may be another job's by now. */
-    if (load_rlx(&slot->place) != 0 && claimed_in_place(delay, slot, claim))
+    /* If its ticket was in the ring, the slot may be another job's by now. Acquire: the thread that
+     * has pushed it is through with the job, and its sink; pairs with place_leave_locked. */
+    if (load_acq(&slot->place) != 0 && claimed_in_place(delay, slot, claim))
         weir__queue_no_ticket(queue);
     return true;
 }

@@ -78,7 +78,7 @@ static inline void place_leave_locked(struct delay *delay, struct delay_place *p
     if (place_for_descriptor(place) && !place->let_in)
         delay->descriptor_ops->leave_locked(delay, place);
     list_remove(&place->link);
-    store_rlx(&slot_in(delay, place)->place, 0); /* read again under the lock */
+    store_rel(&slot_in(delay, place)->place, 0); /* pairs with weir__delay_claim */
     place->state = PLACE_KEPT;
 }
 
