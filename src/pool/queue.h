@@ -253,7 +253,7 @@ static inline bool queue_full(const struct queue *queue)
            (seat == NULL || seat->local == NULL || deque_full(&seat->local->deque));
 }
 
-/* No job that is put into lanes[0] after this call is before the mark. */
+/* No job that names no lane and is put after this call is before the mark. */
 static inline queue_mark queue_mark_end(const struct queue *queue)
 {
     /* Acquire: a thread that sees a mark sees as full what was put before it, see errgroup.c. */
