@@ -639,17 +639,16 @@ struct forker {
     atomic_int ran;
 };
 
-/* The child must neither return nor run what is done at exit, and a leak checker would take the
- * worker that it is for a leaked thread. So it says by a signal that all is well. */
-static int fork_inside(weir_context *ctx, void *arg)
+/* Forks, and has the child make the calls. The child must neither return nor run what is done at
+ * exit, and a leak checker would take the worker that it is for a leaked thread. So it says by a
+ * signal that all is well. */
+static int fork_and_call(struct forker *self, weir_context *ctx,
+                         int (*in_child)(weir_context *ctx, weir_pool *pool))
 {
-    struct forker *self = arg;
     pid_t child = fork();
     if (child == 0) {
         (void)alarm(CHILD_TIMEOUT_S);
-        int line = weir_context_err(ctx) == 0 ? use_stale_pool(self->pool) : __LINE__;
-        if (line == 0)
-            line = use_new_objects();
+        int line = in_child(ctx, self->pool);
         if (line == 0)
             (void)raise(SIGKILL);
         (void)fprintf(stderr, "%s:%d: does not hold in the child\n", __FILE__, line);
@@ -660,6 +659,18 @@ static int fork_inside(weir_context *ctx, void *arg)
         WTERMSIG(status) != SIGKILL)
         return -ECHILD;
     return weir_pool_submit(self->pool, count_itself, &self->ran);
+}
+
+static int use_inherited(weir_context *ctx, weir_pool *pool)
+{
+    EXPECT(weir_context_err(ctx) == 0);
+    int line = use_stale_pool(pool);
+    return line != 0 ? line : use_new_objects();
+}
+
+static int fork_inside(weir_context *ctx, void *arg)
+{
+    return fork_and_call(arg, ctx, use_inherited);
 }
 
 START_TEST(a_task_may_fork)
@@ -677,8 +688,9 @@ START_TEST(a_task_may_fork)
 END_TEST
 
 /* The child frees the pool that it is a worker of; new ones may get the same memory. */
-static int free_own_pool(weir_pool *pool)
+static int free_own_pool(weir_context *ctx, weir_pool *pool)
 {
+    (void)ctx;
     weir_pool_free(pool);
     EXPECT(weir_pool_current() == NULL);
     EXPECT(weir_pool_worker_index() == -1);
@@ -697,22 +709,7 @@ static int free_own_pool(weir_pool *pool)
 
 static int fork_and_free(weir_context *ctx, void *arg)
 {
-    struct forker *self = arg;
-    (void)ctx;
-    pid_t child = fork();
-    if (child == 0) {
-        (void)alarm(CHILD_TIMEOUT_S);
-        int line = free_own_pool(self->pool);
-        if (line == 0)
-            (void)raise(SIGKILL);
-        (void)fprintf(stderr, "%s:%d: does not hold in the child\n", __FILE__, line);
-        _exit(EXIT_FAILURE);
-    }
-    int status = 0;
-    if (child < 0 || waitpid(child, &status, 0) != child || !WIFSIGNALED(status) ||
-        WTERMSIG(status) != SIGKILL)
-        return -ECHILD;
-    return weir_pool_submit(self->pool, count_itself, &self->ran);
+    return fork_and_call(arg, ctx, free_own_pool);
 }
 
 static void fork_and_free_on_done(void *arg, weir_state end, int status)
