@@ -192,19 +192,22 @@ int weir__signals_open(struct signals *signals, const int numbers[], unsigned n)
     return err;
 }
 
-void weir__signals_unblock(const struct signals *signals)
+static void change_mask(int how, const struct signals *signals)
 {
     sigset_t set;
     (void)sigemptyset(&set);
     for (unsigned i = 0; i < signals->n; i++)
         (void)sigaddset(&set, signals->numbers[i]);
-    (void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    (void)pthread_sigmask(how, &set, NULL);
 }
 
+/* Blocks them again: ThreadSanitizer loses a signal that it has put off in a thread that ends. */
 int weir__signals_wait(struct signals *signals)
 {
+    change_mask(SIG_UNBLOCK, signals);
     while (sem_wait(&signals->wake) != 0) /* interrupted */
         ;
+    change_mask(SIG_BLOCK, signals);
     return load_seqcst(&signals->arrived); /* pairs with take */
 }
 

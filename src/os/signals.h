@@ -26,10 +26,8 @@ struct signals {
  * cannot be taken over). */
 int weir__signals_open(struct signals *signals, const int numbers[], unsigned n);
 
-/* Lets the calling thread receive them. */
-void weir__signals_unblock(const struct signals *signals);
-
-/* Blocks until one has arrived, and returns its number; or until the close: 0. */
+/* Blocks until one has arrived, and returns its number; or until the close: 0. Meanwhile the
+ * calling thread, which blocks them otherwise, can receive them. */
 int weir__signals_wait(struct signals *signals);
 
 /* From here on they do what they did before. Wakes the thread that waits. Once. */

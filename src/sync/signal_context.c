@@ -55,7 +55,6 @@ static void *source_main(void *arg)
     struct source *source = arg;
     (void)pthread_detach(pthread_self());
     weir__thread_name_signals();
-    weir__signals_unblock(&source->signals);
     int number = weir__signals_wait(&source->signals);
     if (number != 0) {
         give_back(source);

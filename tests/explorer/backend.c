@@ -343,11 +343,6 @@ int weir__signals_open(struct signals *signals, const int numbers[], unsigned n)
     return cas_seqcst(&taken_over, &none, signals) ? 0 : -EBUSY;
 }
 
-void weir__signals_unblock(const struct signals *signals)
-{
-    (void)signals;
-}
-
 int weir__signals_wait(struct signals *signals)
 {
     while (load_seqcst(&signals->wake.word) == 0)

@@ -15,7 +15,6 @@ struct signals {
 };
 
 int weir__signals_open(struct signals *signals, const int numbers[], unsigned n);
-void weir__signals_unblock(const struct signals *signals);
 int weir__signals_wait(struct signals *signals);
 void weir__signals_close(struct signals *signals);
 void weir__signals_destroy(struct signals *signals);
