@@ -20,22 +20,27 @@
  *   Starvation. While a lane has a task, at most `lane_burst` tasks of more urgent lanes start
  *   between two of its own; or as many as there are workers, if that is more.
  *
- * For the latter each worker counts by itself: once it has started its share from more urgent
- * lanes, which is lane_burst / workers, rounded down, or 1 if that is 0, it owes the lane a start,
- * and takes its next task from there. So with W workers such a lane, while it has tasks, gets one
- * in share + 1 of the starts of its own and more urgent tasks: more than the bound demands, and
- * with many workers far more. With a lane_burst of 64 it is one in 65 with one worker, one in 17
- * with 4, one in 5 with 16, and every second one from 64 workers on. With two lanes, then, an
- * urgent task behind N others in its lane is overtaken by at most N / share + W tasks that came
- * later; each further lane adds to that. If that is too much, make lane_burst larger: some 64 for
- * each worker.
+ * For the latter a lane that has a task is given a start once nearly lane_burst more urgent tasks
+ * have started. Nearly, because each of the W workers counts a share of its starts by itself before
+ * it adds them to those of the others; the bound holds whatever is not added yet. The share is
+ * lane_burst / (8 * W), rounded down, or 1 if that is 0; one worker alone needs none. So in the
+ * long run the lane gets one start for P of them: lane_burst - (W - 1) * share, rounded down to a
+ * multiple of the share, or one share if that is more. With a lane_burst of 64 a lane that is never
+ * empty gets one in 65 of the starts of its own and more urgent tasks with one worker, one in 59
+ * with 4, one in 50 with 16, and every second one from 64 workers on: then make lane_burst larger,
+ * to 8 for each worker or more. Workers that find at the same time that the lane is owed a start
+ * each give it one.
  *
- * A lane that was empty for long may be owed a start by each worker at once: its first tasks then
- * start before what is more urgent. A turn of a serial counts as one start, however many tasks it
- * runs. So does a task that ends when its turn has come, because it has expired or its context is
- * over; one that ended before does not. Tasks that do not wait for a worker have no part in this:
- * those that a waiting thread runs itself (task.h), and those that are run in place where there is
- * no room.
+ * With two lanes, then, an urgent task behind N others in its lane is overtaken by some N / P + W
+ * tasks that came later. At most, should all workers find each time that the lane is owed a start
+ * before one of them has given it, it is W * ((N + W * share) / (P - share) + 2); or, where P is
+ * one share, N / share + 2 * W. Each further lane adds to that.
+ *
+ * A lane that was empty may be owed a start by what came before: then its first task starts before
+ * what is more urgent. A turn of a serial counts as one start, however many tasks it runs. So does
+ * a task that ends when its turn has come, because it has expired or its context is over; one that
+ * ended before does not. Tasks that do not wait for a worker have no part in this: those that a
+ * waiting thread runs itself (task.h), and those that are run in place where there is no room.
  *
  * Which lane. A task with options goes to `lane`, if that is not 0, in all forms: also when its
  * time has come, when it is retried, and when its gate or descriptor lets it start. A serial has a

@@ -135,9 +135,8 @@ typedef struct weir_pool_options {
     /* Lanes (weir/lane.h), at most WEIR_MAX_LANES, with WEIR_ORDER_LOCAL only one; 0: 1 */
     unsigned lanes;
     unsigned lane_burst;   /* while a lane has a task, so many of more urgent lanes start at most
-                              between two of its own, or as many as workers; 0: 64. Each worker
-                              keeps to its share, lane_burst / workers: with many workers make it
-                              larger (weir/lane.h). One lane: must be 0 */
+                              between two of its own, or as many as workers; 0: 64. Make it 8
+                              for each worker at least (weir/lane.h). One lane: must be 0 */
     unsigned default_lane; /* WEIR_LANE of where tasks go that name none; 0: the last one */
     /* Of each lane, from the most urgent on; 0: capacity. All together at most 2^22 */
     unsigned lane_capacity[WEIR_MAX_LANES];

@@ -9,11 +9,12 @@
 
 struct lane {
     struct ring ring;
-    _Alignas(CACHE_LINE) struct room room;      /* submitters */
-    atomic(uint32_t) turns;                     /* serials that have a place */
-    _Alignas(CACHE_LINE) atomic(uint64_t) peak; /* most places taken at once */
-    atomic(uint64_t) head_seen;                 /* a past head, for peak */
-    uint64_t first;                             /* constant: position of the first push */
+    _Alignas(CACHE_LINE) struct room room;       /* submitters */
+    atomic(uint32_t) turns;                      /* serials that have a place */
+    _Alignas(CACHE_LINE) atomic(uint64_t) peak;  /* most places taken at once */
+    atomic(uint64_t) head_seen;                  /* a past head, for peak */
+    uint64_t first;                              /* constant: position of the first push */
+    _Alignas(CACHE_LINE) atomic(uint64_t) meter; /* of more urgent starts: see lanes.h */
 };
 
 static inline bool lane_full(const struct lane *lane)

@@ -8,17 +8,43 @@ static bool peek(struct seat *seat, unsigned k, uint32_t *ret_index)
     return ring_peek_from(&lane->ring, seat->heads[k], &seat->heads[k], ret_index);
 }
 
+/* This worker has started a share from lanes more urgent than this one, which has a job. True: the
+ * meter had room for it. Else `*ret_stands` is where that stands. */
+static bool add_share(const struct queue *queue, struct lane *lane, uint64_t *ret_stands)
+{
+    uint64_t full = queue->shares;            /* of each `full + 1` numbers, the last one */
+    uint64_t stands = load_acq(&lane->meter); /* pairs with add_share, begin_meter_anew */
+    do {
+        if (stands % (full + 1) == full) {
+            *ret_stands = stands;
+            return false;
+        }
+        /* pairs with add_share, begin_meter_anew */
+    } while (!cas_acqrel(&lane->meter, &stands, stands + 1));
+    return true;
+}
+
+/* After a start of the lane, which was owed it as the meter stood. */
+static void begin_meter_anew(struct lane *lane, uint64_t stood)
+{
+    (void)cas_acqrel(&lane->meter, &stood, stood + 1); /* pairs with add_share, begin_meter_anew */
+}
+
 /* The lane that this worker takes from next, and the first ticket there. False: all are empty. */
 static bool choose(struct seat *seat, unsigned *ret_lane, uint32_t *ret_index)
 {
     const struct queue *queue = seat->queue;
+    uint64_t stands;
+    seat->owed = 0;
     for (unsigned k = queue->lane_count - 1; k > 0; k--) {
-        if (likely(seat->passed[k] < queue->burst))
+        if (likely(seat->passed[k] < queue->share))
             continue;
         *ret_lane = k;
-        if (peek(seat, k, ret_index))
+        if (peek(seat, k, ret_index) && !add_share(queue, queue_lane(queue, k), &stands)) {
+            seat->owed = stands + 1;
             return true;
-        seat->passed[k] = 0; /* I1: nothing is owed to an empty lane */
+        }
+        seat->passed[k] = 0;
     }
     for (unsigned k = 0; k < queue->lane_count; k++) {
         *ret_lane = k;
@@ -30,6 +56,8 @@ static bool choose(struct seat *seat, unsigned *ret_lane, uint32_t *ret_index)
 
 static void count_start(struct seat *seat, unsigned lane)
 {
+    if (unlikely(seat->owed != 0))
+        begin_meter_anew(queue_lane(seat->queue, lane), seat->owed - 1);
     seat->passed[lane] = 0;
     for (unsigned k = lane + 1; k < seat->queue->lane_count; k++)
         seat->passed[k]++;

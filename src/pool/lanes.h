@@ -1,19 +1,39 @@
 /* SPDX-License-Identifier: MIT */
 /* lanes.h - a queue with several lanes: which one a worker takes from, and what is done to all.
  *
- * The first lane is the most urgent. A worker takes from the first one that is not empty; but each
- * lane is owed a turn by each worker, once that has started `burst` jobs from more urgent ones.
- * What is owed is taken first, the least urgent lane before the others.
+ * The first lane is the most urgent. A worker takes from the first one that is not empty, but for a
+ * lane that is owed a start: the least urgent of these comes before all others.
  *
- * Each worker counts for itself (seat->passed), and no word is shared but the rings. So a worker
- * that is stopped, or runs a long job, owes what it owes, and the others go on by their own counts.
+ * What is owed. Each worker counts its starts from more urgent lanes by itself (seat->passed). With
+ * a share of them it looks at the lane. If that is empty, it forgets them: nothing is owed to an
+ * empty lane. Else it adds the share to the lane's meter, for all workers. That holds so many
+ * shares (queue->shares). If it is full, the lane is owed a start, and the worker takes from there;
+ * once it has, it begins the meter anew, unless another one did.
  *
- *   I1  Between two starts of a lane that is not empty meanwhile, a worker makes at most `burst` of
- *       more urgent ones: with that many it looks at the lane, and finds a job there, which ends
- *       the span. All together make at most `burst` times their number.
+ * So a worker that is stopped, wherever, holds up nobody: the others find the meter full until one
+ * of them has given the lane a start and begun it anew. Each of them that comes in between gives it
+ * a start too. And only the shares are counted in a word that all write, and only while a less
+ * urgent lane has jobs.
+ *
+ *   I1  While a lane is not empty, at most `burst` jobs of more urgent lanes start between two of
+ *       its own; or as many as there are workers, if that is more.
  *   I2  A job starts before all that are put into less urgent lanes later, except: one for each
  *       worker, which found the job's lane empty before the push, and took from another one after
  *       it; and what is owed.
+ *
+ * Why I1 holds. Take the span between two starts of the lane, or from when it had a job again to
+ * the next start. What started in it from more urgent lanes is counted by its worker alone, when
+ * the span ends, or was added to the meter since. The former is a share for each worker at most.
+ * For the latter: the meter was begun anew at most once within the span, for whoever does so has
+ * first seen it full, and then made a start of the lane; if all of that came after the meter was
+ * begun anew once in the span, there is a start within the span. If it was not begun anew, a full
+ * meter was added at most. If it was, it had been full before a start that is not in the span, so
+ * nothing was added before it was begun anew, and a full meter at most after that. With `share` and
+ * `shares` as set_shares chooses them, both together are `burst` at most.
+ *
+ * The meter counts up for ever. A worker that begins it anew goes from the one number that it saw
+ * to the next, so that no other can do that a second time. A thread that adds to it, or finds it
+ * full, has to see what was started before: so these operations acquire and release.
  *
  * A ticket that turns out to be dead is no start: a lane that is owed one stays so.
  */

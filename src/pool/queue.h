@@ -44,7 +44,7 @@ struct queue_shape {
     uint32_t workers;                  /* that take from it */
     uint32_t more;                     /* slots that may be added */
     unsigned lanes, default_lane;      /* as in weir_pool_options, but from 0 on; as the next */
-    unsigned burst;                    /* of all workers together */
+    unsigned burst;                    /* as there */
     uint32_t capacity[WEIR_MAX_LANES]; /* of each */
     uint32_t local;                    /* of each worker's deque; 0: they have none */
 };
@@ -55,9 +55,9 @@ struct queue {
     struct freelist free;
     atomic(uint32_t) slot_count; /* of slots that there are; the memory is there for more */
     _Alignas(CACHE_LINE) atomic(int) phase;      /* read by each submit and pop, written rarely */
-    weir_measure measure;                        /* constant, as are the next five */
+    weir_measure measure;                        /* constant, as are the next six */
     unsigned lane_count;                         /* how many there are */
-    unsigned burst;                              /* of each worker (lanes.h) */
+    unsigned share, shares;                      /* of a burst: see lanes.h */
     struct lane *lanes[1 + WEIR_MAX_LANES];      /* by the number in a job: see queue_lane */
     struct lane *others;                         /* all but `lane` */
     struct deques deques;                        /* of the workers: local.h */
@@ -78,7 +78,9 @@ struct seat {
     bool submits;                    /* a job of its own did, since this was cleared */
     struct local *local;             /* its deque; NULL: it has none */
     uint64_t heads[WEIR_MAX_LANES];  /* where this worker last found the head of each */
-    uint32_t passed[WEIR_MAX_LANES]; /* starts since it was the lane's turn: see lanes.h */
+    uint32_t passed[WEIR_MAX_LANES]; /* its starts from more urgent lanes: see lanes.h */
+    uint64_t owed;                   /* one more than where the meter of `lane` stood, if it was
+                                        owed the job that this worker took last; else 0 */
 };
 
 /* The lanes in the order of their urgency, 0 to lane_count - 1. A job has the number 0 if it names

@@ -43,6 +43,17 @@ static int make_lane(struct queue *queue, struct lane *lane, uint32_t capacity, 
     return 0;
 }
 
+/* Of a burst, each worker has a share before it asks the others, and the meter holds the rest. A
+ * share of more than one is an eighth of the burst in all hands: so the meter is seldom written. A
+ * worker that is alone need not ask. */
+static void set_shares(struct queue *queue, uint32_t workers, unsigned burst)
+{
+    unsigned share = workers == 1 ? burst : burst / workers / 8;
+    queue->share = share > 1 ? share : 1;
+    uint64_t in_hands = (uint64_t)queue->share * workers;
+    queue->shares = burst > in_hands ? (unsigned)(burst - in_hands) / queue->share : 0;
+}
+
 static int make_lanes(struct queue *queue, const struct queue_shape *shape)
 {
     uint64_t first = add_rlx(&queues_made, 1) << 32; /* unique is all that it must be */
@@ -61,7 +72,7 @@ int weir__queue_init(struct queue *queue, const struct queue_shape *shape)
     uint32_t count = freelist_slots(capacity, shape->workers), most = count + shape->more;
     weir__eventcount_init(&queue->idle);
     weir__eventcount_init(&queue->clock_room.waiting);
-    queue->burst = shape->burst > shape->workers ? shape->burst / shape->workers : 1;
+    set_shares(queue, shape->workers, shape->burst);
     int err = make_lanes(queue, shape);
     queue->slots = weir__alloc_untouched(most, sizeof *queue->slots);
     tallies->of_workers = weir__alloc(shape->workers, sizeof *tallies->of_workers);

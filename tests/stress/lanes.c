@@ -21,7 +21,7 @@
 
 #include "weir.h"
 
-enum { MOST_WORKERS = 3, MOST_LANES = 3, PRODUCERS = 2, EACH = 60, TASKS = PRODUCERS * EACH };
+enum { MOST_WORKERS = 8, MOST_LANES = 3, PRODUCERS = 2, EACH = 60, TASKS = PRODUCERS * EACH };
 enum { AT_LEAST = 20000 };
 
 static atomic_ullong clock_hand = 1;
@@ -38,12 +38,19 @@ struct task {
 };
 
 struct history {
-    unsigned workers, lanes, burst; /* of each worker */
+    unsigned workers, lanes, burst;
     unsigned count;
     struct task tasks[TASKS]; /* those of each worker in the order in which it started them */
 };
 
 /* The judge. */
+
+/* How many starts a worker counts by itself: weir/lane.h. */
+static unsigned share_of(const struct history *h)
+{
+    unsigned share = h->workers == 1 ? h->burst : h->burst / h->workers / 8;
+    return share > 1 ? share : 1;
+}
 
 /* Is there a task in the lane all the time? Each is queued for certain from the return of its
  * submit until its worker was free. */
@@ -63,59 +70,59 @@ static bool never_empty(const struct history *h, unsigned lane, uint64_t from, u
     return true;
 }
 
-/* A worker started one more from more urgent lanes than it may, while the lane had a task. */
-static bool starves_by_worker(const struct history *h, unsigned lane, unsigned worker)
+/* Starts from lanes more urgent than this one, of which each was at some time in between. */
+static unsigned urgent_in(const struct history *h, unsigned lane, uint64_t from, uint64_t to)
 {
-    const struct task *urgent[TASKS];
     unsigned n = 0;
+    for (unsigned i = 0; i < h->count; i++)
+        n += h->tasks[i].lane < lane && h->tasks[i].started > from && h->tasks[i].over < to;
+    return n;
+}
+
+/* From `from` on to the next start of the lane, too many of more urgent ones surely start. */
+static bool starves_from(const struct history *h, unsigned lane, uint64_t from)
+{
+    unsigned urgent = 0, most = h->burst > h->workers ? h->burst : h->workers;
+    uint64_t to = UINT64_MAX; /* the next start is surely not before */
     for (unsigned i = 0; i < h->count; i++) {
         const struct task *task = &h->tasks[i];
-        if (task->worker != worker || task->lane > lane)
-            continue;
-        if (task->lane == lane) {
-            n = 0;
-            continue;
-        }
-        urgent[n++] = task;
-        if (n > h->burst && never_empty(h, lane, urgent[n - 1 - h->burst]->over, task->started))
-            return true;
+        if (task->lane == lane && task->started > from && task->over < to)
+            to = task->over;
     }
-    return false;
+    for (unsigned i = 0; i < h->count; i++) {
+        const struct task *task = &h->tasks[i];
+        urgent += task->lane < lane && task->over >= from && task->started <= to;
+    }
+    return to != UINT64_MAX && urgent > most && never_empty(h, lane, from, to);
 }
 
-/* All workers together, between two starts of the lane: one was surely over at `from`, and the next
- * ones surely not before `to`. */
+/* A span begins with a start of the lane, or when it surely has a task again. */
 static bool starves(const struct history *h, unsigned lane)
 {
-    for (unsigned i = 0; i < h->count; i++) {
-        uint64_t from = h->tasks[i].started, to = UINT64_MAX;
-        unsigned urgent = 0;
-        if (h->tasks[i].lane != lane)
-            continue;
-        for (unsigned k = 0; k < h->count; k++)
-            if (h->tasks[k].lane == lane && h->tasks[k].started > from && h->tasks[k].over < to)
-                to = h->tasks[k].over;
-        for (unsigned k = 0; k < h->count; k++)
-            urgent +=
-                h->tasks[k].lane < lane && h->tasks[k].over >= from && h->tasks[k].started <= to;
-        if (to != UINT64_MAX && urgent > h->burst * h->workers && never_empty(h, lane, from, to))
+    for (unsigned i = 0; i < h->count; i++)
+        if (h->tasks[i].lane == lane && (starves_from(h, lane, h->tasks[i].started) ||
+                                         starves_from(h, lane, h->tasks[i].returned)))
             return true;
-    }
     return false;
 }
 
-/* How many that were submitted after the task, to less urgent lanes, the worker surely took before
- * the task was taken; but for those that may have been owed. */
-static unsigned overtakes(const struct history *h, const struct task *task, unsigned worker)
+/* Was it submitted after the task, and surely taken before? */
+static bool overtakes(const struct task *other, const struct task *task)
+{
+    return other->lane > task->lane && other->called > task->returned &&
+           other->started < task->over;
+}
+
+/* How many of those the worker took, but for those that may have been owed. */
+static unsigned overtaken_by(const struct history *h, const struct task *task, unsigned worker)
 {
     unsigned passed[MOST_LANES] = {0}, n = 0;
     for (unsigned i = 0; i < h->count; i++) {
         const struct task *other = &h->tasks[i];
         if (other->worker != worker)
             continue;
-        bool owed = passed[other->lane] >= h->burst; /* or less, if the lane was found empty */
-        n += other->lane > task->lane && !owed && other->called > task->returned &&
-             other->started < task->over;
+        bool owed = passed[other->lane] >= share_of(h); /* or less, if the lane was found empty */
+        n += !owed && overtakes(other, task);
         passed[other->lane] = 0;
         for (unsigned k = other->lane + 1; k < h->lanes; k++)
             passed[k]++;
@@ -123,19 +130,33 @@ static unsigned overtakes(const struct history *h, const struct task *task, unsi
     return n;
 }
 
+/* More of those are of this lane than weir/lane.h says, with what is owed. */
+static bool overtaken_too_often(const struct history *h, const struct task *task, unsigned lane)
+{
+    unsigned n = 0, share = share_of(h), in_hands = share * h->workers;
+    unsigned kept = h->burst > in_hands ? (h->burst - in_hands) / share * share : 0;
+    unsigned urgent = urgent_in(h, lane, task->returned, task->over);
+    for (unsigned i = 0; i < h->count; i++)
+        n += h->tasks[i].lane == lane && overtakes(&h->tasks[i], task);
+    if (kept == 0)
+        return n > 2 * h->workers + urgent / share;
+    return n > h->workers * (2 + (urgent + in_hands) / kept);
+}
+
 static const char *wrong(const struct history *h)
 {
-    for (unsigned lane = 1; lane < h->lanes; lane++) {
+    for (unsigned lane = 1; lane < h->lanes; lane++)
         if (starves(h, lane))
             return "a lane starves";
+    for (unsigned i = 0; i < h->count; i++) {
+        const struct task *task = &h->tasks[i];
         for (unsigned w = 0; w < h->workers; w++)
-            if (starves_by_worker(h, lane, w))
-                return "a worker owes a lane its turn";
-    }
-    for (unsigned i = 0; i < h->count; i++)
-        for (unsigned w = 0; w < h->workers; w++)
-            if (overtakes(h, &h->tasks[i], w) > 1)
+            if (overtaken_by(h, task, w) > 1)
                 return "a worker let later tasks overtake";
+        for (unsigned lane = task->lane + 1; lane < h->lanes; lane++)
+            if (overtaken_too_often(h, task, lane))
+                return "a lane was given more than it is owed";
+    }
     return NULL;
 }
 
@@ -181,7 +202,7 @@ static bool judge_is_sound(void)
          true,
          {2,
           2,
-          1,
+          2,
           4,
           {{1, 0, 0, 1, 2, 3, 4},
            {0, 0, 0, 1, 2, 5, 6},
@@ -191,7 +212,7 @@ static bool judge_is_sound(void)
          false,
          {2,
           2,
-          1,
+          2,
           5,
           {{1, 0, 0, 1, 2, 3, 4},
            {0, 0, 0, 1, 2, 5, 6},
@@ -204,6 +225,51 @@ static bool judge_is_sound(void)
         {"overtaken twice by a worker",
          false,
          {1, 2, 9, 3, {{1, 0, 0, 5, 6, 7, 8}, {1, 0, 0, 5, 6, 9, 10}, {0, 0, 0, 1, 2, 11, 12}}}},
+        {"a lane that was empty until then, and starves",
+         false,
+         {1,
+          2,
+          2,
+          5,
+          {{0, 0, 0, 1, 2, 9, 10},
+           {0, 0, 0, 1, 2, 11, 12},
+           {0, 0, 0, 1, 2, 13, 14},
+           {0, 0, 0, 1, 2, 15, 16},
+           {1, 0, 0, 3, 10, 17, 18}}}},
+        {"two workers that owe each other nothing",
+         false,
+         {2,
+          2,
+          16,
+          11,
+          {{0, 0, 0, 1, 2, 5, 6},
+           {1, 0, 0, 3, 4, 7, 8},
+           {0, 0, 0, 1, 2, 9, 10},
+           {1, 0, 0, 3, 4, 11, 12},
+           {0, 0, 0, 1, 2, 13, 14},
+           {1, 0, 0, 3, 4, 15, 16},
+           {0, 1, 0, 1, 2, 5, 6},
+           {1, 1, 0, 3, 4, 7, 8},
+           {0, 1, 0, 1, 2, 9, 10},
+           {1, 1, 0, 3, 4, 11, 12},
+           {0, 1, 0, 1, 2, 17, 18}}}},
+        {"the same with a burst of two",
+         true,
+         {2,
+          2,
+          2,
+          11,
+          {{0, 0, 0, 1, 2, 5, 6},
+           {1, 0, 0, 3, 4, 7, 8},
+           {0, 0, 0, 1, 2, 9, 10},
+           {1, 0, 0, 3, 4, 11, 12},
+           {0, 0, 0, 1, 2, 13, 14},
+           {1, 0, 0, 3, 4, 15, 16},
+           {0, 1, 0, 1, 2, 5, 6},
+           {1, 1, 0, 3, 4, 7, 8},
+           {0, 1, 0, 1, 2, 9, 10},
+           {1, 1, 0, 3, 4, 11, 12},
+           {0, 1, 0, 1, 2, 17, 18}}}},
         {"overtaken by what came before it",
          true,
          {1, 2, 9, 3, {{1, 0, 0, 1, 2, 7, 8}, {1, 0, 0, 1, 2, 9, 10}, {0, 0, 0, 3, 4, 11, 12}}}},
@@ -258,9 +324,9 @@ static void *produce(void *arg)
 
 static void play(dice *d, struct history *h)
 {
-    h->workers = 1 + dice_below(d, MOST_WORKERS);
+    h->workers = 1 + dice_below(d, dice_once_in(d, 2) ? 3 : MOST_WORKERS);
     h->lanes = 2 + dice_below(d, MOST_LANES - 1);
-    h->burst = 1 + dice_below(d, 5);
+    h->burst = 1 + dice_below(d, dice_once_in(d, 2) ? 6 : 40);
     unsigned capacity = dice_once_in(d, 2) ? 8 : TASKS, length = dice_below(d, 400);
     for (unsigned i = 0; i < TASKS; i++)
         the.tasks[i] =
@@ -270,8 +336,7 @@ static void play(dice *d, struct history *h)
         the.workers[w].count = 0;
     }
     if (weir_pool_new(&the.pool, WEIR_POOL_OPTIONS(.workers = h->workers, .capacity = capacity,
-                                                   .lanes = h->lanes,
-                                                   .lane_burst = h->burst * h->workers)) != 0)
+                                                   .lanes = h->lanes, .lane_burst = h->burst)) != 0)
         abort();
     pthread_t producer;
     if (pthread_create(&producer, NULL, produce, the.tasks + EACH) != 0)
@@ -289,7 +354,7 @@ static void play(dice *d, struct history *h)
 
 static void print(const struct history *h)
 {
-    fprintf(stderr, "%u workers, %u lanes, a burst of %u each\n", h->workers, h->lanes, h->burst);
+    fprintf(stderr, "%u workers, %u lanes, a burst of %u\n", h->workers, h->lanes, h->burst);
     for (unsigned i = 0; i < h->count; i++) {
         const struct task *task = &h->tasks[i];
         fprintf(stderr,

@@ -228,7 +228,7 @@ static void frozen_worker_of_two_lanes(void)
 {
     struct work *work = make(sizeof *work);
     work->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 2, .capacity = 2, .lanes = 2,
-                                            .lane_burst = 2, .on_worker_start = freezable_worker));
+                                            .lane_burst = 3, .on_worker_start = freezable_worker));
     explore_begin();
     struct vthread *urgent = start(submit_urgent, work);
     submit_to_lane(work, 1);

@@ -261,15 +261,14 @@ static void due_into_two_full_lanes(void)
     drop(work);
 }
 
-/* The queue by itself: in which order two workers take. */
+/* The queue by itself: in which order workers take. */
 
-enum { WORKERS = 2, LOWS = 8, URGENTS = 8 };
+enum { WORKERS = 2, MANY = 16, LOWS = 8, URGENTS = 16, TAKES = 5 };
 
 struct bench {
     struct queue queue;
-    struct seat seats[WORKERS];
-    struct host *none;
-    unsigned taken[WORKERS][LOWS + URGENTS], count[WORKERS]; /* what each took, by its arg */
+    struct seat seats[MANY];
+    unsigned between[WORKERS][LOWS + 1]; /* urgent starts before each low one, as far as is sure */
     struct ticket urgent;
     atomic(unsigned) pushed; /* the urgent one */
     unsigned overtakes[WORKERS];
@@ -282,17 +281,17 @@ static int nothing(weir_context *ctx, void *arg)
     return 0;
 }
 
-static struct bench *new_bench(unsigned burst)
+static struct bench *new_bench(unsigned workers, unsigned burst)
 {
     struct bench *bench = make(sizeof *bench);
-    struct queue_shape shape = {.workers = WORKERS,
+    struct queue_shape shape = {.workers = workers,
                                 .lanes = LANES,
                                 .default_lane = 1,
                                 .burst = burst,
                                 .capacity = {URGENTS, LOWS}};
     int err = weir__queue_init(&bench->queue, &shape);
     check(err == 0);
-    for (unsigned i = 0; i < WORKERS; i++)
+    for (unsigned i = 0; i < workers; i++)
         weir__seat_init(&bench->seats[i], &bench->queue, NULL, i);
     return bench;
 }
@@ -325,41 +324,51 @@ static int take(struct bench *bench, unsigned worker)
     return (int)(intptr_t)job.arg;
 }
 
-/* The first bound, from what this worker alone took: the lanes are never empty meanwhile. */
-static void take_in_turns(struct bench *bench, unsigned worker)
+static uint64_t lows_taken(const struct bench *bench)
 {
-    unsigned urgent = 0, burst = bench->queue.burst;
-    for (unsigned i = 0; i < 4; i++) {
+    const struct lane *low = queue_lane(&bench->queue, 1);
+    return ring_end(&low->ring, 1) - low->first;
+}
+
+/* The first bound. The lanes are never empty meanwhile. An urgent start counts if it is sure which
+ * low ones it came between. */
+static void take_some(struct bench *bench, unsigned worker)
+{
+    uint64_t before = lows_taken(bench);
+    for (unsigned i = 0; i < TAKES; i++) {
         int number = take(bench, worker);
+        uint64_t after = lows_taken(bench);
         check(number != 0);
-        urgent = number < 0 ? urgent + 1 : 0;
-        check(urgent <= burst);
-        check(number < 0 || i % (burst + 1) == burst); /* and no turn before it is owed */
+        if (number < 0 && after == before)
+            bench->between[worker][after]++;
+        before = after;
     }
 }
 
 static void take_first(void *arg)
 {
-    take_in_turns(arg, 0);
+    take_some(arg, 0);
 }
 
 static void take_second(void *arg)
 {
-    take_in_turns(arg, 1);
+    take_some(arg, 1);
 }
 
 static void urgent_against_burst(unsigned burst)
 {
-    struct bench *bench = new_bench(burst);
-    for (int i = 1; i <= LOWS; i++) {
+    struct bench *bench = new_bench(WORKERS, burst);
+    for (int i = 1; i <= LOWS; i++)
         (void)put(bench, i);
+    for (int i = 1; i <= URGENTS; i++)
         (void)put(bench, -i);
-    }
     explore_begin();
     struct vthread *other = start(take_second, bench);
     take_first(bench);
     finish(other);
     explore_end();
+    for (unsigned i = 0; i <= LOWS; i++)
+        check(bench->between[0][i] + bench->between[1][i] <= (burst > WORKERS ? burst : WORKERS));
     end_bench(bench);
 }
 
@@ -368,9 +377,34 @@ static void urgent_against_a_burst_of_one(void)
     urgent_against_burst(1); /* fewer than workers: it is one for each */
 }
 
-static void urgent_against_a_burst_of_two(void)
+static void urgent_against_a_burst_of_four(void)
 {
-    urgent_against_burst(2 * WORKERS);
+    urgent_against_burst(4); /* one for each, and two in the meter */
+}
+
+/* Workers that take in turn, the one after the other: a lane gets one start for all of them. */
+static void many_workers_owe_one_start(void)
+{
+    enum { BURST = 64, SPANS = 3 };
+    struct bench *bench = new_bench(MANY, BURST);
+    unsigned urgent = 0, spans = 0;
+    explore_begin();
+    (void)put(bench, 1);
+    (void)put(bench, -1);
+    for (unsigned worker = 0; spans < SPANS; worker = (worker + 1) % MANY) {
+        int number = take(bench, worker);
+        (void)put(bench, number);
+        if (number < 0) {
+            urgent++;
+            continue;
+        }
+        /* At first no worker has any; then each but the one that gave the start still has one. */
+        check(urgent == (spans == 0 ? BURST : BURST - MANY + 1));
+        urgent = 0;
+        spans++;
+    }
+    explore_end();
+    end_bench(bench);
 }
 
 /* The second bound: what was put after the urgent one, and is taken while that is still there. */
@@ -399,7 +433,7 @@ static void take_all_second(void *arg)
 
 static void overtaken_once_by_each(void)
 {
-    struct bench *bench = new_bench(64);
+    struct bench *bench = new_bench(WORKERS, 64);
     (void)put(bench, 1);
     (void)put(bench, 2);
     explore_begin();
@@ -424,8 +458,9 @@ const struct scenario lanes_scenarios[] = {
     {"lanes: hard shutdown against submits", hard_shutdown_against_submits, false},
     {"lanes: due beside a full lane", due_beside_a_full_lane, false},
     {"lanes: due into two full lanes", due_into_two_full_lanes, false},
-    {"lanes: urgent against a burst of one each", urgent_against_a_burst_of_one, false},
-    {"lanes: urgent against a burst of two each", urgent_against_a_burst_of_two, false},
+    {"lanes: urgent against a burst of one", urgent_against_a_burst_of_one, false},
+    {"lanes: urgent against a burst of four", urgent_against_a_burst_of_four, false},
+    {"lanes: many workers owe one start", many_workers_owe_one_start, false},
     {"lanes: overtaken once by each", overtaken_once_by_each, false},
     {0},
 };
