@@ -37,10 +37,10 @@
  * one share, N / share + 2 * W. Each further lane adds to that.
  *
  * A lane that was empty may be owed a start by what came before: then its first task starts before
- * what is more urgent. A turn of a serial counts as one start, however many tasks it runs. So does
- * a task that ends when its turn has come, because it has expired or its context is over; one that
- * ended before does not. Tasks that do not wait for a worker have no part in this: those that a
- * waiting thread runs itself (task.h), and those that are run in place where there is no room.
+ * what is more urgent. A turn of a serial counts as one start, however many tasks it runs. A task
+ * that has expired or whose context is over when its turn comes does not start, and so uses up
+ * none. Tasks that do not wait for a worker have no part in this: those that a waiting thread runs
+ * itself (task.h), and those that are run in place where there is no room.
  *
  * Which lane. A task with options goes to `lane`, if that is not 0, in all forms: also when its
  * time has come, when it is retried, and when its gate or descriptor lets it start. A serial has a

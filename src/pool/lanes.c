@@ -54,25 +54,27 @@ static bool choose(struct seat *seat, unsigned *ret_lane, uint32_t *ret_index)
     return false;
 }
 
-static void count_start(struct seat *seat, unsigned lane)
-{
-    if (unlikely(seat->owed != 0))
-        begin_meter_anew(queue_lane(seat->queue, lane), seat->owed - 1);
-    seat->passed[lane] = 0;
-    for (unsigned k = lane + 1; k < seat->queue->lane_count; k++)
-        seat->passed[k]++;
-}
-
 bool weir__lanes_next(struct seat *seat, struct job *ret)
 {
     unsigned lane;
     uint32_t index;
     while (choose(seat, &lane, &index))
         if (weir__queue_take_seen(seat, lane, index, ret) == TAKEN_JOB) {
-            count_start(seat, lane);
+            seat->taken = ret;
             return true;
         }
     return false;
+}
+
+void weir__lanes_started(struct seat *seat)
+{
+    unsigned lane = seat->lane;
+    seat->taken = NULL;
+    if (unlikely(seat->owed != 0))
+        begin_meter_anew(queue_lane(seat->queue, lane), seat->owed - 1);
+    seat->passed[lane] = 0;
+    for (unsigned k = lane + 1; k < seat->queue->lane_count; k++)
+        seat->passed[k]++;
 }
 
 void weir__lanes_idle(struct queue *queue)

@@ -35,7 +35,9 @@
  * to the next, so that no other can do that a second time. A thread that adds to it, or finds it
  * full, has to see what was started before: so these operations acquire and release.
  *
- * A ticket that turns out to be dead is no start: a lane that is owed one stays so.
+ * What does not start is no start: a dead ticket, and a job that has expired or whose context is
+ * over when it is taken. So starts are counted when a job begins, and a lane that is owed one stays
+ * so until then. A turn of a serial begins when it is taken.
  */
 #ifndef WEIR_POOL_LANES_H
 #define WEIR_POOL_LANES_H
@@ -44,6 +46,15 @@
 
 /* weir__queue_next where there are several lanes. */
 bool weir__lanes_next(struct seat *seat, struct job *ret);
+/* The job that it gave to the seat starts. */
+void weir__lanes_started(struct seat *seat);
+
+/* The job starts, on this thread, which has this seat, or none. */
+static inline void lanes_count_start(struct seat *seat, const struct job *job)
+{
+    if (seat != NULL && seat->taken == job) /* else it was not taken from one of several lanes */
+        weir__lanes_started(seat);
+}
 
 /* How a worker gets its next job. False: the queue is empty. */
 typedef bool next_job(struct seat *seat, struct job *ret);

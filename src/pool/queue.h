@@ -81,6 +81,8 @@ struct seat {
     uint32_t passed[WEIR_MAX_LANES]; /* its starts from more urgent lanes: see lanes.h */
     uint64_t owed;                   /* one more than where the meter of `lane` stood, if it was
                                         owed the job that this worker took last; else 0 */
+    const struct job *taken;         /* that job, until it starts; compared only. NULL: it has, or
+                                        there is one lane */
 };
 
 /* The lanes in the order of their urgency, 0 to lane_count - 1. A job has the number 0 if it names

@@ -13,6 +13,7 @@
 #include <errno.h>
 
 #include "base/unwind.h"
+#include "pool/lanes.h"
 
 bool weir__inside(const struct host *host)
 {
@@ -282,8 +283,11 @@ static inline void begin(struct frame *frame, struct self *self, weir_context *p
     weir__context_begin(&frame->context, parent, host->context, deadline, cancelled);
     frame->returned = false;
     self->frame = frame;
-    if (unlikely(host->attended))
-        attend_start(frame, own_limit);
+    if (unlikely(host->notes_starts)) {
+        lanes_count_start(self->seat, job);
+        if (host->attended)
+            attend_start(frame, own_limit);
+    }
 }
 
 void weir__run(struct host *host, const struct job *job)
@@ -293,6 +297,7 @@ void weir__run(struct host *host, const struct job *job)
         return;
     }
     if (job->sink != NULL && unlikely(job_is_turn(job))) { /* a plain job is none */
+        lanes_count_start(this_thread()->seat, job);
         sink_ops(job->sink)->turn(job->sink, host, false);
         return;
     }

@@ -16,7 +16,8 @@ struct host {
     struct times *times;           /* of each worker, and of all other threads */
     struct lane_times *lane_times; /* theirs; or NULL */
     unsigned workers;
-    bool attended; /* each run is told to one of the next three, which else are NULL */
+    bool notes_starts; /* there are several lanes, or it is attended: */
+    bool attended;     /* each run is told to one of the next three, which else are NULL */
     struct watchdog *watchdog;
     void (*on_task_start)(weir_task_fn *fn, void *arg, int worker, void *user);
     void (*on_task_end)(weir_task_fn *fn, void *arg, int worker, int status, void *user);

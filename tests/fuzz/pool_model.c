@@ -340,7 +340,7 @@ void model_settle(struct pool_model *model)
             model->own = 0;
             if (model->jobs[job].state != WEIR_TASK_QUEUED)
                 continue;
-            if (own == 0)
+            if (own == 0 && too_late(model, &model->jobs[job]) == WEIR_TASK_IDLE)
                 count_start(model, lane);
             start_job(model, job, ON_WORKER);
         }

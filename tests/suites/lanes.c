@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* lanes.c - which lane a task goes to, which one starts next, and what a full lane does. */
 #include <errno.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -330,6 +331,37 @@ START_TEST(a_dead_ticket_is_no_turn)
     ck_assert_int_eq(weir_task_cancel(&tasks[1]), 0);
     release(pool, &hold);
     assert_recorded(0, 1, 102, 2, 3);
+    finish_counted(pool);
+}
+END_TEST
+
+START_TEST(what_does_not_start_is_no_turn)
+{
+    gate hold = GATE_INIT;
+    weir_pool *pool = new_lanes(.workers = 1, .lanes = 2, .lane_burst = 2);
+    weir_context *over = NULL;
+    weir_task late = WEIR_TASK_INIT;
+    int64_t start_by;
+    int err;
+    ck_assert_int_eq(weir_context_new(&over, NULL, WEIR_FOREVER), 0);
+    saturate(pool, &hold, 1);
+    ck_assert_int_eq(weir_pool_submit_lane_until(pool, 1, note, number(100), over, WEIR_FOREVER),
+                     0);
+    do {
+        start_by = weir_after(WEIR_MS(1));
+        err = weir_pool_submit_task(pool, &late, note, number(101),
+                                    WEIR_TASK_OPTIONS(.start_by = start_by));
+    } while (err == -ETIMEDOUT);
+    ck_assert_int_eq(err, 0);
+    submit_all(pool, 1, 102, 2);
+    submit_all(pool, 0, 0, 6);
+    weir_context_cancel(over, 0);
+    while (weir_now() < start_by)
+        (void)sched_yield();
+    release(pool, &hold);
+    assert_recorded(0, 1, 102, 2, 3, 103, 4, 5);
+    ck_assert_int_eq(weir_task_state(&late), WEIR_TASK_EXPIRED);
+    weir_context_unref(over);
     finish_counted(pool);
 }
 END_TEST
@@ -1059,6 +1091,7 @@ Suite *weir_suite(void)
     tcase_add_test(next, after_a_burst_the_less_urgent_has_its_turn);
     tcase_add_test(next, eight_lanes_share_one_worker_exactly);
     tcase_add_test(next, a_dead_ticket_is_no_turn);
+    tcase_add_test(next, what_does_not_start_is_no_turn);
     tcase_add_test(next, a_worker_waits_for_tasks_of_any_lane);
     TCase *full = add_fresh_group(suite, "full");
     tcase_add_test(full, each_lane_is_bounded_by_itself);

@@ -197,6 +197,75 @@ static void hard_shutdown_against_submits(void)
     shut_down_under_submits(0);
 }
 
+/* What does not start. */
+
+struct turns {
+    struct work *work;
+    weir_context *ctx;
+    unsigned urgent; /* starts since one of the other lane, while that has a task */
+    bool last;       /* its last one has started */
+};
+
+static int urgent_starts(weir_context *ctx, void *arg)
+{
+    struct turns *turns = arg;
+    (void)ctx;
+    check(turns->last || ++turns->urgent <= 1);
+    return 0;
+}
+
+static int low_starts(weir_context *ctx, void *arg)
+{
+    (void)ctx;
+    ((struct turns *)arg)->urgent = 0;
+    return 0;
+}
+
+static int last_starts(weir_context *ctx, void *arg)
+{
+    (void)ctx;
+    ((struct turns *)arg)->last = true;
+    return 0;
+}
+
+static void cancel_context(void *arg)
+{
+    weir_context_cancel(((struct turns *)arg)->ctx, 0);
+}
+
+/* With a burst of one, the first task of the lane is cancelled as it comes out. */
+static void cancel_against_an_owed_start(void)
+{
+    struct turns *turns = make(sizeof *turns);
+    struct work *work =
+        new_work(WEIR_POOL_OPTIONS(.workers = 1, .lanes = LANES, .capacity = 4, .lane_burst = 1));
+    int err = weir_context_new(&turns->ctx, NULL, WEIR_FOREVER);
+    check(err == 0);
+    weir_waitgroup_add(&work->first, 1);
+    err = weir_pool_submit(work->pool, pass, &work->first);
+    check(err == 0);
+    settle();
+    err = weir_pool_submit_until(work->pool, low_starts, turns, turns->ctx, WEIR_FOREVER);
+    check(err == 0);
+    err = weir_pool_submit(work->pool, last_starts, turns);
+    check(err == 0);
+    for (unsigned i = 0; i < 3; i++) {
+        err = weir_pool_submit_lane(work->pool, 0, urgent_starts, turns);
+        check(err == 0);
+    }
+    explore_begin();
+    struct vthread *canceller = start(cancel_context, turns);
+    weir_waitgroup_done(&work->first);
+    finish(canceller);
+    settle();
+    explore_end();
+    end_pool(work->pool);
+    check(turns->last);
+    weir_context_unref(turns->ctx);
+    drop(work);
+    drop(turns);
+}
+
 /* Becoming due. */
 
 enum { SOON = 2000 };
@@ -318,9 +387,11 @@ static struct ticket put(struct bench *bench, int number)
 
 static int take(struct bench *bench, unsigned worker)
 {
+    struct seat *seat = &bench->seats[worker];
     struct job job;
-    if (!weir__lanes_next(&bench->seats[worker], &job))
+    if (!weir__lanes_next(seat, &job))
         return 0;
+    lanes_count_start(seat, &job);
     return (int)(intptr_t)job.arg;
 }
 
@@ -456,6 +527,7 @@ const struct scenario lanes_scenarios[] = {
     {"lanes: a cancel beside a submitter", cancel_beside_a_submitter, false},
     {"lanes: soft shutdown against submits", soft_shutdown_against_submits, false},
     {"lanes: hard shutdown against submits", hard_shutdown_against_submits, false},
+    {"lanes: a cancel against an owed start", cancel_against_an_owed_start, false},
     {"lanes: due beside a full lane", due_beside_a_full_lane, false},
     {"lanes: due into two full lanes", due_into_two_full_lanes, false},
     {"lanes: urgent against a burst of one", urgent_against_a_burst_of_one, false},
