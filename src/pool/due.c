@@ -6,7 +6,14 @@
  * jobs. If a lane is full it waits for room as a blocked submitter does, but wakes also for the
  * next alarm and when nothing is due any more. With one lane an earlier alarm need not wake it: it
  * would wait for room as well. With several it may be for another lane (place_stir_clock), and the
- * thread waits for room in all of them at once (queue_clock_room).
+ * thread waits for room in all that are full at once (queue_clock_room).
+ *
+ * It is not woken for each place. Of several lanes it says which ones are full, and looks once more
+ * after it has said that of another one: so a place that becomes free there before it is seen, and
+ * one that does so later wakes it. And once it has pushed something and there is more, it makes a
+ * timed wait (room.h), in which room for many comes together; after one that has brought no room,
+ * it waits until it is woken. So the workers wake it some times for a burst of jobs, and nothing
+ * is polled. A worker that runs out of jobs ends a timed wait.
  *
  * A job with a gate is not due when its time has come: it enters the gate then. There its alarm
  * stays set, for the time at which it expires, or for the gate's own purposes. The thread that
@@ -20,6 +27,7 @@
 #include <errno.h>
 
 #include "base/deadline.h"
+#include "base/pace.h"
 #include "pool/places.h"
 
 /* When the job in the place expires. */
@@ -162,24 +170,40 @@ static bool push_list(struct delay *delay, const struct list *due, unsigned *loo
 /* So many jobs are pushed, or ended, at once. Then something more urgent may be due. */
 enum { PUSHES = 64 };
 
-/* In each lane, the most urgent first. Returns a bit for each that has no room, by its number;
- * `*ret_until` is when the first job there will expire. `*ret_more`: it stopped after PUSHES. */
-static uint32_t push_due(struct delay *delay, int64_t *ret_until, bool *ret_more)
+struct pushed {
+    bool any, more; /* more: it stopped after PUSHES */
+    bool in_long;   /* all lanes that have no room are long enough for timed waits */
+    uint32_t full;  /* their bits */
+    int64_t until;  /* when the first job there will expire */
+};
+
+/* In each lane, the most urgent first. False: nothing is due any more. */
+static bool push_due(struct delay *delay, struct pushed *ret)
 {
     const struct queue *queue = delay->host->queue;
     unsigned looks = PUSHES;
-    uint32_t full = 0;
-    *ret_until = WEIR_FOREVER;
+    *ret = (struct pushed){.until = WEIR_FOREVER, .in_long = true};
     for (unsigned k = 0; k < queue->lane_count; k++) {
-        uint32_t n = queue_number(queue, k);
+        const struct lane *lane = queue_lane(queue, k);
         int64_t until;
-        if (push_list(delay, &delay->due[n], &looks, &until))
+        if (push_list(delay, &delay->due[queue_number(queue, k)], &looks, &until))
             continue;
-        full |= UINT32_C(1) << n;
-        *ret_until = earlier(*ret_until, until);
+        ret->full |= lane->bit;
+        ret->in_long = ret->in_long && lane->ring.capacity >= DUE_TIMED_FROM;
+        ret->until = earlier(ret->until, until);
     }
-    *ret_more = looks == 0;
-    return full;
+    ret->any = looks < PUSHES;
+    ret->more = looks == 0;
+    return ret->full != 0 || ret->more;
+}
+
+/* Says which lanes it waits for. False: another one than before; then it has to look again. */
+static bool says_wanted(struct queue *queue, uint32_t full)
+{
+    uint32_t before = load_rlx(&queue->clock_wants); /* this thread alone writes it */
+    if (before != full)
+        (void)xchg_seqcst(&queue->clock_wants, full); /* pairs with clock_wants_room */
+    return (full & ~before) == 0;
 }
 
 /* weir__clear_head of each of these lanes. */
@@ -197,37 +221,54 @@ static bool clear_heads(struct delay *delay, uint32_t full, int64_t passed, int6
     return cleared;
 }
 
-/* The clock's thread looks for room, and at everything else that it has to do. */
+struct due_wait {
+    struct delay *delay;
+    bool timed; /* it is about to make a timed wait */
+};
+
+/* The clock's thread looks for room, and at everything else that it has to do. -EINPROGRESS: it has
+ * pushed something, and a timed wait shall follow. */
 static int look(void *arg, int64_t passed, int64_t *ret_until)
 {
-    struct delay *delay = arg;
+    struct due_wait *wait = arg;
+    struct delay *delay = wait->delay;
+    struct pushed pushed;
     struct alarm *alarm;
-    int64_t next, first, head;
-    uint32_t full;
-    bool more;
+    int64_t next, head;
+    bool any = false;
     do {
         while ((alarm = weir__alarm_take_due(&delay->clock, &next)) != NULL)
             note_due(alarm);
         if (weir_context_err(delay->clock.watched) != 0)
             weir__delay_close(delay, true);
-        full = push_due(delay, &first, &more);
-        if (full == 0 && !more)
+        if (!push_due(delay, &pushed))
             return 0;
-    } while (more || clear_heads(delay, full, passed, &head));
-    *ret_until = earlier(next, earlier(first, head));
+        any |= pushed.any;
+    } while (pushed.more || !says_wanted(delay->host->queue, pushed.full) ||
+             clear_heads(delay, pushed.full, passed, &head));
+    if (any && pushed.in_long && !wait->timed)
+        return -EINPROGRESS;
+    wait->timed = false;
+    *ret_until = earlier(next, earlier(pushed.until, head));
     return -EAGAIN;
+}
+
+/* Until nothing is due any more. */
+static void wait_for_room(struct delay *delay)
+{
+    struct due_wait due = {.delay = delay};
+    struct room_wait wait = {.look = look, .arg = &due, .contexts = {delay->clock.watched}};
+    while (weir__room_wait(queue_clock_room(delay->host->queue), &wait) == -EINPROGRESS)
+        wait.timed = due.timed = true;
 }
 
 void weir__due_ring(struct alarm *alarm)
 {
     struct delay *delay = container_of(alarm, struct delay_place, alarm)->delay;
-    int64_t ignored;
-    bool more;
+    struct pushed pushed;
     note_due(alarm);
-    if (push_due(delay, &ignored, &more) == 0 && !more)
-        return;
-    struct room_wait wait = {.look = look, .arg = delay, .contexts = {delay->clock.watched}};
-    (void)weir__room_wait(queue_clock_room(delay->host->queue), &wait); /* until nothing is due */
+    if (push_due(delay, &pushed))
+        wait_for_room(delay);
 }
 
 /* Gates and descriptors. */

@@ -14,6 +14,7 @@ struct lane {
     _Alignas(CACHE_LINE) atomic(uint64_t) peak;  /* most places taken at once */
     atomic(uint64_t) head_seen;                  /* a past head, for peak */
     uint64_t first;                              /* constant: position of the first push */
+    uint32_t bit;                                /* constant: of its number in jobs */
     _Alignas(CACHE_LINE) atomic(uint64_t) meter; /* of more urgent starts: see lanes.h */
 };
 

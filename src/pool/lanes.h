@@ -64,16 +64,16 @@ static inline next_job *next_job_of(const struct queue *queue)
     return queue->lane_count > 1 ? weir__lanes_next : weir__queue_next;
 }
 
-/* Does a submitter make a timed wait, in whatever lane? */
+/* Does a submitter make a timed wait, in whatever lane, or the clock's thread? */
 static inline bool lanes_have_timed(struct queue *queue)
 {
     for (unsigned k = 0; k < queue->lane_count; k++)
         if (unlikely(room_has_timed(&queue_lane(queue, k)->room)))
             return true;
-    return false;
+    return unlikely(queue->lane_count > 1) && room_has_timed(&queue->clock_room);
 }
 
-/* weir__room_idle, and weir__room_wake_all, of each lane. */
+/* weir__room_idle of each lane, and of the clock's thread; and weir__room_wake_all of each lane. */
 void weir__lanes_idle(struct queue *queue);
 void weir__lanes_wake_all(struct queue *queue);
 

@@ -41,8 +41,12 @@ static inline bool place_any_due_locked(const struct delay *delay)
  * for room in another one, and is to look at it all the same. */
 static inline void place_stir_clock(struct delay *delay)
 {
-    if (unlikely(delay->host->queue->lane_count > 1))
-        room_freed(&delay->host->queue->clock_room);
+    struct room *room = &delay->host->queue->clock_room;
+    if (likely(delay->host->queue->lane_count == 1))
+        return;
+    room_freed(room);
+    if (unlikely(room_has_timed(room)))
+        weir__room_idle(room);
 }
 
 /* The slot of a job that is in the place. */

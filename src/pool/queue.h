@@ -63,6 +63,7 @@ struct queue {
     struct deques deques;                        /* of the workers: local.h */
     _Alignas(CACHE_LINE) struct eventcount idle; /* workers */
     _Alignas(CACHE_LINE) struct room clock_room; /* see queue_clock_room */
+    atomic(uint32_t) clock_wants;                /* bits of the lanes in which that has no room */
     struct quiet quiet;
 };
 
@@ -104,18 +105,27 @@ static inline uint32_t queue_numbers(const struct queue *queue)
     return queue->lane_count == 1 ? 1 : queue->lane_count + 1;
 }
 
-/* Where the clock's thread waits for room (due.c). With several lanes it waits for room in whatever
- * lane, and so apart from the submitters, each of which is woken for its own. */
+/* Where the clock's thread waits for room (due.c). With several lanes it waits for room in those
+ * that were full, and so apart from the submitters, each of which is woken for its own. */
 static inline struct room *queue_clock_room(struct queue *queue)
 {
     return queue->lane_count == 1 ? &queue->lane.room : &queue->clock_room;
+}
+
+/* Does the clock's thread wait for room in this lane? For a queue with several, after a place
+ * became free. */
+static inline bool clock_wants_room(struct queue *queue, const struct lane *lane)
+{
+    return unlikely(eventcount_has_sleepers(&queue->clock_room.waiting)) &&
+           (load_seqcst(&queue->clock_wants) & lane->bit) !=
+               0; /* pairs with says_wanted in due.c */
 }
 
 /* A place in the lane became free, or may be made so at its head. */
 static inline void place_freed(struct queue *queue, struct lane *lane)
 {
     room_freed(&lane->room);
-    if (unlikely(queue->lane_count > 1))
+    if (unlikely(queue->lane_count > 1) && clock_wants_room(queue, lane))
         room_freed(&queue->clock_room);
 }
 

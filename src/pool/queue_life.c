@@ -24,8 +24,10 @@ static int place_lanes(struct queue *queue, const struct queue_shape *shape)
     queue->lanes[0] = &queue->lane;
     for (unsigned k = 0; k < shape->lanes; k++) {
         bool is_default = k == shape->default_lane;
-        queue->lanes[k + 1] = is_default ? &queue->lane : &queue->others[used++];
-        weir__eventcount_init(&queue_lane(queue, k)->room.waiting);
+        struct lane *lane = is_default ? &queue->lane : &queue->others[used++];
+        queue->lanes[k + 1] = lane;
+        lane->bit = UINT32_C(1) << queue_number(queue, k);
+        weir__eventcount_init(&lane->room.waiting);
     }
     return 0;
 }

@@ -13,7 +13,7 @@
  *
  * A timed wait. In a queue that is not short a thread first sleeps for ROOM_TIMED_NS, once, without
  * being woken for each place: that would cost the workers more than they gain, and such a sleep
- * ends with room for many.
+ * ends with room for many. The thread that queues what is due makes more of them (due.c).
  */
 #ifndef WEIR_POOL_ROOM_H
 #define WEIR_POOL_ROOM_H

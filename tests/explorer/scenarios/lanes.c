@@ -305,6 +305,38 @@ static void due_beside_a_full_lane(void)
     drop(work);
 }
 
+/* A task is due for a lane that is full, and finds room while the worker sits in the one that it
+ * has taken from there. */
+static void due_as_a_place_becomes_free(void)
+{
+    struct work *work =
+        new_work(WEIR_POOL_OPTIONS(.workers = 1, .lanes = LANES, .capacity = 1, .timers = 1));
+    work->task = make(sizeof *work->task);
+    weir_waitgroup_add(&work->first, 1);
+    weir_waitgroup_add(&work->second, 1);
+    int err = weir_pool_submit(work->pool, pass, &work->first);
+    check(err == 0);
+    settle();
+    err = weir_pool_submit(work->pool, pass, &work->second);
+    check(err == 0);
+    err = weir_pool_submit_task_at(work->pool, work->task, count_run, &work->runs[1][0], NULL, 0);
+    check(err == 0);
+    explore_begin();
+    weir_waitgroup_done(&work->first);
+    settle();
+    weir_lane_stats stats = {.size = sizeof stats};
+    err = weir_pool_read_lane_stats(work->pool, 1, &stats);
+    check(err == 0 && stats.queued == 1);
+    weir_waitgroup_done(&work->second);
+    err = weir_task_wait(work->task);
+    check(err == 0);
+    explore_end();
+    end_pool(work->pool);
+    check(work->runs[1][0] == 1);
+    drop(work->task);
+    drop(work);
+}
+
 /* Both lanes are full, a task is due for each, and the worker makes room. */
 static void due_into_two_full_lanes(void)
 {
@@ -529,6 +561,7 @@ const struct scenario lanes_scenarios[] = {
     {"lanes: hard shutdown against submits", hard_shutdown_against_submits, false},
     {"lanes: a cancel against an owed start", cancel_against_an_owed_start, false},
     {"lanes: due beside a full lane", due_beside_a_full_lane, false},
+    {"lanes: due as a place becomes free", due_as_a_place_becomes_free, false},
     {"lanes: due into two full lanes", due_into_two_full_lanes, false},
     {"lanes: urgent against a burst of one", urgent_against_a_burst_of_one, false},
     {"lanes: urgent against a burst of four", urgent_against_a_burst_of_four, false},

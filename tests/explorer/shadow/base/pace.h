@@ -10,6 +10,7 @@ enum { LEAD = 32, LEAD_PAUSES = 128, LEAD_FROM = 8 * LEAD };
 
 /* Submitters make a timed wait in a queue of two; where there is one place, they sleep at once. */
 enum { ROOM_YIELDS = 3, ROOM_TIMED_NS = 100000, TIMED_FROM = 2 };
+enum { DUE_TIMED_FROM = 2 };
 
 enum { HELP_LOOKS = 8, HELP_PAUSES = 16 };
 
