@@ -7,6 +7,9 @@
 #include "pool/room.h"
 #include "ring/index_ring.h"
 
+/* What comes of it that a lane is full: as in weir_lane_stats. */
+enum lane_overflow { LANE_REJECTED, LANE_DROPPED, LANE_IN_PLACE, LANE_BLOCKED, LANE_OVERFLOWS };
+
 struct lane {
     struct ring ring;
     _Alignas(CACHE_LINE) struct room room;       /* submitters */
@@ -16,7 +19,19 @@ struct lane {
     uint64_t first;                              /* constant: position of the first push */
     uint32_t bit;                                /* constant: of its number in jobs */
     _Alignas(CACHE_LINE) atomic(uint64_t) meter; /* of more urgent starts: see lanes.h */
+    atomic(uint64_t) overflows[LANE_OVERFLOWS];
 };
+
+/* Counts what has become of a submit that found the lane full, or of a task there. */
+static inline void lane_overflows(struct lane *lane, enum lane_overflow what)
+{
+    add_rlx(&lane->overflows[what], 1); /* a number by itself */
+}
+
+static inline uint64_t lane_overflowed(const struct lane *lane, enum lane_overflow what)
+{
+    return load_rlx(&lane->overflows[what]); /* likewise */
+}
 
 static inline bool lane_full(const struct lane *lane)
 {

@@ -101,6 +101,7 @@ static int run_lent(weir_pool *pool, const struct job *job)
         return err;
     }
     note_in_place(own_times(&pool->host));
+    lane_overflows(queue->lanes[serial->lane], LANE_IN_PLACE);
     weir__serial_run(&turn, NULL, serial->batch);
     return 0;
 }

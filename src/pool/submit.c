@@ -78,6 +78,7 @@ static COLD bool evict_oldest(weir_pool *pool, uint32_t number)
         if (taken == TAKEN_NONE) /* perhaps all places are kept, for serials that run */
             break;
         if (!job_is_turn(&job)) {
+            lane_overflows(lane, LANE_DROPPED);
             weir__end_unstarted(&pool->host, &job, WEIR_TASK_DROPPED);
             return true;
         }
@@ -114,6 +115,7 @@ int weir__run_inline(weir_pool *pool, const struct job *job)
         return err;
     }
     note_in_place(own_times(&pool->host));
+    lane_overflows(queue->lanes[job->lane], LANE_IN_PLACE);
     PROBE3(task_submit, pool, job->fn, job->arg);
     uint64_t stamp = queue_stamp(queue);
     if (unlikely(stamp != 0))
@@ -166,6 +168,8 @@ static int look(void *arg, int64_t passed, int64_t *ret_until)
 static COLD int wait_for_room(const struct way_in *way, weir_pool *pool, const struct job *job,
                               weir_context *ctx, int64_t deadline)
 {
+    struct lane *lane = pool->queue.lanes[job->lane];
+    lane_overflows(lane, LANE_BLOCKED);
     if (deadline != WEIR_FOREVER && deadline <= weir_now())
         return -ETIMEDOUT;
     for (unsigned i = 0; i < ROOM_YIELDS; i++) {
@@ -183,7 +187,6 @@ static COLD int wait_for_room(const struct way_in *way, weir_pool *pool, const s
     entry.deadline = earlier(deadline, weir_context_deadline(ctx));
     entry.deadline = earlier(entry.deadline, weir_context_deadline(entry.of_sink));
     entry.deadline = earlier(entry.deadline, weir_context_deadline(entry.of_pool));
-    struct lane *lane = pool->queue.lanes[job->lane];
     struct room_wait wait = {.look = look,
                              .arg = &entry,
                              .contexts = {ctx, entry.of_sink, entry.of_pool},
@@ -206,6 +209,12 @@ static COLD bool clear_own_deque(weir_pool *pool)
     return cleared;
 }
 
+static COLD int reject(weir_pool *pool, const struct job *job)
+{
+    lane_overflows(pool->queue.lanes[job->lane], LANE_REJECTED);
+    return -EAGAIN;
+}
+
 /* The queue is full. -EAGAIN: it may have room now, and the submit is to be tried again. */
 static ALWAYS_INLINE int submit_to_full(const struct way_in *way, weir_pool *pool,
                                         const struct job *job, enum submit_mode mode,
@@ -215,13 +224,15 @@ static ALWAYS_INLINE int submit_to_full(const struct way_in *way, weir_pool *poo
     bool local = deques_used(&pool->queue.deques);
     *ret_again = !ends_deep() && ((local && clear_own_deque(pool)) ||
                                   weir__clear_head(&pool->host, job->lane, INT64_MIN, &until));
-    if (*ret_again || mode == SUBMIT_TRY || pool->overflow == WEIR_OVERFLOW_REJECT)
+    if (*ret_again)
         return -EAGAIN;
+    if (mode == SUBMIT_TRY || pool->overflow == WEIR_OVERFLOW_REJECT)
+        return reject(pool, job);
     if (pool->overflow == WEIR_OVERFLOW_DROP_OLDEST) {
         if (ends_deep())
             return -EDEADLK;
         *ret_again = evict_oldest(pool, job->lane);
-        return -EAGAIN;
+        return *ret_again ? -EAGAIN : reject(pool, job);
     }
     if (pool->overflow == WEIR_OVERFLOW_CALLER_RUNS || weir__inside(&pool->host))
         return way != NULL ? way->run_inline(pool, job) : weir__run_inline(pool, job);

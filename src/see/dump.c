@@ -228,6 +228,17 @@ static uint64_t blocked_in(const struct queue *queue, unsigned lane)
     return (uint32_t)load_rlx(&room->sleepers) + load_rlx(&room->timed); /* numbers */
 }
 
+static void put_overflow(struct dump *dump, const struct lane *lane)
+{
+    static const char *const names[LANE_OVERFLOWS] = {" rejected, ", " dropped, ", " in place, ",
+                                                      " blocked ever"};
+    put(dump, "; ");
+    for (unsigned i = 0; i < LANE_OVERFLOWS; i++) {
+        weir__text_number(&dump->text, lane_overflowed(lane, (enum lane_overflow)i));
+        put(dump, names[i]);
+    }
+}
+
 static void dump_lane(struct dump *dump, unsigned lane)
 {
     const struct lane *shown = queue_lane(&dump->pool->queue, lane);
@@ -240,6 +251,7 @@ static void dump_lane(struct dump *dump, unsigned lane)
     put_oldest(dump, lane);
     put(dump, "; ");
     weir__text_count(&dump->text, blocked_in(&dump->pool->queue, lane), "blocked submitter");
+    put_overflow(dump, shown);
     weir__text_line(&dump->text);
 }
 

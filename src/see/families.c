@@ -67,35 +67,23 @@ static void read_lanes(const weir_pool *pool, int64_t (*of)(const struct lane *l
         ret[k] = k < pool->queue.lane_count ? of(queue_lane(&pool->queue, k)) : NO_VALUE;
 }
 
-static int64_t places_of(const struct lane *lane)
-{
-    return (int64_t)lane_taken(lane);
-}
+#define READ_LANES(name, value)                                                                    \
+    static int64_t name##_of(const struct lane *lane)                                              \
+    {                                                                                              \
+        return (int64_t)(value);                                                                   \
+    }                                                                                              \
+    static void read_lane_##name(const void *pool, int64_t ret[FAMILY_VALUES])                     \
+    {                                                                                              \
+        read_lanes(pool, name##_of, ret);                                                          \
+    }
 
-static int64_t capacity_of(const struct lane *lane)
-{
-    return (int64_t)lane->ring.capacity;
-}
-
-static int64_t entries_of(const struct lane *lane)
-{
-    return (int64_t)(ring_end(&lane->ring, 0) - lane->first);
-}
-
-static void read_lane_queued(const void *pool, int64_t ret[FAMILY_VALUES])
-{
-    read_lanes(pool, places_of, ret);
-}
-
-static void read_lane_capacity(const void *pool, int64_t ret[FAMILY_VALUES])
-{
-    read_lanes(pool, capacity_of, ret);
-}
-
-static void read_lane_submitted(const void *pool, int64_t ret[FAMILY_VALUES])
-{
-    read_lanes(pool, entries_of, ret);
-}
+READ_LANES(queued, lane_taken(lane))
+READ_LANES(capacity, lane->ring.capacity)
+READ_LANES(submitted, ring_end(&lane->ring, 0) - lane->first)
+READ_LANES(rejected, lane_overflowed(lane, LANE_REJECTED))
+READ_LANES(dropped, lane_overflowed(lane, LANE_DROPPED))
+READ_LANES(in_place, lane_overflowed(lane, LANE_IN_PLACE))
+READ_LANES(blocked, lane_overflowed(lane, LANE_BLOCKED))
 
 static const char *const lane_numbers[] = {"0", "1", "2", "3", "4", "5", "6", "7", NULL};
 
@@ -310,6 +298,17 @@ const struct family weir__families[] = {
     SOME(POOL, COUNTER, "weir_pool_lane_submitted_total",
          "Places of a lane that were taken: tasks, and turns of serials.", "lane", lane_numbers,
          read_lane_submitted),
+    SOME(POOL, COUNTER, "weir_pool_lane_rejected_total",
+         "Submits that were refused because the lane was full.", "lane", lane_numbers,
+         read_lane_rejected),
+    SOME(POOL, COUNTER, "weir_pool_lane_dropped_total",
+         "Tasks that were dropped for others because the lane was full.", "lane", lane_numbers,
+         read_lane_dropped),
+    SOME(POOL, COUNTER, "weir_pool_lane_in_place_total",
+         "Tasks that the thread which submitted them ran because the lane was full.", "lane",
+         lane_numbers, read_lane_in_place),
+    SOME(POOL, COUNTER, "weir_pool_lane_blocked_total",
+         "Submits that waited because the lane was full.", "lane", lane_numbers, read_lane_blocked),
     ONE(POOL, GAUGE, "weir_pool_running", "Tasks that run.", read_pool_running),
     ONE(POOL, GAUGE, "weir_pool_delayed", "Tasks that wait for their time or a retry.",
         read_pool_delayed),

@@ -35,6 +35,10 @@ int weir_pool_read_lane_stats(const weir_pool *pool, unsigned lane, weir_lane_st
         .queued = lane_taken(of),
         .peak_queued = load_rlx(&of->peak), /* a number by itself */
         .submitted = ring_end(&of->ring, 0) - of->first,
+        .rejected = lane_overflowed(of, LANE_REJECTED),
+        .dropped = lane_overflowed(of, LANE_DROPPED),
+        .in_place = lane_overflowed(of, LANE_IN_PLACE),
+        .blocked = lane_overflowed(of, LANE_BLOCKED),
     };
     read_times(&pool->host, number, &stats);
     memset(ret, 0, size);

@@ -917,6 +917,45 @@ START_TEST(stats_of_a_lane_are_its_own)
 }
 END_TEST
 
+static void assert_overflows(const weir_pool *pool, unsigned lane, unsigned rejected,
+                             unsigned dropped, unsigned in_place, unsigned blocked)
+{
+    weir_lane_stats stats = stats_of(pool, lane);
+    ck_assert_uint_eq(stats.rejected, rejected);
+    ck_assert_uint_eq(stats.dropped, dropped);
+    ck_assert_uint_eq(stats.in_place, in_place);
+    ck_assert_uint_eq(stats.blocked, blocked);
+}
+
+START_TEST(what_comes_of_a_full_lane_is_counted_there)
+{
+    static const weir_overflow policies[] = {WEIR_OVERFLOW_REJECT, WEIR_OVERFLOW_DROP_OLDEST,
+                                             WEIR_OVERFLOW_CALLER_RUNS, WEIR_OVERFLOW_BLOCK};
+    for (unsigned i = 0; i < 4; i++) {
+        gate hold = GATE_INIT;
+        counter ran = COUNTER_INIT;
+        weir_pool *pool =
+            new_lanes(.workers = 1, .lanes = 2, .capacity = 1, .overflow = policies[i]);
+        saturate(pool, &hold, 1);
+        for (unsigned k = 0; k < 2; k++) {
+            int err = k == 0 && i == 0 ? -EAGAIN : 0;
+            err = k == 0 && i == 3 ? -ETIMEDOUT : err;
+            ck_assert_int_eq(weir_pool_submit_lane(pool, k, counter_task, &ran), 0);
+            ck_assert_int_eq(weir_pool_try_submit_lane(pool, k, counter_task, &ran), -EAGAIN);
+            if (k == 0)
+                ck_assert_int_eq(weir_pool_submit_lane_until(pool, k, counter_task, &ran, NULL,
+                                                             weir_after(WEIR_MS(1))),
+                                 err);
+        }
+        assert_overflows(pool, 0, i == 0 ? 2 : 1, i == 1, i == 2, i == 3);
+        assert_overflows(pool, 1, 1, 0, 0, 0);
+        release(pool, &hold);
+        ck_assert_uint_eq(counter_get(&ran), i == 2 ? 3u : 2u);
+        finish_counted(pool);
+    }
+}
+END_TEST
+
 START_TEST(a_serial_that_runs_keeps_its_place)
 {
     static char page[4096];
@@ -991,8 +1030,10 @@ START_TEST(a_dump_shows_each_lane)
     submit_all(pool, 1, 0, 2);
     ck_assert_int_eq(weir_pool_dump(pool, append, page), 0);
     ck_assert_ptr_nonnull(strstr(page, "queue: 3 of 8; 0 blocked submitters"));
-    ck_assert_ptr_nonnull(strstr(page, "lane 0: 1 of 4; 0 blocked submitters\n"));
-    ck_assert_ptr_nonnull(strstr(page, "lane 1: 2 of 4; 0 blocked submitters\n"));
+    ck_assert_ptr_nonnull(strstr(page, "lane 0: 1 of 4; 0 blocked submitters; 0 rejected, "
+                                       "0 dropped, 0 in place, 0 blocked ever\n"));
+    ck_assert_ptr_nonnull(strstr(page, "lane 1: 2 of 4; 0 blocked submitters; 0 rejected, "
+                                       "0 dropped, 0 in place, 0 blocked ever\n"));
     release(pool, &hold);
     finish_counted(pool);
 }
@@ -1115,6 +1156,7 @@ Suite *weir_suite(void)
     tcase_add_test(ways, drop_oldest_moves_a_turn_to_the_end_of_its_lane);
     TCase *numbers = add_fresh_group(suite, "numbers");
     tcase_add_test(numbers, stats_of_a_lane_are_its_own);
+    tcase_add_test(numbers, what_comes_of_a_full_lane_is_counted_there);
     tcase_add_test(numbers, a_serial_that_runs_keeps_its_place);
     tcase_add_test(numbers, a_place_that_a_serial_keeps_counts_for_the_peak);
     tcase_add_test(numbers, a_pool_with_one_lane_has_its_stats);

@@ -151,6 +151,10 @@ START_TEST(a_pool_tells_of_its_lanes)
     assert_line(text, "weir_pool_lane_queued{pool=\"jobs\",lane=\"1\"} 0");
     assert_line(text, "weir_pool_lane_submitted_total{pool=\"jobs\",lane=\"0\"} 1");
     assert_line(text, "weir_pool_lane_submitted_total{pool=\"jobs\",lane=\"1\"} 1");
+    assert_line(text, "weir_pool_lane_rejected_total{pool=\"jobs\",lane=\"0\"} 0");
+    assert_line(text, "weir_pool_lane_dropped_total{pool=\"jobs\",lane=\"0\"} 0");
+    assert_line(text, "weir_pool_lane_in_place_total{pool=\"jobs\",lane=\"1\"} 0");
+    assert_line(text, "weir_pool_lane_blocked_total{pool=\"jobs\",lane=\"1\"} 0");
     ck_assert_ptr_null(strstr(text, "lane=\"2\""));
     gate_open(&hold);
     ck_assert_int_eq(weir_pool_drain(pool), 0);
