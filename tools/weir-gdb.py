@@ -118,7 +118,8 @@ def chosen_pools(argument):
 def rings(pool):
     """Those of the lanes, the most urgent first."""
     queue = pool["queue"]
-    return [queue["lanes"][k + 1].dereference()["ring"] for k in range(number(queue["lane_count"]))]
+    lanes = [queue["by_urgency"][k] for k in range(number(queue["lane_count"]))]
+    return [lane.dereference()["ring"] for lane in lanes]
 
 
 def deques(pool):

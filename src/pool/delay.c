@@ -42,7 +42,7 @@ int weir__delay_init(struct delay *delay, struct host *host, const struct place_
     delay->clock.on_over = on_over;
     delay->clock.watched = watched;
     list_init(&delay->waiting);
-    for (uint32_t n = 0; n < queue_numbers(host->queue); n++)
+    for (uint32_t n = 0; n < host->queue->lane_count; n++)
         list_init(&delay->due[n]);
     uint32_t times = init_set(&delay->times, 0, counts->times);
     uint32_t all = init_set(&delay->descriptors, times, counts->descriptors);
@@ -327,7 +327,7 @@ void weir__delay_close(struct delay *delay, bool all)
     else if (delay->phase == DELAY_OPEN)
         delay->phase = DELAY_ONCE;
     end_list_locked(delay, &delay->waiting, all, &taken);
-    for (uint32_t n = 0; n < queue_numbers(delay->host->queue); n++)
+    for (uint32_t n = 0; n < delay->host->queue->lane_count; n++)
         end_list_locked(delay, &delay->due[n], all, &taken);
     lock_release(&delay->lock);
     weir__room_wake_all(queue_clock_room(delay->host->queue)); /* the clock's thread */

@@ -77,7 +77,7 @@ struct delay {
     struct descriptor *of_descriptors; /* what those places have besides; or NULL */
     bool keeps_clock;                  /* until the join: a descriptor has been waited for */
     struct list waiting;
-    struct list due[1 + WEIR_MAX_LANES]; /* by the lane, as it is numbered in jobs */
+    struct list due[WEIR_MAX_LANES]; /* by the lane, as it is numbered in jobs */
     enum delay_phase phase;
     atomic(uint64_t) delayed; /* in a place; changed under the lock, read without */
 };

@@ -186,9 +186,9 @@ static bool push_due(struct delay *delay, struct pushed *ret)
     for (unsigned k = 0; k < queue->lane_count; k++) {
         const struct lane *lane = queue_lane(queue, k);
         int64_t until;
-        if (push_list(delay, &delay->due[queue_number(queue, k)], &looks, &until))
+        if (push_list(delay, &delay->due[lane->number], &looks, &until))
             continue;
-        ret->full |= lane->bit;
+        ret->full |= lane_bit(lane);
         ret->in_long = ret->in_long && lane->ring.capacity >= DUE_TIMED_FROM;
         ret->until = earlier(ret->until, until);
     }
@@ -211,7 +211,7 @@ static bool clear_heads(struct delay *delay, uint32_t full, int64_t passed, int6
 {
     bool cleared = false;
     *ret_until = WEIR_FOREVER;
-    for (uint32_t n = 0; n < queue_numbers(delay->host->queue); n++) {
+    for (uint32_t n = 0; n < delay->host->queue->lane_count; n++) {
         int64_t until;
         if ((full >> n & 1) == 0)
             continue;

@@ -17,7 +17,7 @@ struct lane {
     _Alignas(CACHE_LINE) atomic(uint64_t) peak;  /* most places taken at once */
     atomic(uint64_t) head_seen;                  /* a past head, for peak */
     uint64_t first;                              /* constant: position of the first push */
-    uint32_t bit;                                /* constant: of its number in jobs */
+    uint32_t number;                             /* constant: in jobs */
     _Alignas(CACHE_LINE) atomic(uint64_t) meter; /* of more urgent starts: see lanes.h */
     atomic(uint64_t) overflows[LANE_OVERFLOWS];
 };
@@ -31,6 +31,12 @@ static inline void lane_overflows(struct lane *lane, enum lane_overflow what)
 static inline uint64_t lane_overflowed(const struct lane *lane, enum lane_overflow what)
 {
     return load_rlx(&lane->overflows[what]); /* likewise */
+}
+
+/* In sets of lanes. */
+static inline uint32_t lane_bit(const struct lane *lane)
+{
+    return UINT32_C(1) << lane->number;
 }
 
 static inline bool lane_full(const struct lane *lane)

@@ -62,7 +62,7 @@ int weir__lane_numbered(const struct queue *queue, unsigned lane, uint32_t *ret)
 {
     if (lane >= queue->lane_count)
         return -EINVAL;
-    *ret = queue_number(queue, lane);
+    *ret = queue_lane(queue, lane)->number;
     return 0;
 }
 

@@ -31,7 +31,7 @@ static inline bool place_for_descriptor(const struct delay_place *place)
 /* Is a job due, in whatever lane? Then the clock's thread is at work on it, or waits for room. */
 static inline bool place_any_due_locked(const struct delay *delay)
 {
-    for (uint32_t n = 0; n < queue_numbers(delay->host->queue); n++)
+    for (uint32_t n = 0; n < delay->host->queue->lane_count; n++)
         if (!list_empty(&delay->due[n]))
             return true;
     return false;

@@ -215,17 +215,17 @@ static void set_crew(weir_pool *pool, const weir_pool_options *options)
 }
 
 /* And one for each lane where there are several. */
-static int make_lane_times(struct host *host, uint32_t numbers)
+static int make_lane_times(struct host *host, unsigned lanes)
 {
-    host->lane_times = weir__alloc(((size_t)host->workers + 1) * numbers, sizeof *host->lane_times);
+    host->lane_times = weir__alloc(((size_t)host->workers + 1) * lanes, sizeof *host->lane_times);
     if (host->lane_times == NULL)
         return -ENOMEM;
     for (unsigned i = 0; i <= host->workers; i++)
-        host->times[i].lanes = host->lane_times + (size_t)i * numbers;
+        host->times[i].lanes = host->lane_times + (size_t)i * lanes;
     return 0;
 }
 
-static int make_times(struct host *host, unsigned workers, uint32_t numbers)
+static int make_times(struct host *host, unsigned workers, unsigned lanes)
 {
     host->times = weir__alloc((size_t)workers + 1, sizeof *host->times);
     if (host->times == NULL)
@@ -233,7 +233,7 @@ static int make_times(struct host *host, unsigned workers, uint32_t numbers)
     host->workers = workers;
     host->times[workers].shared = true;
     host->times[workers].names.shared = true;
-    return numbers > 1 ? make_lane_times(host, numbers) : 0;
+    return lanes > 1 ? make_lane_times(host, lanes) : 0;
 }
 
 static int make_watchdog(weir_pool *pool, const weir_pool_options *options)
@@ -260,7 +260,7 @@ static int build(weir_pool *pool, const weir_pool_options *options)
     int err = weir__queue_init(&pool->queue, &shape);
     pool->queue.measure = options->measure;
     if (err == 0)
-        err = make_times(&pool->host, options->workers, queue_numbers(&pool->queue));
+        err = make_times(&pool->host, options->workers, pool->queue.lane_count);
     if (err == 0)
         err = make_watchdog(pool, options);
     if (err == 0)

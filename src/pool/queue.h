@@ -55,10 +55,11 @@ struct queue {
     struct freelist free;
     atomic(uint32_t) slot_count; /* of slots that there are; the memory is there for more */
     _Alignas(CACHE_LINE) atomic(int) phase;      /* read by each submit and pop, written rarely */
-    weir_measure measure;                        /* constant, as are the next six */
+    weir_measure measure;                        /* constant, as are the next seven */
     unsigned lane_count;                         /* how many there are */
     unsigned share, shares;                      /* of a burst: see lanes.h */
-    struct lane *lanes[1 + WEIR_MAX_LANES];      /* by the number in a job: see queue_lane */
+    struct lane *lanes[WEIR_MAX_LANES];          /* by the number in a job */
+    struct lane *by_urgency[WEIR_MAX_LANES];     /* see queue_lane */
     struct lane *others;                         /* all but `lane` */
     struct deques deques;                        /* of the workers: local.h */
     _Alignas(CACHE_LINE) struct eventcount idle; /* workers */
@@ -86,23 +87,11 @@ struct seat {
                                         there is one lane */
 };
 
-/* The lanes in the order of their urgency, 0 to lane_count - 1. A job has the number 0 if it names
- * none, and else one more than this, but never another number for the same lane. */
+/* The lanes in the order of their urgency, from 0 on. Jobs number them otherwise: the one where
+ * jobs go that name none has 0 there. */
 static inline struct lane *queue_lane(const struct queue *queue, unsigned k)
 {
-    return queue->lanes[k + 1];
-}
-
-/* The number in a job of this one. */
-static inline uint32_t queue_number(const struct queue *queue, unsigned k)
-{
-    return queue_lane(queue, k) == &queue->lane ? 0 : k + 1;
-}
-
-/* Numbers in jobs are below this. */
-static inline uint32_t queue_numbers(const struct queue *queue)
-{
-    return queue->lane_count == 1 ? 1 : queue->lane_count + 1;
+    return queue->by_urgency[k];
 }
 
 /* Where the clock's thread waits for room (due.c). With several lanes it waits for room in those
@@ -116,9 +105,10 @@ static inline struct room *queue_clock_room(struct queue *queue)
  * became free. */
 static inline bool clock_wants_room(struct queue *queue, const struct lane *lane)
 {
-    return unlikely(eventcount_has_sleepers(&queue->clock_room.waiting)) &&
-           (load_seqcst(&queue->clock_wants) & lane->bit) !=
-               0; /* pairs with says_wanted in due.c */
+    if (likely(!eventcount_has_sleepers(&queue->clock_room.waiting)))
+        return false;
+    uint32_t wanted = load_seqcst(&queue->clock_wants); /* pairs with says_wanted in due.c */
+    return (wanted & lane_bit(lane)) != 0;
 }
 
 /* A place in the lane became free, or may be made so at its head. */

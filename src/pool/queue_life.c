@@ -14,19 +14,19 @@ static atomic(uint64_t) queues_made;
 /* Which lane has which number, and the memory of those besides the first. */
 static int place_lanes(struct queue *queue, const struct queue_shape *shape)
 {
-    uint32_t others = shape->lanes - 1, used = 0;
+    uint32_t others = shape->lanes - 1, numbers = 1;
     if (others != 0) {
         queue->others = weir__alloc(others, sizeof *queue->others);
         if (queue->others == NULL)
             return -ENOMEM;
     }
     queue->lane_count = shape->lanes;
-    queue->lanes[0] = &queue->lane;
     for (unsigned k = 0; k < shape->lanes; k++) {
         bool is_default = k == shape->default_lane;
-        struct lane *lane = is_default ? &queue->lane : &queue->others[used++];
-        queue->lanes[k + 1] = lane;
-        lane->bit = UINT32_C(1) << queue_number(queue, k);
+        uint32_t number = is_default ? 0 : numbers++;
+        struct lane *lane = is_default ? &queue->lane : &queue->others[number - 1];
+        lane->number = number;
+        queue->lanes[number] = queue->by_urgency[k] = lane;
         weir__eventcount_init(&lane->room.waiting);
     }
     return 0;
