@@ -11,6 +11,7 @@
 #include "dice.h"
 #include "ledger.h"
 #include "watchdog.h"
+#include "ways.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -30,6 +31,7 @@ enum {
     STEPS = 40,  /* of each producer in a round */
     DEEPEST = 3, /* tasks submit tasks that submit tasks */
     HANDFUL = 6,
+    PLACES = 24, /* for times and gates */
     SHARED = 4,
 };
 
@@ -146,6 +148,22 @@ static void leave_line(const entry *e)
 
 /* Tasks. */
 
+static void begin_run(entry *e)
+{
+    ledger_run(e);
+    enter_line(e);
+    if (e->way != 0)
+        way_enter(e->way - 1);
+}
+
+static void end_run(entry *e, int returned)
+{
+    if (e->way != 0)
+        way_leave(e->way - 1, returned);
+    ledger_ran(e, returned);
+    leave_line(e);
+}
+
 static _Thread_local unsigned runs_on_this_thread; /* within each other */
 
 static int behave(entry *e, dice *d, weir_context *ctx)
@@ -174,8 +192,7 @@ static int behave(entry *e, dice *d, weir_context *ctx)
         return 0;
     case DIE:
         if (runs_on_this_thread == 1 && weir_pool_worker_index() >= 0) {
-            ledger_ran(e, -ECANCELED);
-            leave_line(e);
+            end_run(e, -ECANCELED);
             pthread_exit(NULL);
         }
         return 0;
@@ -192,14 +209,12 @@ static int work(weir_context *ctx, void *arg)
 {
     entry *e = arg;
     progress();
-    ledger_run(e);
-    enter_line(e);
+    begin_run(e);
     runs_on_this_thread++;
     dice d = dice_make(e->choice, 0);
     int returned = e->behaviour == JOIN_GROUP ? join_group(e, &d) : behave(e, &d, ctx);
     runs_on_this_thread--;
-    ledger_ran(e, returned);
-    leave_line(e);
+    end_run(e, returned);
     return returned;
 }
 
@@ -724,9 +739,67 @@ static __attribute__((noinline)) void submit_for_descriptor(dice *d, unsigned de
     memset((void *)&task, 0xa5, sizeof task);
 }
 
+/* Times and gates. A task does not wait for one of these as long as it takes: it may hold permits
+ * that the other one needs. */
+
+static int submit_for_later(dice *d, entry *e, const weir_task_options *options, unsigned *refusals,
+                            weir_context *ctx)
+{
+    switch (dice_below(d, e->way == 0 ? 1 : 4)) {
+    case 0:
+        return weir_pool_submit_task_at(the.pool, &e->handle, work, e, options,
+                                        weir_after((int64_t)dice_below(d, 100000)));
+    case 1:
+        return weir_pool_try_submit_task(the.pool, &e->handle, work, e, options);
+    case 2:
+        return weir_pool_submit_task(the.pool, &e->handle, work, e, options);
+    default:
+        *refusals |= CANCELLED;
+        return weir_pool_submit_task_until(the.pool, &e->handle, work, e, options, ctx,
+                                           weir_after((int64_t)dice_below(d, 200000)));
+    }
+}
+
+static void submit_to_gate(dice *d, unsigned depth, weir_context *ctx)
+{
+    entry *e = new_entry(d, depth);
+    if (e == NULL)
+        return;
+    weir_task_options *options = WEIR_TASK_OPTIONS(.on_done = ledger_done, .lane = any_lane(d));
+    unsigned refusals = FULL | LATE; /* full: of places; late: that of a context, too */
+    e->has_handle = true;
+    e->way = dice_below(d, WAYS + 1);
+    if (e->way != 0)
+        options->gate = way_gate(e->way - 1);
+    if (dice_once_in(d, 6))
+        options->start_by = weir_after((int64_t)dice_below(d, 200000));
+    int err = submit_for_later(d, e, options, &refusals, ctx);
+    if (!submitted(e, err, refusals))
+        return;
+    if (e->way != 0)
+        way_accepted(e->way - 1);
+    switch (dice_below(d, 6)) {
+    case 0:
+        if (weir_task_cancel(&e->handle) == 0 && !ledger_ended(e))
+            broken("a task was cancelled at its gate but not told");
+        break;
+    case 1:
+        if (depth == 0)
+            wait_for_task(d, &e->handle, e, ctx);
+        else if (weir_task_wait_until(&e->handle, ctx, weir_after(50000)) == 0 && !ledger_ended(e))
+            broken("a wait for a task at a gate returned too early");
+        break;
+    default:
+        break;
+    }
+}
+
 static void act(dice *d, unsigned depth, weir_context *ctx)
 {
-    switch (dice_below(d, 9)) {
+    switch (dice_below(d, 10)) {
+    case 9:
+        submit_to_gate(d, depth, ctx);
+        break;
     case 8:
         submit_for_descriptor(d, depth, ctx);
         break;
@@ -892,7 +965,7 @@ static void *produce(void *arg)
     for (unsigned i = 0; i < STEPS; i++) {
         if (atomic_fetch_add(&the.steps, 1) + 1 == the.midway)
             (void)sem_post(&the.halfway);
-        unsigned what = dice_below(&d, 20);
+        unsigned what = dice_below(&d, 22);
         weir_context *ctx = dice_once_in(&d, 2) ? borrow_context(&d) : NULL;
         if (what < 2) {
             doing("a shared handle");
@@ -915,6 +988,10 @@ static void *produce(void *arg)
         } else if (what < 12) {
             doing("the drain of a serial");
             drain_line(&d, ctx);
+        } else if (what < 14) {
+            doing("a gate");
+            submit_to_gate(&d, 0, ctx);
+            ways_disturb(&d);
         } else {
             doing("a step");
             act(&d, 0, ctx);
@@ -1020,7 +1097,7 @@ static void make_pool(dice *d)
                           .overflow = the.overflow, .context = the.above,
                           .on_worker_start = worker_starts, .on_worker_stop = worker_stops,
                           .on_drop = ledger_drop, .outside_waiters_help = the.outside_waiters_help,
-                          .descriptors = 8, .lanes = the.lanes,
+                          .timers = PLACES, .descriptors = 8, .lanes = the.lanes,
                           .lane_burst = the.lanes > 1 ? 1 + dice_below(d, 64) : 0,
                           .default_lane = any_lane(d),
                           .order = the.local != 0 ? WEIR_ORDER_LOCAL : WEIR_ORDER_FIFO,
@@ -1034,6 +1111,7 @@ static void make_pool(dice *d)
     for (unsigned i = 0; i < SHARED; i++)
         the.contexts[i] = new_context();
     make_lines(d);
+    ways_make();
 }
 
 static void unmake_pool(void)
@@ -1070,6 +1148,7 @@ static void check_round(void)
         if (state == WEIR_TASK_QUEUED || state == WEIR_TASK_RUNNING)
             broken("a shared handle is not over");
     }
+    ways_unmake();
     (void)ledger_check(&counts, the.overflow);
 }
 

@@ -26,6 +26,7 @@ typedef struct entry {
     int refusal;
     struct line *line;           /* in which it runs, one at a time; or NULL */
     unsigned producer, sequence; /* its place there, among those of one producer; 0: none */
+    unsigned way;                /* 1 + that of its gate, in ways.h; 0: it has none */
     weir_task handle;            /* of one that nobody need wait for */
     /* By the thread that ends it. */
     atomic_uint runs, drops, dones;
