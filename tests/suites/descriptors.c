@@ -35,12 +35,8 @@ enum { RACES_ARE_SEEN = !CHILDREN_HAVE_THREADS };
 
 static weir_pool *new_pool_with(unsigned workers, unsigned capacity, weir_overflow overflow)
 {
-    weir_pool *pool = NULL;
-    ck_assert_int_eq(
-        weir_pool_new(&pool, WEIR_POOL_OPTIONS(.workers = workers, .capacity = capacity,
-                                               .overflow = overflow, .descriptors = PLACES)),
-        0);
-    return pool;
+    return new_pool_as(WEIR_POOL_OPTIONS(.workers = workers, .capacity = capacity,
+                                         .overflow = overflow, .descriptors = PLACES));
 }
 
 static weir_context *new_context(int64_t deadline)

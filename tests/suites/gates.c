@@ -20,24 +20,8 @@ static const int64_t hour = 3600 * WEIR_S(1);
 
 static weir_pool *new_pool_with_places(unsigned workers, unsigned capacity, unsigned timers)
 {
-    weir_pool *pool = NULL;
-    ck_assert_int_eq(
-        weir_pool_new(
-            &pool, WEIR_POOL_OPTIONS(.workers = workers, .capacity = capacity, .timers = timers)),
-        0);
-    return pool;
-}
-
-/* Frees the pool after everything has ended; asserts that each task has ended once. */
-static void finish_counted(weir_pool *pool)
-{
-    ck_assert_int_eq(weir_pool_drain_until(pool, NULL, patience()), 0);
-    weir_pool_counts counts;
-    weir_pool_read_counts(pool, &counts);
-    ck_assert_uint_eq(counts.submitted, counts.done + counts.failed + counts.cancelled +
-                                            counts.expired + counts.dropped);
-    ck_assert_uint_eq(counts.delayed + counts.queued, 0u);
-    weir_pool_free(pool);
+    return new_pool_as(
+        WEIR_POOL_OPTIONS(.workers = workers, .capacity = capacity, .timers = timers));
 }
 
 static void submit(weir_pool *pool, weir_task *task, weir_task_fn *fn, void *arg, weir_gate *way)

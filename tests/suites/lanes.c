@@ -14,25 +14,7 @@
 #include "support/threads.h"
 #include "weir.h"
 
-#define new_lanes(...) make_pool(WEIR_POOL_OPTIONS(__VA_ARGS__))
-
-static weir_pool *make_pool(const weir_pool_options *options)
-{
-    weir_pool *pool = NULL;
-    ck_assert_int_eq(weir_pool_new(&pool, options), 0);
-    return pool;
-}
-
-static void finish_counted(weir_pool *pool)
-{
-    ck_assert_int_eq(weir_pool_shutdown(pool, patience(), WEIR_FOREVER, NULL), 0);
-    weir_pool_counts counts;
-    weir_pool_read_counts(pool, &counts);
-    ck_assert_uint_eq(counts.submitted, counts.done + counts.failed + counts.cancelled +
-                                            counts.expired + counts.dropped);
-    ck_assert_uint_eq(counts.queued + counts.delayed + counts.running, 0u);
-    weir_pool_free(pool);
-}
+#define new_lanes(...) new_pool_as(WEIR_POOL_OPTIONS(__VA_ARGS__))
 
 static weir_lane_stats stats_of(const weir_pool *pool, unsigned lane)
 {
@@ -195,7 +177,7 @@ START_TEST(shorter_options_have_one_lane)
 {
     weir_pool_options options = *WEIR_POOL_OPTIONS(.workers = 1, .capacity = 2, .lanes = 9);
     options.size = offsetof(weir_pool_options, lanes);
-    weir_pool *pool = make_pool(&options);
+    weir_pool *pool = new_pool_as(&options);
     ck_assert_uint_eq(weir_pool_lanes(pool), 1u);
     ck_assert_uint_eq(weir_pool_capacity(pool), 2u);
     weir_serial serial;

@@ -70,16 +70,6 @@ static struct family *new_family(const weir_pool_options *given)
 
 #define NEW_FAMILY(...) new_family(WEIR_POOL_OPTIONS(.order = WEIR_ORDER_LOCAL, __VA_ARGS__))
 
-static void assert_balance(const weir_pool *pool)
-{
-    weir_pool_counts counts;
-    weir_pool_read_counts(pool, &counts);
-    ck_assert_uint_eq(counts.submitted, counts.done + counts.failed + counts.cancelled +
-                                            counts.expired + counts.dropped);
-    ck_assert_uint_eq(counts.queued, 0);
-    ck_assert_uint_eq(counts.running, 0);
-}
-
 static void end_family(struct family *family)
 {
     ck_assert_int_eq(family->err, 0);

@@ -61,18 +61,6 @@ static int never(weir_context *ctx, size_t begin, size_t end, void *arg)
     return 0;
 }
 
-/* The pool as the loop left it: nothing of it is queued or running. */
-static void assert_quiet(weir_pool *pool)
-{
-    weir_pool_counts counts;
-    ck_assert_int_eq(weir_pool_drain_until(pool, NULL, patience()), 0);
-    weir_pool_read_counts(pool, &counts);
-    ck_assert_uint_eq(counts.queued, 0);
-    ck_assert_uint_eq(counts.running, 0);
-    ck_assert_uint_eq(counts.submitted, counts.done + counts.failed + counts.cancelled +
-                                            counts.expired + counts.dropped);
-}
-
 START_TEST(every_index_is_done_once_in_chunks_of_at_most_the_grain)
 {
     static const size_t sizes[] = {1, 2, 3, 7, 64, 1000, MOST};

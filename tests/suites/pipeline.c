@@ -113,16 +113,6 @@ static void assert_no_loss(struct line *line)
         ck_assert_int_eq(atomic_load(&line->ends[i]), i < made ? 1 : 0);
 }
 
-static void assert_quiet(weir_pool *pool)
-{
-    weir_pool_counts counts;
-    ck_assert_int_eq(weir_pool_drain_until(pool, NULL, patience()), 0);
-    weir_pool_read_counts(pool, &counts);
-    ck_assert_uint_eq(counts.queued + counts.running, 0);
-    ck_assert_uint_eq(counts.submitted, counts.done + counts.failed + counts.cancelled +
-                                            counts.expired + counts.dropped);
-}
-
 /* A pipeline of a source and three stages of these modes. */
 static int run_line(weir_pool *pool, struct line *line, const weir_stage_mode modes[3],
                     size_t in_flight)

@@ -24,16 +24,6 @@ static weir_pool_counts counts_of(const weir_pool *pool)
     return counts;
 }
 
-static void finish_counted(weir_pool *pool)
-{
-    ck_assert_int_eq(weir_pool_shutdown(pool, patience(), WEIR_FOREVER, NULL), 0);
-    weir_pool_counts counts = counts_of(pool);
-    ck_assert_uint_eq(counts.submitted, counts.done + counts.failed + counts.cancelled +
-                                            counts.expired + counts.dropped);
-    ck_assert_uint_eq(counts.delayed + counts.queued + counts.running, 0u);
-    weir_pool_free(pool);
-}
-
 static void assert_waited(weir_task *task)
 {
     ck_assert_int_eq(weir_task_wait_until(task, NULL, patience()), 0);

@@ -22,12 +22,8 @@ static const int64_t hour = 3600 * WEIR_S(1);
 static weir_pool *new_timing_pool(unsigned workers, unsigned capacity, unsigned timers,
                                   weir_overflow overflow)
 {
-    weir_pool *pool = NULL;
-    ck_assert_int_eq(
-        weir_pool_new(&pool, WEIR_POOL_OPTIONS(.workers = workers, .capacity = capacity,
-                                               .timers = timers, .overflow = overflow)),
-        0);
-    return pool;
+    return new_pool_as(WEIR_POOL_OPTIONS(.workers = workers, .capacity = capacity, .timers = timers,
+                                         .overflow = overflow));
 }
 
 static weir_pool_counts counts_of(const weir_pool *pool)
@@ -35,19 +31,6 @@ static weir_pool_counts counts_of(const weir_pool *pool)
     weir_pool_counts counts;
     weir_pool_read_counts(pool, &counts);
     return counts;
-}
-
-/* Frees the pool after all its tasks have ended, and asserts that each had one end. */
-static void finish_counted(weir_pool *pool)
-{
-    ck_assert_int_eq(weir_pool_shutdown(pool, patience(), WEIR_FOREVER, NULL), 0);
-    weir_pool_counts counts = counts_of(pool);
-    ck_assert_uint_eq(counts.submitted, counts.done + counts.failed + counts.cancelled +
-                                            counts.expired + counts.dropped);
-    ck_assert_uint_eq(counts.delayed, 0u);
-    ck_assert_uint_eq(counts.queued, 0u);
-    ck_assert_uint_eq(counts.running, 0u);
-    weir_pool_free(pool);
 }
 
 static void assert_waited(weir_task *task)

@@ -5,13 +5,18 @@
 #include "support/suite.h"
 #include "weir/shutdown.h"
 
-weir_pool *new_pool(unsigned workers, unsigned capacity)
+weir_pool *new_pool_as(const weir_pool_options *options)
 {
     weir_pool *pool = NULL;
-    int err = weir_pool_new(&pool, WEIR_POOL_OPTIONS(.workers = workers, .capacity = capacity));
+    int err = weir_pool_new(&pool, options);
     ck_assert_int_eq(err, 0);
     ck_assert_ptr_nonnull(pool);
     return pool;
+}
+
+weir_pool *new_pool(unsigned workers, unsigned capacity)
+{
+    return new_pool_as(WEIR_POOL_OPTIONS(.workers = workers, .capacity = capacity));
 }
 
 void saturate(weir_pool *pool, gate *door, unsigned n)
@@ -25,5 +30,29 @@ void saturate(weir_pool *pool, gate *door, unsigned n)
 void finish_pool(weir_pool *pool)
 {
     ck_assert_int_eq(weir_pool_drain_until(pool, NULL, patience()), 0);
+    weir_pool_free(pool);
+}
+
+void assert_balance(const weir_pool *pool)
+{
+    weir_pool_counts counts;
+    weir_pool_read_counts(pool, &counts);
+    ck_assert_uint_eq(counts.submitted, counts.done + counts.failed + counts.cancelled +
+                                            counts.expired + counts.dropped);
+    ck_assert_uint_eq(counts.delayed, 0u);
+    ck_assert_uint_eq(counts.queued, 0u);
+    ck_assert_uint_eq(counts.running, 0u);
+}
+
+void assert_quiet(weir_pool *pool)
+{
+    ck_assert_int_eq(weir_pool_drain_until(pool, NULL, patience()), 0);
+    assert_balance(pool);
+}
+
+void finish_counted(weir_pool *pool)
+{
+    ck_assert_int_eq(weir_pool_shutdown(pool, patience(), WEIR_FOREVER, NULL), 0);
+    assert_balance(pool);
     weir_pool_free(pool);
 }

@@ -9,6 +9,9 @@
 /* A pool with these sizes and the defaults for the rest; asserts that it could be made. */
 weir_pool *new_pool(unsigned workers, unsigned capacity);
 
+/* Any other; likewise. */
+weir_pool *new_pool_as(const weir_pool_options *options);
+
 /* Keeps `n` workers busy: submits gate_task `n` times and returns when all are inside, so that
  * nothing is queued by it. The gate must be shut and nobody else may be at it. With `n` as many as
  * the pool has workers, whatever is submitted next stays queued until the gate opens. */
@@ -16,5 +19,12 @@ void saturate(weir_pool *pool, gate *door, unsigned n);
 
 /* Drains the pool (gives up after patience()) and frees it. */
 void finish_pool(weir_pool *pool);
+
+/* At rest: asserts that each task that was accepted has had one end, and none waits or runs. */
+void assert_balance(const weir_pool *pool);
+/* Drains the pool first. */
+void assert_quiet(weir_pool *pool);
+/* Frees the pool after all its tasks have ended, and asserts that each had one end. */
+void finish_counted(weir_pool *pool);
 
 #endif
