@@ -185,7 +185,7 @@ static struct job_gate *wait_locked(struct delay *delay, struct delay_place *pla
     if (!place->periodic)
         quiet_in(&queue->quiet, own_tally(queue));
     store_rlx(&slot->place, (uint32_t)(place - delay->all) + 1); /* published by slot_fill */
-    uint64_t claim = slot_fill(slot, wait->job, queue_stamp_at(queue, wait->at));
+    uint64_t claim = slot_fill(slot, wait->job, queue_stamp_at(queue, wait->at), wait->job->lane);
     bool lets_in = pass != NULL || wait->events != 0;
     sink_ops(sink)->placed(sink, claim, lets_in ? WEIR_FOREVER : wait->at);
     if (pass != NULL && wait->at == 0)

@@ -97,7 +97,10 @@ int weir__local_put(struct seat *seat, const struct job *job)
     while (unlikely((slot = freelist_take(&queue->free, &seat->slots)) == LINK_NONE))
         weir__thread_yield(); /* SLOT_MARGIN slots are in the hands of threads inside a call */
     uint64_t stamp = job->stamp != 0 ? job->stamp : queue_stamp(queue);
-    struct ticket ticket = {NO_POSITION, slot_fill(&queue->slots[slot - 1], job, stamp)};
+    struct ticket ticket = {
+        NO_POSITION,
+        slot_fill(&queue->slots[slot - 1], job, stamp, job->lane | SLOT_IN_DEQUE),
+    };
     quiet_in(&queue->quiet, seat->tally);
     /* From here on the sink may be gone, as in queue_put. */
     if (job->sink != NULL && sink_ops(job->sink)->placed != NULL)

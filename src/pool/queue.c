@@ -159,7 +159,9 @@ static inline bool redeem(struct queue *queue, struct seat *seat, uint64_t posit
 
 bool weir__queue_redeem(struct queue *queue, struct seat *seat, uint32_t index, struct job *ret)
 {
-    return redeem(queue, seat, NO_POSITION, index, ret);
+    bool won = redeem(queue, seat, NO_POSITION, index, ret);
+    ret->lane &= ~SLOT_IN_DEQUE; /* it is in none any more */
+    return won;
 }
 
 /* The slot of a job further back in the queue, if there is one: its line is on its way while those
@@ -262,15 +264,15 @@ enum taken weir__queue_take(struct queue *queue, struct lane *lane, struct job *
 bool weir__queue_claim(struct queue *queue, struct slot *slot, uint64_t claim)
 {
     struct lane *lane = queue->lanes[slot_lane(slot)]; /* of the claim, if that is taken */
+    bool in_deque = slot_in_deque(slot);               /* likewise */
     COUNT(queue, claimed, 1);                          /* first: the ticket may come out at once */
     if (!slot_claim(slot, claim)) {
         weir__queue_no_ticket(queue);
         return false;
     }
     trace_taken(claim, NO_POSITION);
-    /* Its ticket may be at the head: then a blocked submitter can clear it. If it is in a deque,
-     * one is woken in vain; the slot does not tell. */
-    place_freed(queue, lane);
+    if (!in_deque) /* it may be at the head: then a blocked submitter can clear it */
+        place_freed(queue, lane);
     return true;
 }
 
@@ -278,9 +280,9 @@ bool weir__queue_claim_of(struct queue *queue, struct slot *slot, const struct s
                           struct job *ret)
 {
     uint64_t claim = slot_look(slot);
-    if (claim_taken(claim) || load_rlx(&slot->sink) != sink) /* a hint: slot_read comes */
+    if (claim_taken(claim) || load_rlx(&slot->sink) != sink) /* a hint: the read comes */
         return false;
-    slot_read(slot, ret);
+    slot_read_anywhere(slot, ret);
     return ret->sink == sink && weir__queue_claim(queue, slot, claim);
 }
 

@@ -225,7 +225,7 @@ static inline int queue_put(struct queue *queue, struct lane *lane, struct seat 
         weir__thread_yield(); /* SLOT_MARGIN slots are in the hands of threads inside a call */
     }
     uint64_t stamp = job->stamp != 0 ? job->stamp : queue_stamp(queue);
-    ret->claim = slot_fill(&queue->slots[slot - 1], job, stamp);
+    ret->claim = slot_fill(&queue->slots[slot - 1], job, stamp, job->lane);
     /* From here on the sink may be gone: if it can be told of a claim, another may end the job. */
     if (job->sink != NULL && sink_ops(job->sink)->placed != NULL)
         sink_ops(job->sink)->placed(job->sink, ret->claim, 0);

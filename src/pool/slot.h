@@ -33,10 +33,11 @@ struct slot {
     atomic(struct sink *) sink;
     atomic(uint64_t) stamp;
     atomic(uint32_t)
-        place; /* index+1 of the place where it waits for its time; 0: none (delay.h) */
-    atomic(uint32_t) lane;
+        place;             /* index+1 of the place where it waits for its time; 0: none (delay.h) */
+    atomic(uint32_t) lane; /* the job's, and whether its ticket is in a deque */
 };
 
+#define SLOT_IN_DEQUE (UINT32_C(1) << 31) /* in `lane` */
 #define CLAIM_TAKEN UINT64_C(1)
 #define CLAIM_GENERATION (UINT64_C(1) << 25)
 
@@ -60,8 +61,10 @@ static inline void slot_init(struct slot *slot, uint32_t index)
     store_rlx(&slot->lane, 0);
 }
 
-/* Puts a job into a slot that is ours and makes it claimable. Returns the claim. */
-static inline uint64_t slot_fill(struct slot *slot, const struct job *job, uint64_t stamp)
+/* Puts a job into a slot that is ours and makes it claimable. `lane`: the job's, and where its
+ * ticket goes. Returns the claim. */
+static inline uint64_t slot_fill(struct slot *slot, const struct job *job, uint64_t stamp,
+                                 uint32_t lane)
 {
     uint64_t taken = load_rlx(&slot->claim) | CLAIM_TAKEN; /* ours */
     uint64_t queued = (taken ^ CLAIM_TAKEN) + CLAIM_GENERATION;
@@ -71,7 +74,7 @@ static inline uint64_t slot_fill(struct slot *slot, const struct job *job, uint6
     store_rlx(&slot->context, job->context);
     store_rlx(&slot->start_by, job->start_by);
     store_rlx(&slot->stamp, stamp);
-    store_rlx(&slot->lane, job->lane);
+    store_rlx(&slot->lane, lane);
     tsan_release(slot);
     store_rel(&slot->sink, job->sink); /* the claim is taken: pairs with slot_read */
     store_rel(&slot->claim, queued);   /* the fields: pairs with slot_look */
@@ -93,7 +96,8 @@ static inline bool slot_claim(struct slot *slot, uint64_t claim)
     return cas_seqcst(&slot->claim, &claim, claim | CLAIM_TAKEN);
 }
 
-/* Reads the job; true only together with a claim, or for the owner of the ticket. */
+/* Reads the job; true only together with a claim, or for the owner of the ticket. Not if that may
+ * be in a deque. */
 static inline void slot_read(const struct slot *slot, struct job *ret)
 {
     ret->sink = load_acq(&slot->sink); /* pairs with slot_fill */
@@ -106,10 +110,22 @@ static inline void slot_read(const struct slot *slot, struct job *ret)
     ret->lane = load_rlx(&slot->lane);
 }
 
-/* The lane of the job; true as slot_read is. */
+/* Likewise, wherever the ticket is. */
+static inline void slot_read_anywhere(const struct slot *slot, struct job *ret)
+{
+    slot_read(slot, ret);
+    ret->lane &= ~SLOT_IN_DEQUE;
+}
+
+/* The lane of the job, and whether its ticket is in a deque; true as slot_read is. */
 static inline uint32_t slot_lane(const struct slot *slot)
 {
-    return load_rlx(&slot->lane);
+    return load_rlx(&slot->lane) & ~SLOT_IN_DEQUE;
+}
+
+static inline bool slot_in_deque(const struct slot *slot)
+{
+    return (load_rlx(&slot->lane) & SLOT_IN_DEQUE) != 0;
 }
 
 #endif

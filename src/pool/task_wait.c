@@ -44,7 +44,7 @@ static bool claim_if_due(weir_pool *pool, struct task *task, enum purpose purpos
      * shows the sink of a job that has the same. */
     if (slot == NULL || slot_look(slot) != claim || !is_time(task, purpose, passed))
         return false;
-    slot_read(slot, ret);
+    slot_read_anywhere(slot, ret);
     return ret->sink == &task->sink && weir__delay_claim(&pool->delay, slot, claim);
 }
 

@@ -7,7 +7,7 @@ static uint32_t fill_turn(struct queue *queue, uint32_t lane, struct sink *sink,
 {
     struct job job = {.start_by = WEIR_FOREVER, .sink = sink, .lane = lane};
     uint32_t slot = weir__queue_take_slot(queue);
-    *ret_claim = slot_fill(&queue->slots[slot - 1], &job, 0);
+    *ret_claim = slot_fill(&queue->slots[slot - 1], &job, 0, job.lane);
     COUNT(queue, besides, -1);
     COUNT(queue, serials, -1);
     return slot;

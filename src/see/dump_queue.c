@@ -51,7 +51,7 @@ static bool look_in(const struct slot *slot, bool with_name, struct job *ret,
     uint64_t claim = slot_look(slot);
     if (claim_taken(claim))
         return false;
-    slot_read(slot, ret);
+    slot_read_anywhere(slot, ret);
     if (with_name)
         read_name(ret, ret_name);
     return slot_look(slot) == claim;

@@ -397,6 +397,47 @@ static void cancel_of_a_handle(void)
     end_family(family);
 }
 
+/* It frees no place in the ring: the submitter that waits for one sleeps on. */
+static int submit_one_and_wait(weir_context *ctx, void *arg)
+{
+    struct family *family = arg;
+    (void)ctx;
+    int err = weir_pool_submit_task(family->pool, family->task, run_first, family, NULL);
+    check(err == 0);
+    weir_waitgroup_done(family->gate);
+    return weir_waitgroup_wait(family->group);
+}
+
+static void submit_to_full_ring(void *arg)
+{
+    submit(arg, do_nothing);
+}
+
+static void cancel_beside_a_blocked_submitter(void)
+{
+    struct family *family = new_family(1, 1, 1);
+    const struct eventcount *waiting = &family->pool->queue.lane.room.waiting;
+    weir_waitgroup_add(family->gate, 1);
+    weir_waitgroup_add(family->group, 1);
+    explore_begin();
+    submit(family, submit_one_and_wait);
+    int err = weir_waitgroup_wait(family->gate);
+    check(err == 0);
+    submit(family, do_nothing);
+    struct vthread *blocked = start(submit_to_full_ring, family);
+    settle();
+    uint32_t epoch = load_seqcst(&waiting->park.word);
+    err = weir_task_cancel(family->task);
+    check(err == 0);
+    check(load_seqcst(&waiting->park.word) == epoch);
+    weir_waitgroup_done(family->group);
+    finish(blocked);
+    drain(family);
+    explore_end();
+    check(family->runs[0] == 0);
+    end_family(family);
+}
+
 /* A task that has expired in a full deque, beside a full ring: its owner ends it to make room, or a
  * thief meets it. */
 static int push_beside_an_expired_one(weir_context *ctx, void *arg)
@@ -474,6 +515,7 @@ const struct scenario local_scenarios[] = {
     {"local: cancel against a push and a thief", cancel_against_a_push_and_a_thief, false},
     {"local: cancel against a full deque", cancel_against_a_full_deque, false},
     {"local: cancel of a handle", cancel_of_a_handle, false},
+    {"local: a cancel beside a blocked submitter", cancel_beside_a_blocked_submitter, false},
     {"local: expired in a full deque", expired_in_a_full_deque, false},
     {"local: frozen worker", frozen_worker, true},
     {0},

@@ -32,7 +32,7 @@ static struct yard *new_yard(bool last_was_wanted)
     struct job last = yard->next;
     last.arg = NULL;
     last.sink = last_was_wanted ? yard->wanted : NULL;
-    uint64_t claim = slot_fill(&yard->slot, &last, 0);
+    uint64_t claim = slot_fill(&yard->slot, &last, 0, 0);
     if (last_was_wanted)
         check(slot_claim(&yard->slot, claim));
     return yard;
@@ -54,7 +54,7 @@ static void find(void *arg)
 /* As the thread that put the job and then popped it. */
 static bool fill_and_take(struct yard *yard)
 {
-    uint64_t claim = slot_fill(&yard->slot, &yard->next, 0);
+    uint64_t claim = slot_fill(&yard->slot, &yard->next, 0, 0);
     return slot_claim(&yard->slot, claim);
 }
 
