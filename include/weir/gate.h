@@ -26,9 +26,9 @@
  * holds nothing during its pauses.
  *
  * A submit with a gate never blocks, whatever the pool's overflow policy: it is -EAGAIN when no
- * place is free. weir_pool_submit_every takes no gate: -EINVAL. A context that is cancelled while
- * its task waits (weir_pool_submit_task_until) ends it only when it is let in, as in the queue; the
- * context's deadline and `start_by`, which end it as EXPIRED, and weir_task_cancel act at once.
+ * place is free. weir_pool_submit_every takes no gate: -EINVAL. A task that waits at its gate ends
+ * at once, whatever its turn, by weir_task_cancel; and by `start_by` or the end of its context, its
+ * deadline or a cancel (weir_pool_submit_task_until), on the thread of the pool's timers.
  *
  * A semaphore, limiter or breaker may be shared by gates, and with direct calls. Of a breaker that
  * is shared a gate may learn late, by the breaker's `open_for` at most, that others have closed it;

@@ -66,6 +66,7 @@ typedef struct weir_pool_stats {
     uint64_t blocked_ns; /* in a wait of weir inside a task; the rest they were parked */
     unsigned workers_busy;    /* now running a task, and not blocked */
     unsigned workers_blocked; /* now in a wait of weir inside a task */
+    uint64_t gated;           /* now at a gate, of counts.delayed */
 } weir_pool_stats;
 
 /* Reads the stats of a pool. Each number is read by itself, while tasks move; at rest all agree

@@ -20,6 +20,7 @@
 
 #include "os/alloc.h"
 #include "pool/places.h"
+#include "sync/hook.h"
 
 /* Places. */
 
@@ -72,6 +73,9 @@ void weir__delay_release(struct delay *delay, bool inherited)
     if (inherited) {
         drop_contexts(delay, &delay->times);
         drop_contexts(delay, &delay->descriptors);
+        for (uint32_t i = 0; i < delay->times.fresh; i++)
+            if (delay->all[i].pass != NULL && delay->all[i].pass->hooked)
+                (void)weir_context_hook_stop(&delay->all[i].pass->hook); /* as in descriptor.c */
     }
     if (delay->of_descriptors != NULL)
         delay->descriptor_ops->release(delay, inherited);
@@ -166,6 +170,36 @@ void weir__delay_gated_ended(struct delay *delay, uint32_t place, bool started, 
     weir__delay_give_place(delay, place);
 }
 
+/* The context of a job at a gate is over. What this does, and may not do: head of descriptor.c. */
+static void on_cancel(void *arg)
+{
+    struct delay_place *place = arg;
+    (void)place_move_alarm(place->delay, place, weir_now());
+    place_call_clock(place->delay);
+}
+
+void weir__place_at_gate_locked(struct delay_place *place)
+{
+    struct delay *delay = place->delay;
+    weir_context *ctx = load_rlx(&slot_in(delay, place)->context); /* filled under the lock */
+    add_rlx(&delay->gated, 1);                                     /* a count by itself */
+    if (ctx == NULL)
+        return;
+    int err = weir__context_on_cancel(ctx, &place->pass->hook, on_cancel, place);
+    weir_assert(err == 0); /* it is no task's own, and the hook is not set */
+    place->pass->hooked = err == 0;
+}
+
+void weir__place_leave_gate_locked(struct delay_place *place)
+{
+    if (place->state != PLACE_GATED)
+        return;
+    sub_rlx(&place->delay->gated, 1); /* as above */
+    if (place->pass->hooked)
+        (void)weir_context_hook_stop(&place->pass->hook);
+    place->pass->hooked = false;
+}
+
 /* Waiting. */
 
 /* Puts the job into the slot and the slot into the place. From here on others may claim the job;
@@ -179,7 +213,7 @@ static struct job_gate *wait_locked(struct delay *delay, struct delay_place *pla
     struct pass *pass = place->pass;
     place->slot = link;
     place->state = PLACE_WAITING;
-    place->let_in = false;
+    place->let_in = place->on_way = false;
     list_append(&delay->waiting, &place->link);
     add_rlx(&delay->delayed, 1); /* a count by itself */
     if (!place->periodic)
@@ -232,6 +266,8 @@ int weir__delay_wait(struct delay *delay, const struct wait_for_time *wait, uint
 static void take_out_locked(struct delay *delay, struct delay_place *place)
 {
     struct queue *queue = delay->host->queue;
+    weir__place_leave_gate_locked(place);
+    place_arrive_locked(delay, place);
     if (place->state != PLACE_DUE && !weir__alarm_stop(&delay->clock, &place->alarm))
         place->stray = true;
     sub_rlx(&delay->delayed, 1); /* a count by itself */

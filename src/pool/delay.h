@@ -48,6 +48,7 @@ struct delay_place { /* all of it under the lock; `delay` and `set` are constant
     enum place_state state;
     bool periodic; /* kept between two runs, until it is given back */
     bool let_in;   /* by its gate or descriptor */
+    bool on_way;   /* likewise, and the clock is to move it to `due` at once */
     bool stray;    /* its alarm was taken out of the clock but is not to ring any more */
 };
 
@@ -76,10 +77,13 @@ struct delay {
     struct place_set times, descriptors;
     struct descriptor *of_descriptors; /* what those places have besides; or NULL */
     bool keeps_clock;                  /* until the join: a descriptor has been waited for */
+    uint32_t on_way;                   /* places that are */
+    uint32_t let_in; /* places whose jobs may start, and that the clock is to move to `due` */
     struct list waiting;
     struct list due[WEIR_MAX_LANES]; /* by the lane, as it is numbered in jobs */
     enum delay_phase phase;
     atomic(uint64_t) delayed; /* in a place; changed under the lock, read without */
+    atomic(uint64_t) gated;   /* of these, at a gate; likewise */
 };
 
 struct place_counts {

@@ -6,7 +6,8 @@
  * jobs. If a lane is full it waits for room as a blocked submitter does, but wakes also for the
  * next alarm and when nothing is due any more. With one lane an earlier alarm need not wake it: it
  * would wait for room as well. With several it may be for another lane (place_stir_clock), and the
- * thread waits for room in all that are full at once (queue_clock_room).
+ * thread waits for room in all that are full at once (queue_clock_room). And what rings at a gate
+ * does not wait for room: then it is woken (place_call_clock).
  *
  * It is not woken for each place. Of several lanes it says which ones are full, and looks once more
  * after it has said that of another one: so a place that becomes free there before it is seen, and
@@ -16,9 +17,9 @@
  * is polled. A worker that runs out of jobs ends a timed wait.
  *
  * A job with a gate is not due when its time has come: it enters the gate then. There its alarm
- * stays set, for the time at which it expires, or for the gate's own purposes. The thread that
- * finds that it is its turn pushes it. Where there is no room, or others are due before it, the
- * clock's thread does that.
+ * stays set, for the time at which it expires, for the gate's own purposes, or because its context
+ * is over: then the clock's thread ends it. The thread that finds that it is its turn pushes it.
+ * Where there is no room, or others are due before it, the clock's thread does that.
  *
  * Nothing is called under the lock but what says that it is (gate.h, job.h).
  */
@@ -57,6 +58,8 @@ static struct list *due_of(struct delay *delay, const struct delay_place *place)
 /* To `due`, in order of time. */
 static void fall_due_locked(struct delay *delay, struct delay_place *place)
 {
+    weir__place_leave_gate_locked(place);
+    place_arrive_locked(delay, place);
     place->state = PLACE_DUE;
     list_remove(&place->link);
     list_append(due_of(delay, place), &place->link);
@@ -71,12 +74,39 @@ static struct job_gate *ring_locked(struct delay *delay, struct delay_place *pla
     struct job_gate *gate = place->pass != NULL && !place->let_in ? place->pass->gate : NULL;
     if (gate != NULL && expires > weir_now())
         return place_enter_locked(delay, place, expires) ? gate : NULL;
-    bool was_gated = gate != NULL && place->state == PLACE_GATED;
     if (place_for_descriptor(place) && !place->let_in)
         tell_let_in_locked(delay, place, weir_now());
     fall_due_locked(delay, place);
-    /* It may be long until a worker ends it: those behind it need not wait for that. */
-    return was_gated && gate->ops->ring_locked(gate) ? gate : NULL;
+    return NULL;
+}
+
+static bool has_expired(const struct job *job)
+{
+    return job->start_by != WEIR_FOREVER && job->start_by <= weir_now();
+}
+
+/* Unless another thread has it. No lock is held. */
+static void end_waiting(struct delay *delay, struct slot *slot, uint64_t claim,
+                        const struct job *job, weir_state why)
+{
+    if (weir__delay_claim(delay, slot, claim))
+        weir__end_unstarted(delay->host, job, why);
+}
+
+/* The alarm of the place has rung. Has the job expired at its gate, or was its context cancelled
+ * there? Then it ends at once, whatever else is due. Returns how, and the job; or IDLE. */
+static weir_state over_locked(const struct delay *delay, const struct delay_place *place,
+                              uint64_t *ret_claim, struct job *ret)
+{
+    if (place->pass == NULL || place->let_in)
+        return WEIR_TASK_IDLE;
+    slot_read(slot_in(delay, place), ret); /* filled under the lock, as is the claim */
+    *ret_claim = load_rlx(&slot_in(delay, place)->claim);
+    if (claim_taken(*ret_claim)) /* that thread waits for the lock */
+        return WEIR_TASK_IDLE;
+    if (place->state == PLACE_DUE)
+        return has_expired(ret) ? WEIR_TASK_EXPIRED : WEIR_TASK_IDLE;
+    return weir_context_err(ret->context) == -ECANCELED ? WEIR_TASK_CANCELLED : WEIR_TASK_IDLE;
 }
 
 /* On the clock's thread, for each alarm that has come. */
@@ -85,6 +115,10 @@ static void note_due(struct alarm *alarm)
     struct delay_place *place = container_of(alarm, struct delay_place, alarm);
     struct delay *delay = place->delay;
     struct job_gate *gate = NULL;
+    weir_state over = WEIR_TASK_IDLE;
+    struct slot *slot = NULL;
+    struct job job;
+    uint64_t claim;
     lock_acquire(&delay->lock);
     if (place->stray) {
         place->stray = false;
@@ -92,8 +126,12 @@ static void note_due(struct alarm *alarm)
             place_free_locked(delay, place);
     } else {
         gate = ring_locked(delay, place);
+        slot = slot_in(delay, place);
+        over = over_locked(delay, place, &claim, &job);
     }
     lock_release(&delay->lock);
+    if (over != WEIR_TASK_IDLE)
+        end_waiting(delay, slot, claim, &job, over);
     if (gate != NULL)
         gate->ops->look(gate);
 }
@@ -110,16 +148,6 @@ static struct delay_place *first_due_locked(const struct delay *delay, const str
             return place;
     }
     return NULL;
-}
-
-/* Ends the job if it has expired. */
-static bool expire(struct delay *delay, struct slot *slot, uint64_t claim, const struct job *job)
-{
-    if (job->start_by == WEIR_FOREVER || job->start_by > weir_now())
-        return false;
-    if (weir__delay_claim(delay, slot, claim))
-        weir__end_unstarted(delay->host, job, WEIR_TASK_EXPIRED);
-    return true;
 }
 
 /* False: there is no room. */
@@ -139,8 +167,8 @@ static bool push_locked(struct delay *delay, struct delay_place *place)
     return true;
 }
 
-/* Pushes what is due in one lane, as far as `*looks` goes. False: there is no room; `*ret_until` is
- * when the first one will expire. */
+/* Pushes what is due in one lane, or ends it if it has expired, as far as `*looks` goes. False:
+ * there is no room; `*ret_until` is when the first one will expire. */
 static bool push_list(struct delay *delay, const struct list *due, unsigned *looks,
                       int64_t *ret_until)
 {
@@ -156,12 +184,15 @@ static bool push_list(struct delay *delay, const struct list *due, unsigned *loo
         struct slot *slot = slot_in(delay, place);
         struct job job;
         slot_read(slot, &job); /* it stays where it is while the lock is held */
-        bool periodic = place->periodic, pushed = push_locked(delay, place);
+        bool periodic = place->periodic, expired = has_expired(&job);
+        bool pushed = !expired && push_locked(delay, place);
         lock_release(&delay->lock);
         if (pushed && !periodic)
             quiet_out(&queue->quiet, own_tally(queue)); /* of its wait */
         *ret_until = job.start_by;
-        if (!pushed && !expire(delay, slot, claim, &job))
+        if (expired)
+            end_waiting(delay, slot, claim, &job, WEIR_TASK_EXPIRED);
+        else if (!pushed)
             return false;
     }
     return true;
@@ -292,8 +323,11 @@ bool weir__due_ring_at(struct pass *pass, int64_t at)
     struct delay_place *place = place_of(pass);
     lock_acquire(&delay->lock);
     bool there = at_gate_locked(delay, place);
-    if (there) /* false: it is about to ring */
+    if (there) { /* false: it is about to ring */
         (void)place_move_alarm(delay, place, earlier(at, expiry_of(delay, place)));
+        if (place_any_due_locked(delay))
+            place_call_clock(delay);
+    }
     lock_release(&delay->lock);
     return there;
 }
@@ -301,17 +335,19 @@ bool weir__due_ring_at(struct pass *pass, int64_t at)
 bool weir__due_let_in_locked(struct delay *delay, struct delay_place *place)
 {
     int64_t now = weir_now();
+    weir__place_leave_gate_locked(place);
     place->state = PLACE_WAITING;
     tell_let_in_locked(delay, place, now);
-    if (!list_empty(due_of(delay, place))) {
+    bool first = delay->on_way == 0 && list_empty(due_of(delay, place));
+    if (!first || !weir__alarm_stop(&delay->clock, &place->alarm)) {
         (void)place_move_alarm(delay, place, now); /* false: it is about to ring */
-        return false;
+    } else {
+        if (push_locked(delay, place))
+            return true;
+        place_set_alarm_locked(delay, place, now);
     }
-    if (!weir__alarm_stop(&delay->clock, &place->alarm))
-        return false; /* likewise */
-    if (push_locked(delay, place))
-        return true;
-    place_set_alarm_locked(delay, place, now);
+    place->on_way = true;
+    delay->on_way++; /* so that none that is let in later goes before it */
     return false;
 }
 

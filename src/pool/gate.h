@@ -11,6 +11,8 @@
 #ifndef WEIR_POOL_GATE_H
 #define WEIR_POOL_GATE_H
 
+#include "weir/context.h"
+
 #include "base/atomic.h"
 #include "base/list.h"
 
@@ -44,6 +46,8 @@ struct pass {
     struct list link;      /* the gate's, as are the next two */
     enum pass_state state;
     uint64_t words[4];
+    weir_context_hook hook; /* of the job's context, while the job is at the gate */
+    bool hooked;            /* likewise; these two under the lock of the places */
 };
 
 #endif

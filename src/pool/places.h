@@ -49,11 +49,25 @@ static inline void place_stir_clock(struct delay *delay)
         weir__room_idle(room);
 }
 
+/* An alarm was set or moved for what is not queued when it rings. With one lane, too, the clock's
+ * thread may be waiting for room, and is to look at it. */
+static inline void place_call_clock(struct delay *delay)
+{
+    struct room *room = queue_clock_room(delay->host->queue);
+    if (unlikely(room_wanted(room)))
+        weir__room_wake_all(room); /* others may sleep there: submitters */
+}
+
 /* The slot of a job that is in the place. */
 static inline struct slot *slot_in(const struct delay *delay, const struct delay_place *place)
 {
     return &delay->host->queue->slots[place->slot - 1];
 }
+
+/* The job in the place comes to its gate: from now on the end of its context rings. */
+void weir__place_at_gate_locked(struct delay_place *place);
+/* It waits there no more, if it did. */
+void weir__place_leave_gate_locked(struct delay_place *place);
 
 /* Is it used until the task's end, whether the job is in it or not? */
 static inline bool place_kept(const struct delay_place *place)
@@ -74,6 +88,13 @@ static inline void place_give_locked(struct delay *delay, struct delay_place *pl
     if (!place->stray)
         place_free_locked(delay, place);
     weir__alarm_clock_release(&delay->clock);
+}
+
+/* It was on its way to `due`, perhaps. */
+static inline void place_arrive_locked(struct delay *delay, struct delay_place *place)
+{
+    delay->on_way -= place->on_way;
+    place->on_way = false;
 }
 
 /* The job leaves the place, which is given back if it is not kept. */
@@ -112,6 +133,10 @@ static inline bool place_enter_locked(struct delay *delay, struct delay_place *p
     bool enters = place->state == PLACE_WAITING;
     place->state = PLACE_GATED;
     place_set_alarm_locked(delay, place, start_by);
+    if (place_any_due_locked(delay) && start_by != WEIR_FOREVER)
+        place_call_clock(delay);
+    if (enters)
+        weir__place_at_gate_locked(place);
     return enters ? gate->ops->enter_locked(gate, place->pass) : gate->ops->ring_locked(gate);
 }
 

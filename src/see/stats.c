@@ -64,6 +64,7 @@ int weir_pool_read_stats(const weir_pool *pool, weir_pool_stats *ret)
     stats.busy_ns = never_back(&kept->busy_ns, stats.busy_ns);
     stats.blocked_ns = never_back(&kept->blocked_ns, stats.blocked_ns);
     weir_pool_read_counts(pool, &stats.counts);
+    stats.gated = load_rlx(&pool->delay.gated); /* a count by itself */
     memset(ret, 0, size);
     memcpy(ret, &stats, known);
     return 0;

@@ -472,8 +472,8 @@ START_TEST(a_task_that_expires_in_a_busy_pool_stops_no_other)
                      0);
     submit(idle, &second, carry, &load, &calls);
     assert_ends(&second, WEIR_TASK_DONE, 0); /* the worker of the first is still held */
+    assert_ends(&first, WEIR_TASK_EXPIRED, -ETIMEDOUT);
     gate_open(&hold);
-    ck_assert_int_eq(weir_task_wait_until(&first, NULL, patience()), 0);
     finish_counted(busy);
     finish_counted(idle);
     weir_gate_destroy(&calls);
@@ -502,6 +502,53 @@ START_TEST(any_task_of_the_line_can_be_cancelled_at_once)
     for (size_t i = 1; i < N; i += 2)
         assert_ends(&tasks[i], WEIR_TASK_DONE, 0);
     ck_assert_int_eq(atomic_load(&load.calls), N / 2);
+    weir_gate_destroy(&one);
+    weir_semaphore_destroy(&sem);
+    finish_counted(pool);
+}
+END_TEST
+
+START_TEST(a_context_ends_a_task_at_its_gate_beside_a_busy_worker)
+{
+    weir_pool *pool = new_pool_with_places(1, 1, 3);
+    weir_semaphore sem;
+    weir_gate one, wide;
+    gate hold = GATE_INIT;
+    struct load load = {0};
+    weir_context *ctx = NULL;
+    weir_task first = WEIR_TASK_INIT, second = WEIR_TASK_INIT, queued[2] = {WEIR_TASK_INIT};
+    weir_pool_stats stats = {.size = sizeof stats};
+    ck_assert_int_eq(weir_context_new(&ctx, NULL, WEIR_FOREVER), 0);
+    ck_assert_int_eq(weir_semaphore_init(&sem, 1), 0);
+    ck_assert_int_eq(weir_gate_init(&one, WEIR_GATE_OPTIONS(.semaphore = &sem)), 0);
+    ck_assert_int_eq(weir_semaphore_try_acquire(&sem, 1), 0);
+    ck_assert_int_eq(weir_gate_init(&wide, NULL), 0);
+    saturate(pool, &hold, 1);
+    for (size_t i = 0; i < 2; i++) /* for the second there is no room: the clock waits for it */
+        submit(pool, &queued[i], carry, &load, i == 0 ? NULL : &wide);
+    ck_assert_int_eq(weir_pool_submit_task_until(pool, &first, carry, &load,
+                                                 WEIR_TASK_OPTIONS(.gate = &one), ctx,
+                                                 WEIR_FOREVER),
+                     0);
+    submit(pool, &second, carry, &load, &one);
+    ck_assert_int_eq(weir_pool_read_stats(pool, &stats), 0);
+    ck_assert_uint_eq(stats.gated, 2u);
+    weir_context_cancel(ctx, 0);
+    assert_ends(&first, WEIR_TASK_CANCELLED, -ECANCELED);
+    ck_assert_uint_eq(weir_gate_waiting(&one), 1u);
+    ck_assert_int_eq(weir_pool_read_stats(pool, &stats), 0);
+    ck_assert_uint_eq(stats.gated, 1u);
+    submit(pool, &first, carry, &load, &one); /* its place is free */
+    gate_open(&hold);
+    weir_semaphore_release(&sem, 1);
+    assert_ends(&second, WEIR_TASK_DONE, 0);
+    assert_ends(&first, WEIR_TASK_DONE, 0);
+    ck_assert_int_eq(weir_pool_read_stats(pool, &stats), 0);
+    ck_assert_uint_eq(stats.gated, 0u);
+    for (size_t i = 0; i < 2; i++)
+        assert_ends(&queued[i], WEIR_TASK_DONE, 0);
+    weir_context_unref(ctx);
+    weir_gate_destroy(&wide);
     weir_gate_destroy(&one);
     weir_semaphore_destroy(&sem);
     finish_counted(pool);
@@ -1053,6 +1100,7 @@ Suite *weir_suite(void)
     tcase_add_test(ends, a_task_expires_at_its_gate_when_its_time_has_come);
     tcase_add_test(ends, a_task_that_expires_in_a_busy_pool_stops_no_other);
     tcase_add_test(ends, any_task_of_the_line_can_be_cancelled_at_once);
+    tcase_add_test(ends, a_context_ends_a_task_at_its_gate_beside_a_busy_worker);
     tcase_add_test(ends, shutdown_ends_what_waits_at_a_gate);
 
     TCase *others = add_group(suite, "others");

@@ -115,6 +115,62 @@ static void release_against_cancel(void)
     end_work(work);
 }
 
+static void cancel_context(void *arg)
+{
+    weir_context_cancel(arg, 0);
+}
+
+/* The context of the task is cancelled, and the permit that it waits for comes. */
+static void release_against_cancel_of_a_context(void)
+{
+    struct work *work = new_work(1, 1);
+    weir_context *ctx;
+    int err = weir_context_new(&ctx, NULL, WEIR_FOREVER);
+    check(err == 0);
+    explore_begin();
+    struct vthread *canceller = start(cancel_context, ctx);
+    err = weir_pool_submit_task_until(work->pool, work->tasks[0], run, work,
+                                      WEIR_TASK_OPTIONS(.gate = work->gate), ctx, WEIR_FOREVER);
+    check(err == 0 || err == -ECANCELED);
+    struct vthread *giver = start(release, work);
+    if (err == 0)
+        wait(work, 0);
+    end_gate(work->gate);
+    finish(canceller);
+    finish(giver);
+    explore_end();
+    weir_state end = weir_task_state(work->tasks[0]);
+    check(end == (err != 0         ? WEIR_TASK_IDLE
+                  : work->runs > 0 ? WEIR_TASK_DONE
+                                   : WEIR_TASK_CANCELLED));
+    weir_context_unref(ctx);
+    end_work(work);
+}
+
+/* It ends although nothing else happens, and the next one in the line does not wait for it. */
+static void cancel_of_a_context_at_a_gate(void)
+{
+    struct work *work = new_work(1, 1);
+    weir_context *ctx;
+    int err = weir_context_new(&ctx, NULL, WEIR_FOREVER);
+    check(err == 0);
+    explore_begin();
+    err = weir_pool_submit_task_until(work->pool, work->tasks[0], run, work,
+                                      WEIR_TASK_OPTIONS(.gate = work->gate), ctx, WEIR_FOREVER);
+    check(err == 0);
+    submit(work, 1, work->gate);
+    struct vthread *canceller = start(cancel_context, ctx);
+    wait(work, 0);
+    check(weir_task_state(work->tasks[0]) == WEIR_TASK_CANCELLED && work->runs == 0);
+    release(work);
+    wait(work, 1);
+    end_gate(work->gate);
+    finish(canceller);
+    explore_end();
+    weir_context_unref(ctx);
+    end_work(work);
+}
+
 /* The second task gets what was the first one's. */
 static void release_against_cancel_of_the_first_of_two(void)
 {
@@ -285,6 +341,90 @@ static void let_in_against_a_full_queue_and_cancel(void)
     end_work(work);
 }
 
+/* The clock's thread waits for room, for one that was let in; that a context of another one at its
+ * gate is over wakes it all the same. */
+static int wait_for_end(weir_context *ctx, void *arg)
+{
+    (void)ctx;
+    return weir_task_wait(arg);
+}
+
+static void cancel_of_a_context_beside_a_full_queue(void)
+{
+    struct work *work = new_work(1, 1);
+    weir_context *ctx;
+    unsigned others = 0;
+    int err = weir_context_new(&ctx, NULL, WEIR_FOREVER);
+    check(err == 0);
+    work->other = make(sizeof *work->other);
+    err = weir_gate_init(work->other, NULL);
+    check(err == 0);
+    explore_begin();
+    err = weir_pool_submit_task_until(work->pool, work->tasks[0], run, work,
+                                      WEIR_TASK_OPTIONS(.gate = work->gate), ctx, WEIR_FOREVER);
+    check(err == 0);
+    err = weir_pool_submit(work->pool, wait_for_end, work->tasks[0]); /* it holds the worker */
+    check(err == 0);
+    err = weir_pool_submit(work->pool, count_run, &others);
+    check(err == 0);
+    submit(work, 1, work->other);
+    struct vthread *canceller = start(cancel_context, ctx);
+    wait(work, 1);
+    finish(canceller);
+    end_gate(work->other);
+    end_gate(work->gate);
+    explore_end();
+    check(weir_task_state(work->tasks[0]) == WEIR_TASK_CANCELLED);
+    weir_context_unref(ctx);
+    release(work);
+    end_work(work);
+}
+
+/* Two are let in beside a full queue, which may have room by the time of the second: that does not
+ * go before the first. */
+struct turn {
+    struct work *work;
+    int index;
+};
+
+static int run_in_order(weir_context *ctx, void *arg)
+{
+    struct turn *turn = arg;
+    (void)ctx;
+    check(turn->work->runs == (unsigned)turn->index);
+    turn->work->runs++;
+    return 0;
+}
+
+static void two_let_in_beside_a_full_queue(void)
+{
+    struct work *work = new_work(1, 1);
+    struct turn *turns = make(2 * sizeof *turns);
+    unsigned others = 0;
+    work->other = make(sizeof *work->other);
+    int err = weir_gate_init(work->other, NULL);
+    check(err == 0);
+    explore_begin();
+    for (int i = 0; i < 2; i++) {
+        err = weir_pool_submit(work->pool, count_run, &others);
+        check(err == 0);
+    }
+    for (int i = 0; i < 2; i++) {
+        turns[i] = (struct turn){work, i};
+        err = weir_pool_submit_task(work->pool, work->tasks[i], run_in_order, &turns[i],
+                                    WEIR_TASK_OPTIONS(.gate = work->other));
+        check(err == 0);
+    }
+    wait(work, 1);
+    wait(work, 0);
+    end_gate(work->other);
+    explore_end();
+    end_gate(work->gate);
+    release(work);
+    drop(turns);
+    end_work(work);
+}
+
 /* The second token comes at a time. The first task that waits for it may be cancelled then. */
 static void tokens_against_cancel(void)
 {
@@ -373,6 +513,7 @@ const struct scenario gate_scenarios[] = {
     {"gate: release against cancel", release_against_cancel, false},
     {"gate: release against cancel of the first of two", release_against_cancel_of_the_first_of_two,
      false},
+    {"gate: cancel of a context", cancel_of_a_context_at_a_gate, false},
     {"gate: release against submit", release_against_submit, false},
     {"a gate of one permit is a lock", a_gate_of_one_permit_is_a_lock, false},
     {"gate: release against expiry", release_against_expiry, false},
@@ -380,6 +521,10 @@ const struct scenario gate_scenarios[] = {
     {"gate: release against the wait of a worker", release_against_the_wait_of_a_worker, false},
     {"two gates at one semaphore", two_gates_at_one_semaphore, false},
     {"gate: let in against a full queue and cancel", let_in_against_a_full_queue_and_cancel, false},
+    {"gate: two let in beside a full queue", two_let_in_beside_a_full_queue, false},
+    {"gate: release against cancel of a context", release_against_cancel_of_a_context, false},
+    {"gate: cancel of a context beside a full queue", cancel_of_a_context_beside_a_full_queue,
+     false},
     {"gate: tokens against cancel", tokens_against_cancel, false},
     {"gate: a probe against cancel", a_probe_against_cancel, false},
     {"gate: release against look", release_against_look, false},
