@@ -274,6 +274,12 @@ static void dump_queue(struct dump *dump)
     put(dump, "; ");
     weir__text_number(&dump->text, load_rlx(&pool->delay.delayed)); /* by itself */
     put(dump, " delayed");
+    uint64_t gated = load_rlx(&pool->delay.gated); /* likewise */
+    if (gated != 0) {
+        put(dump, ", ");
+        weir__text_number(&dump->text, gated);
+        put(dump, " of them at a gate");
+    }
     weir__text_line(&dump->text);
     for (unsigned k = 0; queue->lane_count > 1 && k < queue->lane_count; k++)
         dump_lane(dump, k);

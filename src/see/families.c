@@ -116,6 +116,7 @@ static const char *const worker_states[] = {"busy", "blocked", "idle", NULL};
 POOL_STAT(busy, busy_ns)
 POOL_STAT(blocked, blocked_ns)
 POOL_STAT(in_place, in_place)
+POOL_STAT(gated, gated)
 POOL_STAT(helped, helped)
 
 static void read_wait(const void *pool, weir_histogram *ret)
@@ -310,8 +311,9 @@ const struct family weir__families[] = {
     SOME(POOL, COUNTER, "weir_pool_lane_blocked_total",
          "Submits that waited because the lane was full.", "lane", lane_numbers, read_lane_blocked),
     ONE(POOL, GAUGE, "weir_pool_running", "Tasks that run.", read_pool_running),
-    ONE(POOL, GAUGE, "weir_pool_delayed", "Tasks that wait for their time or a retry.",
-        read_pool_delayed),
+    ONE(POOL, GAUGE, "weir_pool_delayed",
+        "Tasks that wait for their time, a retry, a gate or a descriptor.", read_pool_delayed),
+    ONE(POOL, GAUGE, "weir_pool_gated", "Those of them that wait at a gate.", read_gated),
     SOME(POOL, GAUGE, "weir_pool_workers", "Workers, by what they are doing.", "state",
          worker_states, read_workers),
     SECONDS(POOL, "weir_pool_busy_seconds_total",
