@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sizes.h - sizes of internal stores that a test may make small.
+/* sizes.h - sizes of internal stores, and numbers of turns, that a test may make small.
  *
  * The explorer has a copy of this file with small numbers, so that a few operations fill, empty and
  * go round everything.
@@ -13,7 +13,10 @@ enum {
     SLOT_MARGIN = 2048,     /* slots for threads that are inside a submit or a pop */
     SPARE_INDICES = 1024,   /* likewise, for threads inside a call on a ring of pointers */
     CHANNEL_TWO_LOCKS = 16, /* from this capacity on a channel has a lock for each side */
-    TRACE_DOORS = 64        /* counters of threads that note something in a trace */
+    TRACE_DOORS = 64,       /* counters of threads that note something in a trace */
+    RING_EACH = 64,         /* pool/local.h says what these three are */
+    OLDEST_EACH = 61,
+    OTHER_EACH = 64
 };
 
 #endif

@@ -17,9 +17,8 @@
 #ifndef WEIR_POOL_LOCAL_H
 #define WEIR_POOL_LOCAL_H
 
+#include "base/sizes.h"
 #include "pool/queue.h"
-
-enum { RING_EACH = 64, OLDEST_EACH = 61, OTHER_EACH = 64 };
 
 /* Puts the job into the deque of the calling worker, whose seat this is, and wakes another worker.
  * Returns and tells as queue_put; -EAGAIN: the deque is full; and -EPIPE: the queue was cancelled

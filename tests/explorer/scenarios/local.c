@@ -4,6 +4,7 @@
  */
 #include "scenario.h"
 
+#include "base/sizes.h"
 #include "pool/pool.h"
 
 enum { CHILDREN = 4, SOON = 2000 };
@@ -17,7 +18,8 @@ struct family {
     unsigned ends, parents;
     int errs[CHILDREN]; /* what the submits returned */
     int cancelled;
-    atomic(unsigned) over; /* a cancel of all that is queued has returned */
+    atomic(unsigned) over; /* a cancel of all that is queued has returned; a child was submitted */
+    unsigned links;        /* that have started since */
     bool late;             /* it had, before the parent did */
 };
 
@@ -169,6 +171,45 @@ static void push_against_park(void)
     explore_begin();
     submit(family, do_nothing); /* so that the other one wakes, and parks again */
     submit(family, submit_and_keep);
+    drain(family);
+    explore_end();
+    check(family->runs[0] == 1);
+    end_family(family);
+}
+
+/* The parent keeps its worker until its child has run, and the other worker always has something
+ * newer of its own to do: it must look at the deque of the first all the same. */
+
+static int submit_next_link(weir_context *ctx, void *arg)
+{
+    struct family *family = arg;
+    (void)ctx;
+    while (load_seqcst(&family->over) == 0)
+        give_way("a link before there is a child");
+    if (family->runs[0] > 0)
+        return 0;
+    family->links++;
+    check(family->links <= OTHER_EACH + 2); /* the first one may have started before */
+    submit(family, submit_next_link);
+    return 0;
+}
+
+static int submit_and_keep_waiting(weir_context *ctx, void *arg)
+{
+    struct family *family = arg;
+    (void)ctx;
+    submit(family, open_gate);
+    (void)xchg_seqcst(&family->over, 1);
+    return weir_waitgroup_wait(family->gate);
+}
+
+static void a_child_beside_a_busy_worker(void)
+{
+    struct family *family = new_family(2, 2, 2);
+    weir_waitgroup_add(family->gate, 1);
+    explore_begin();
+    submit(family, submit_next_link);
+    submit(family, submit_and_keep_waiting);
     drain(family);
     explore_end();
     check(family->runs[0] == 1);
@@ -505,6 +546,7 @@ const struct scenario local_scenarios[] = {
     {"local: more than there are places", more_than_there_are_places, false},
     {"local: a push behind a thief", a_push_behind_a_thief, false},
     {"local: a push against a park", push_against_park, false},
+    {"local: a child beside a busy worker", a_child_beside_a_busy_worker, false},
     {"local: children that wait for each other", children_that_wait_for_each_other, false},
     {"local: a member in a blocked owner's deque", a_member_in_a_blocked_owner_s_deque, false},
     {"local: a member behind a stranger", a_member_behind_a_stranger, false},

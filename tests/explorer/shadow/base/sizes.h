@@ -11,6 +11,9 @@ enum {
     SPARE_INDICES = 4,
     CHANNEL_TWO_LOCKS = 1,
     TRACE_DOORS = 1,
+    RING_EACH = 4,
+    OLDEST_EACH = 3,
+    OTHER_EACH = 6,
 };
 
 #endif
