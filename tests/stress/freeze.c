@@ -9,7 +9,8 @@
  *
  * Victims: push and pop of a weir_ring, from every fill; try_submit to a pool, when its workers
  * sleep and when they are busy; the pop of a pool's worker, from the moment it is woken, while the
- * other worker sleeps; and what a worker does between two tasks, of which the second has a name.
+ * other worker sleeps; what a worker does between two tasks, of which the second has a name; and in
+ * a pool of local order, a task that submits others, and the same worker's taking of these.
  *
  * While a thread of a pool stands still, the witness also reads the stats of the pool, and at one
  * point of eight dumps it: that has a line for each worker, and no part of a name.
@@ -44,13 +45,22 @@ enum {
     MUCH = 1000, /* pushes and pops while the victim stands still */
     QUEUE = 128, /* capacity of the pools; more than one wake may be relied upon for */
     MOST_POINTS = 20000,
+    CHILDREN = 3, /* that the victim's task submits, of which two have room in its deque */
 };
 
-enum kind { RING_PUSH, RING_POP, SUBMIT_TO_SLEEPERS, SUBMIT_TO_BUSY, WORKER_POP, WORKER_NEXT };
+enum kind {
+    RING_PUSH,
+    RING_POP,
+    SUBMIT_TO_SLEEPERS,
+    SUBMIT_TO_BUSY,
+    WORKER_POP,
+    WORKER_NEXT,
+    WORKER_LOCAL,
+};
 
 static const char *const kind_names[] = {
-    "ring push",    "ring pop",          "submit, workers asleep", "submit, workers busy",
-    "worker's pop", "worker's next task"};
+    "ring push",    "ring pop",           "submit, workers asleep", "submit, workers busy",
+    "worker's pop", "worker's next task", "worker's own tasks"};
 
 /* What the witness is asked to do. */
 enum command { SET_UP, HOLD_OTHER, SUBMIT_ONE, GET_ON, VERIFY, FINISH };
@@ -258,17 +268,34 @@ static int count(weir_context *ctx, void *arg)
     return 0;
 }
 
-/* The task that the victim submits or pops. */
+static unsigned victims_tasks(void)
+{
+    switch (the.kind) {
+    case WORKER_NEXT:
+        return 2;
+    case WORKER_LOCAL:
+        return 1 + CHILDREN;
+    default:
+        return the.victim_err == 0;
+    }
+}
+
+/* The tasks that the victim submits or pops. */
 static int be_victims(weir_context *ctx, void *arg)
 {
     (void)ctx;
     (void)arg;
-    bool first = atomic_fetch_add(&the.victims_ran, 1) == 0;
+    unsigned before = atomic_fetch_add(&the.victims_ran, 1);
     if (the.kind < WORKER_POP || (int)syscall(SYS_gettid) != atomic_load(&shared->workers[0]))
         return 0;
-    if (the.kind == WORKER_NEXT && first)
+    bool first = the.kind >= WORKER_NEXT && before == 0;
+    if (first)
         (void)raise(SIGSTOP); /* the tracer takes over here */
-    atomic_store(&shared->phase, the.kind == WORKER_NEXT && first ? INSIDE : AFTER);
+    if (first || before == victims_tasks() - 1)
+        atomic_store(&shared->phase, first ? INSIDE : AFTER);
+    for (unsigned i = 0; the.kind == WORKER_LOCAL && first && i < CHILDREN; i++)
+        if (weir_pool_try_submit(the.pool, be_victims, NULL) != 0)
+            atomic_fetch_add(&shared->false_full, 1);
     return 0;
 }
 
@@ -404,10 +431,13 @@ static void get_on_with_pool(void)
 static void set_up_pool(void)
 {
     if (the.pool == NULL) {
-        int err = weir_pool_new(&the.pool, WEIR_POOL_OPTIONS(.workers = 2, .capacity = QUEUE,
-                                                             .lanes = the.lanes,
-                                                             .lane_burst = the.lanes > 1 ? 4 : 0,
-                                                             .on_worker_start = note_worker));
+        bool local = the.kind == WORKER_LOCAL;
+        int err = weir_pool_new(
+            &the.pool,
+            WEIR_POOL_OPTIONS(.workers = 2, .capacity = QUEUE, .lanes = the.lanes,
+                              .lane_burst = the.lanes > 1 ? 4 : 0,
+                              .order = local ? WEIR_ORDER_LOCAL : WEIR_ORDER_FIFO,
+                              .local = local ? CHILDREN - 1 : 0, .on_worker_start = note_worker));
         if (err != 0)
             abort();
     }
@@ -428,9 +458,8 @@ static void verify_pool(void)
         atomic_fetch_add(&shared->false_full, 1);
     if (weir_pool_drain(the.pool) != 0)
         abort();
-    unsigned tasks = the.kind == WORKER_NEXT ? 2 : the.victim_err == 0;
-    if (atomic_load(&the.victims_ran) != tasks)
-        went_wrong("the victim's task did not run exactly once");
+    if (atomic_load(&the.victims_ran) != victims_tasks())
+        went_wrong("the victim's tasks did not run exactly once");
 }
 
 /* The subject: its two threads. */
@@ -594,7 +623,7 @@ static void wake_worker(pid_t victim)
     }
     ask(SUBMIT_ONE);
     await_stop(victim);
-    if (the.kind == WORKER_NEXT) { /* its first task stops it again */
+    if (the.kind >= WORKER_NEXT) { /* its first task stops it again */
         resume(PTRACE_CONT, victim);
         await_stop(victim);
     }
@@ -641,8 +670,10 @@ static void trace(pid_t subject, bool *ret_permitted)
         return;
     }
     /* To go to each point from the start takes the square of their number: of the longest ways,
-     * each fourth. */
-    unsigned stride = the.kind == WORKER_NEXT || the.lanes > 1 ? 4 : 1;
+     * each fourth, or sixteenth. */
+    unsigned stride = the.kind == WORKER_LOCAL                   ? 8
+                      : the.kind == WORKER_NEXT || the.lanes > 1 ? 4
+                                                                 : 1;
     for (unsigned k = 0; freeze_after(k, victim) && blocked == 0; k += stride) {
         points++;
         if (k >= MOST_POINTS)
@@ -721,7 +752,7 @@ static bool play_all(void)
 #if LOCK_FREE_PARK
     return play(SUBMIT_TO_SLEEPERS, 1, QUEUE, 0) && play(SUBMIT_TO_BUSY, 1, QUEUE, 0) &&
            play(WORKER_POP, 1, QUEUE, 0) && play(WORKER_NEXT, 1, QUEUE, 0) &&
-           play(WORKER_POP, 2, QUEUE, 0);
+           play(WORKER_LOCAL, 1, QUEUE, 0) && play(WORKER_POP, 2, QUEUE, 0);
 #else
     return true; /* sleeping and waking by a mutex can be held up by its holder */
 #endif
