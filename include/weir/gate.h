@@ -40,6 +40,11 @@
  * Thread-safety: every call but init and destroy may be made by any number of threads at once, from
  * tasks and callbacks too. What gives something back may let tasks in, so the breaker's on_change
  * may be called on a worker, on the thread of a pool's timers, and in weir_semaphore_release.
+ * A thread that is stopped for ever in a call that has to do with a gate (a submit with it, a
+ * release of its permits, a cancel or the end of a task behind it) may hold up all that has to do
+ * with this gate; in the pools of its tasks also submits, cancels and ends of other tasks with a
+ * gate or a time, and workers that come to such an end. Other tasks are submitted and start there
+ * as ever, as long as a worker is left.
  * After fork(), in the child: a submit with it is -ESTALE; init makes it anew.
  */
 #ifndef WEIR_GATE_H

@@ -16,8 +16,9 @@
  *
  * Ownership: new allocates, and no other call does. Tasks are as in task.h.
  * Thread-safety: every call but free may be made by any number of threads at once, from tasks too.
- * Each blocks for short internal locks. After fork(), in the child: -ESTALE, or nothing is done;
- * free releases the memory.
+ * Each blocks for short internal locks: a thread that is stopped in the middle of a call holds up
+ * all keys, and workers that come to the end of their tasks. After fork(), in the child: -ESTALE,
+ * or nothing is done; free releases the memory.
  */
 #ifndef WEIR_KEYED_H
 #define WEIR_KEYED_H

@@ -246,15 +246,23 @@ static void frozen_worker_of_two_lanes(void)
 struct frozen_serials {
     struct work work;
     weir_serial serials[2];
+    weir_keyed *keyed; /* or the two are keys of this */
     weir_task tasks[2];
     unsigned runs[2];
 };
 
 static void submit_to(struct frozen_serials *both, unsigned i)
 {
-    int err =
-        weir_serial_submit(&both->serials[i], &both->tasks[i], count_run, &both->runs[i], NULL);
+    int err = both->keyed != NULL ? weir_keyed_submit(both->keyed, i, &both->tasks[i], count_run,
+                                                      &both->runs[i], NULL)
+                                  : weir_serial_submit(&both->serials[i], &both->tasks[i],
+                                                       count_run, &both->runs[i], NULL);
     check(err == 0);
+}
+
+static void submit_second_to_serial(void *arg)
+{
+    submit_to(arg, 1);
 }
 
 static void submit_to_first_frozen(void *arg)
@@ -264,27 +272,41 @@ static void submit_to_first_frozen(void *arg)
     freezable_end();
 }
 
-static void serial_is_frozen(const weir_pool_options *options, void (*submit_to_first)(void *))
+static struct frozen_serials *new_serials(const weir_pool_options *options)
 {
     struct frozen_serials *both = make(sizeof *both);
-    struct work *work = &both->work;
-    work->pool = new_pool(options);
+    both->work.pool = new_pool(options);
     for (unsigned i = 0; i < 2; i++) {
-        int err = weir_serial_init(&both->serials[i], work->pool, NULL);
+        int err = weir_serial_init(&both->serials[i], both->work.pool, NULL);
         check(err == 0);
     }
-    explore_begin();
-    struct vthread *first = start(submit_to_first, both);
-    submit_to(both, 1);
-    settle();
-    explore_end();
+    return both;
+}
+
+/* Of plain tasks a frozen worker may have one in hand. */
+static void check_others_run(struct work *work)
+{
     for (unsigned i = 0; i < 2 * weir_pool_capacity(work->pool); i++) {
         int err = weir_pool_submit(work->pool, count_run, &work->last);
         check(err == 0);
         settle();
     }
     check(work->last >= 2 * weir_pool_capacity(work->pool) - (froze() ? 1 : 0));
-    check(both->runs[0] + both->runs[1] >= (froze() ? 1 : 2));
+}
+
+/* `runs`: so many tasks run if no thread is frozen. */
+static void serial_is_frozen(const weir_pool_options *options, void (*use_first)(void *),
+                             unsigned runs)
+{
+    struct frozen_serials *both = new_serials(options);
+    struct work *work = &both->work;
+    explore_begin();
+    struct vthread *first = start(use_first, both);
+    submit_to(both, 1);
+    settle();
+    explore_end();
+    check_others_run(work);
+    check(both->runs[0] + both->runs[1] >= (froze() ? 1 : runs));
     if (froze())
         return;
     finish(first);
@@ -296,7 +318,22 @@ static void serial_is_frozen(const weir_pool_options *options, void (*submit_to_
 
 static void frozen_in_a_submit_to_a_serial(void)
 {
-    serial_is_frozen(WEIR_POOL_OPTIONS(.workers = 2, .capacity = 4), submit_to_first_frozen);
+    serial_is_frozen(WEIR_POOL_OPTIONS(.workers = 2, .capacity = 4), submit_to_first_frozen, 2);
+}
+
+static void submit_to_first_and_cancel_frozen(void *arg)
+{
+    struct frozen_serials *both = arg;
+    submit_to(both, 0);
+    freezable_begin();
+    (void)weir_task_cancel(&both->tasks[0]);
+    freezable_end();
+}
+
+static void frozen_in_a_cancel_in_a_serial(void)
+{
+    serial_is_frozen(WEIR_POOL_OPTIONS(.workers = 2, .capacity = 4),
+                     submit_to_first_and_cancel_frozen, 1);
 }
 
 static void submit_to_first(void *arg)
@@ -308,7 +345,135 @@ static void frozen_in_the_turn_of_a_serial(void)
 {
     serial_is_frozen(
         WEIR_POOL_OPTIONS(.workers = 3, .capacity = 4, .on_worker_start = freezable_worker),
-        submit_to_first);
+        submit_to_first, 2);
+}
+
+/* All keys may be held up, and the workers that come to the ends of their tasks. */
+static void frozen_in_a_submit_to_a_key(void)
+{
+    struct frozen_serials *both = make(sizeof *both);
+    struct work *work = &both->work;
+    work->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 3, .capacity = 4));
+    int err = weir_keyed_new(&both->keyed, work->pool, WEIR_KEYED_OPTIONS(.keys = 2));
+    check(err == 0);
+    explore_begin();
+    struct vthread *first = start(submit_to_first_frozen, both);
+    struct vthread *second = start(submit_second_to_serial, both);
+    settle();
+    explore_end();
+    check_others_run(work);
+    if (froze())
+        return;
+    check(both->runs[0] == 1 && both->runs[1] == 1);
+    finish(first);
+    finish(second);
+    weir_keyed_free(both->keyed);
+    end_pool(work->pool);
+    drop(both);
+}
+
+/* Gates. A thread that stops in the middle of a call that has to do with one may hold up whatever
+ * else has to do with that gate, and with times; also the worker that comes to the end of a task
+ * that was let in, and a second one, if that has given the permit back. Other tasks are submitted,
+ * and start on the worker that is left. */
+
+struct frozen_gate {
+    struct work work;
+    weir_semaphore permits; /* one */
+    weir_gate gate;
+    weir_task tasks[2];
+    unsigned runs[2];
+};
+
+static void submit_to_gate(struct frozen_gate *at, unsigned i)
+{
+    int err = weir_pool_submit_task(at->work.pool, &at->tasks[i], count_run, &at->runs[i],
+                                    WEIR_TASK_OPTIONS(.gate = &at->gate));
+    check(err == 0);
+}
+
+static void submit_second_to_gate(void *arg)
+{
+    submit_to_gate(arg, 1);
+}
+
+static void submit_first_to_gate_frozen(void *arg)
+{
+    freezable_begin();
+    submit_to_gate(arg, 0);
+    freezable_end();
+}
+
+static void release_permit(void *arg)
+{
+    weir_semaphore_release(&((struct frozen_gate *)arg)->permits, 1);
+}
+
+static void release_permit_frozen(void *arg)
+{
+    freezable_begin();
+    release_permit(arg);
+    freezable_end();
+}
+
+static void cancel_at_gate_frozen(void *arg)
+{
+    struct frozen_gate *at = arg;
+    freezable_begin();
+    (void)weir_task_cancel(&at->tasks[0]);
+    freezable_end();
+}
+
+/* `waiting`: so many tasks wait at the gate before, for the permit, which is taken. */
+static void gate_is_frozen(unsigned workers, unsigned waiting, void (*freeze)(void *),
+                           void (*other)(void *))
+{
+    struct frozen_gate *at = make(sizeof *at);
+    struct work *work = &at->work;
+    work->pool = new_pool(WEIR_POOL_OPTIONS(.workers = workers, .capacity = 2));
+    int err = weir_semaphore_init(&at->permits, 1);
+    check(err == 0);
+    err = weir_gate_init(&at->gate, WEIR_GATE_OPTIONS(.semaphore = &at->permits));
+    check(err == 0);
+    if (waiting > 0)
+        err = weir_semaphore_try_acquire(&at->permits, 1);
+    check(err == 0);
+    for (unsigned i = 0; i < waiting; i++)
+        submit_to_gate(at, i);
+    explore_begin();
+    struct vthread *victim = start(freeze, at), *second = start(other, at);
+    settle();
+    explore_end();
+    check_pool_works(work);
+    if (froze())
+        return;
+    finish(victim);
+    finish(second);
+    for (unsigned i = 0; i < 2; i++) {
+        err = weir_task_wait(&at->tasks[i]);
+        check(err == 0);
+    }
+    check(at->runs[1] == 1);
+    check(at->runs[0] == (weir_task_state(&at->tasks[0]) == WEIR_TASK_DONE ? 1 : 0));
+    weir_gate_destroy(&at->gate);
+    weir_semaphore_destroy(&at->permits);
+    end_pool(work->pool);
+    drop(at);
+}
+
+static void frozen_in_a_release_to_a_gate(void)
+{
+    gate_is_frozen(2, 1, release_permit_frozen, submit_second_to_gate);
+}
+
+static void frozen_in_a_submit_to_a_gate(void)
+{
+    gate_is_frozen(3, 0, submit_first_to_gate_frozen, submit_second_to_gate);
+}
+
+static void frozen_in_a_cancel_at_a_gate(void)
+{
+    gate_is_frozen(2, 2, cancel_at_gate_frozen, release_permit);
 }
 
 const struct scenario freeze_scenarios[] = {
@@ -322,6 +487,11 @@ const struct scenario freeze_scenarios[] = {
     {"frozen worker of a full pool", frozen_worker_of_a_full_pool, true},
     {"frozen worker of two lanes", frozen_worker_of_two_lanes, true},
     {"frozen in a submit to a serial", frozen_in_a_submit_to_a_serial, true},
+    {"frozen in a cancel in a serial", frozen_in_a_cancel_in_a_serial, true},
+    {"frozen in a submit to a key", frozen_in_a_submit_to_a_key, true},
     {"frozen in the turn of a serial", frozen_in_the_turn_of_a_serial, true},
+    {"frozen in a release to a gate", frozen_in_a_release_to_a_gate, true},
+    {"frozen in a submit to a gate", frozen_in_a_submit_to_a_gate, true},
+    {"frozen in a cancel at a gate", frozen_in_a_cancel_at_a_gate, true},
     {0},
 };
