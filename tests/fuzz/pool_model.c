@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/sizes.h"
+
 enum place { ON_WORKER, NESTED, OUTSIDE }; /* where a job runs */
 
 static void start_job(struct pool_model *model, int index, enum place place);
@@ -126,13 +128,15 @@ static void clear_head_as_seen(struct pool_model *model, struct lane_model *lane
     }
 }
 
-static bool push(struct pool_model *model, int job, bool to_own)
+static bool push(struct pool_model *model, int job, bool by_worker)
 {
     struct lane_model *lane = lane_of(model, job);
+    struct deque_model *own = &model->own;
+    bool to_own = by_worker && own->count < model->local;
     if (!to_own && lane->queued == model->capacity)
         return false;
     if (to_own)
-        model->own = job;
+        own->jobs[own->count++] = job;
     else
         lane->queue[lane->queued++] = job;
     model->jobs[job].state = WEIR_TASK_QUEUED;
@@ -142,7 +146,7 @@ static bool push(struct pool_model *model, int job, bool to_own)
 
 unsigned model_live(const struct pool_model *model)
 {
-    unsigned live = model->own != 0;
+    unsigned live = model->own.count;
     for (unsigned k = 0; k < model->lanes; k++)
         for (unsigned i = 0; i < model->lane[k].queued; i++)
             live += model->jobs[model->lane[k].queue[i]].state == WEIR_TASK_QUEUED;
@@ -213,7 +217,7 @@ static int submit_from(struct pool_model *model, int index, enum how how, int64_
     do {
         if (refused(model, from))
             return model_reject(model, -EPIPE);
-        if (push(model, index, from == ON_WORKER && model->local))
+        if (push(model, index, from == ON_WORKER))
             return 0;
         if (clear_head(model, lane_of(model, index)))
             continue;
@@ -240,13 +244,15 @@ int model_submit(struct pool_model *model, int job, enum how how, int64_t deadli
 /* Running. */
 
 /* A thread that runs a task is inside the pool. */
-static void run_child(struct pool_model *model, struct job *job)
+static void run_children(struct pool_model *model, const struct job *job)
 {
-    const struct job *child = &model->jobs[job->child];
-    job->child_err =
-        submit_from(model, job->child, PLAINLY, WEIR_FOREVER, job->on_worker ? ON_WORKER : NESTED);
-    if (job->kind == HELP && job->child_err == 0 && child->state == WEIR_TASK_QUEUED) {
-        model->own = 0;
+    enum place from = job->on_worker ? ON_WORKER : NESTED;
+    for (int i = job->child; i < job->child + job->children; i++)
+        model->jobs[i].submit_err = submit_from(model, i, PLAINLY, WEIR_FOREVER, from);
+    if (job->kind == HELP && model->jobs[job->child].state == WEIR_TASK_QUEUED) {
+        struct deque_model *own = &model->own;
+        if (own->count > 0 && own->jobs[own->count - 1] == job->child)
+            own->count--;
         start_job(model, job->child, NESTED);
     }
 }
@@ -265,7 +271,7 @@ static void start_job(struct pool_model *model, int index, enum place place)
     job->over_at = job->timeout != 0 ? model->now + job->timeout : WEIR_FOREVER;
     model->started[model->started_count++] = index;
     if (job->child != 0)
-        run_child(model, job);
+        run_children(model, job);
     if ((job->kind == HOLD && !job->open) || job->kind == AWAIT) {
         if (place == ON_WORKER)
             return;
@@ -330,20 +336,51 @@ static void count_start(struct pool_model *model, struct lane_model *from)
         lane->passed++;
 }
 
-void model_settle(struct pool_model *model)
+/* The next one in the lanes that has not ended, or 0. */
+static int take_from_lanes(struct pool_model *model)
 {
     struct lane_model *lane;
+    while ((lane = next_lane(model)) != NULL) {
+        int job = take_head(lane);
+        if (model->jobs[job].state != WEIR_TASK_QUEUED)
+            continue;
+        if (too_late(model, &model->jobs[job]) == WEIR_TASK_IDLE)
+            count_start(model, lane);
+        return job;
+    }
+    return 0;
+}
+
+static int take_oldest_of_own(struct deque_model *own)
+{
+    int job = own->jobs[0];
+    own->count--;
+    memmove(own->jobs, own->jobs + 1, own->count * sizeof own->jobs[0]);
+    return job;
+}
+
+/* What a worker takes next (src/pool/local.h), or 0. */
+static int take_next(struct pool_model *model)
+{
+    struct deque_model *own = &model->own;
+    if (own->count == 0 || own->since_ring >= RING_EACH) {
+        own->since_ring = 0;
+        int job = take_from_lanes(model);
+        if (job != 0 || own->count == 0)
+            return job;
+    }
+    bool oldest = own->takes >= OLDEST_EACH - 1;
+    own->takes = oldest ? 0 : own->takes + 1;
+    own->since_ring++;
+    return oldest ? take_oldest_of_own(own) : own->jobs[--own->count];
+}
+
+void model_settle(struct pool_model *model)
+{
+    int job;
     do {
-        while (model->busy < model->workers &&
-               ((lane = next_lane(model)) != NULL || model->own != 0)) {
-            int own = model->own, job = own != 0 ? own : take_head(lane);
-            model->own = 0;
-            if (model->jobs[job].state != WEIR_TASK_QUEUED)
-                continue;
-            if (own == 0 && too_late(model, &model->jobs[job]) == WEIR_TASK_IDLE)
-                count_start(model, lane);
+        while (model->busy < model->workers && (job = take_next(model)) != 0)
             start_job(model, job, ON_WORKER);
-        }
     } while (finish_one(model));
 }
 
@@ -440,6 +477,8 @@ void model_cancel_all(struct pool_model *model)
             model->groups[i].vague = true;
     for (unsigned k = 0; k < model->lanes; k++)
         cancel_lane(model, &model->lane[k]);
+    while (model->own.count > 0)
+        model_end_unstarted(model, take_oldest_of_own(&model->own), WEIR_TASK_CANCELLED);
     context_cancelled(model->context, 0, model->now);
     model_settle(model);
 }

@@ -25,7 +25,7 @@ enum kind {
     RETURN,
     HOLD,   /* waits until its gate is open */
     AWAIT,  /* waits until its context is over, and returns why */
-    SUBMIT, /* submits its child, a plain task */
+    SUBMIT, /* submits its children, plain tasks that return or hold */
     HELP,   /* submits its child with a handle of its own, and waits for it */
     KINDS
 };
@@ -40,7 +40,8 @@ struct job {
     unsigned lane;
     int context;
     int64_t start_by, timeout;
-    int child; /* index, or 0: none */
+    int child; /* index of the first, or 0: none */
+    int children;
 
     /* As it must be. */
     weir_state state; /* IDLE: not accepted */
@@ -49,12 +50,12 @@ struct job {
     bool open;       /* its gate */
     bool on_worker;  /* it keeps a worker busy */
     int64_t over_at; /* its timeout, as a time */
-    int child_err;
+    int submit_err;  /* of a child */
 
     /* As it was seen to be. */
     unsigned seen_starts, seen_ends;
     weir_state seen_end;
-    int seen_status, seen_child_err;
+    int seen_status, seen_submit_err;
 };
 
 struct group_model {
@@ -70,8 +71,8 @@ struct pool_model {
     unsigned lanes;                   /* what names none goes to the last one */
     unsigned burst; /* of each worker; more than there are jobs, if they are two */
     weir_overflow overflow;
-    bool helps; /* threads outside do */
-    bool local; /* what a task of its one worker submits is the next that it takes */
+    bool helps;     /* threads outside do */
+    unsigned local; /* how many fit into the deque of its one worker; 0: its order is FIFO */
     bool closed, cancelled, stopping;
     int context;
     int64_t now;
@@ -83,8 +84,12 @@ struct pool_model {
         unsigned queued;
         unsigned passed; /* starts from more urgent ones since its own last */
     } lane[MAX_LANES];
-    int own;               /* the one in the worker's deque, or 0 */
-    int started[MAX_JOBS]; /* in order */
+    struct deque_model {
+        int jobs[MAX_JOBS]; /* the oldest first */
+        unsigned count;
+        unsigned since_ring, takes; /* as in src/pool/deques.h */
+    } own;                          /* the one worker's */
+    int started[MAX_JOBS];          /* in order */
     unsigned started_count;
 
     int handles[MAX_HANDLES]; /* the job last accepted, or 0 */

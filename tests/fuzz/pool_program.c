@@ -12,8 +12,10 @@
 #include "pool_model.h"
 #include "programs.h"
 #include "scenario.h"
+#include "steps.h"
 
 enum { CALLS = 32, CALLER_CONTEXTS = 4, MOST_JOBS_A_STEP = 4 };
+enum { MOST_CHILDREN = MOST_JOBS_A_STEP - 1 };
 
 struct world {
     struct pool_model model;
@@ -27,6 +29,7 @@ struct world {
     weir_waitgroup gates[MAX_JOBS];
     int seen_started[MAX_JOBS];
     unsigned seen_started_count;
+    unsigned runs_on_worker; /* of jobs with children, which only a single worker has */
 };
 
 static struct world *world;
@@ -62,22 +65,26 @@ static void dropped(weir_task_fn *fn, void *arg, weir_state why, void *user)
 static int run_job(weir_context *ctx, void *arg)
 {
     struct job *job = arg, *child = &world->model.jobs[job->child];
+    bool on_worker = weir_pool_current() != NULL && world->runs_on_worker == 0;
     int status = job->code;
     job->seen_starts++;
     world->seen_started[world->seen_started_count++] = index_of(job);
+    world->runs_on_worker += job->child != 0 && on_worker;
     if (job->kind == SUBMIT) {
-        job->seen_child_err = weir_pool_submit(world->pool, run_job, child);
+        for (int i = 0; i < job->children; i++)
+            child[i].seen_submit_err = weir_pool_submit(world->pool, run_job, &child[i]);
     } else if (job->kind == HELP) {
         weir_task handle = WEIR_TASK_INIT;
-        job->seen_child_err = weir_pool_submit_task(world->pool, &handle, run_job, child,
-                                                    WEIR_TASK_OPTIONS(.on_done = told));
-        check(weir_task_wait(&handle) == (job->seen_child_err == 0 ? 0 : -EINVAL));
-    } else if (job->kind == HOLD && weir_pool_current() != NULL) {
+        child->seen_submit_err = weir_pool_submit_task(world->pool, &handle, run_job, child,
+                                                       WEIR_TASK_OPTIONS(.on_done = told));
+        check(weir_task_wait(&handle) == (child->seen_submit_err == 0 ? 0 : -EINVAL));
+    } else if (job->kind == HOLD && on_worker) {
         check(weir_waitgroup_wait(&world->gates[index_of(job)]) == 0);
     } else if (job->kind == AWAIT && weir_pool_current() != NULL) {
         check(weir_context_wait_until(ctx, WEIR_FOREVER) == 0);
         status = weir_context_err(ctx);
     }
+    world->runs_on_worker -= job->child != 0 && on_worker;
     if (job->owner != HANDLE)
         note_end(job, status == 0 ? WEIR_TASK_DONE : WEIR_TASK_FAILED, status);
     return status;
@@ -95,6 +102,17 @@ static struct job *add_job(enum kind kind, enum owner_kind owner, int object)
                         .over_at = WEIR_FOREVER};
     weir_waitgroup_add(&world->gates[index_of(job)], 1);
     return job;
+}
+
+/* Of a job that submits, or waits for its one child. In a pool of local order they may hold. */
+static void add_children(struct job *job, unsigned n)
+{
+    unsigned holds = world->model.local != 0 && job->kind == SUBMIT ? input_byte() : 0;
+    job->child = index_of(job) + 1;
+    job->children = (int)n;
+    for (unsigned i = 0; i < n; i++)
+        (void)add_job((holds >> i & 1) != 0 ? HOLD : RETURN, job->kind == HELP ? HANDLE : PLAIN,
+                      MAX_HANDLES);
 }
 
 /* A job that the next bytes describe. */
@@ -116,7 +134,7 @@ static struct job *read_job(enum owner_kind owner, int object)
     if (owner == GROUP && kind == RETURN && model->workers > 1)
         job->code = 0; /* which of two fails first is open */
     if (kind == SUBMIT || kind == HELP)
-        job->child = index_of(add_job(RETURN, kind == HELP ? HANDLE : PLAIN, MAX_HANDLES));
+        add_children(job, kind == SUBMIT ? 1 + byte / (9 * KINDS) % MOST_CHILDREN : 1);
     return job;
 }
 
@@ -593,7 +611,7 @@ static void compare_jobs(void)
         check(job->seen_ends == (over ? 1 : 0));
         check(!over || job->seen_end == job->state);
         check(!over || job->seen_status == job->status);
-        check(job->seen_child_err == job->child_err);
+        check(job->seen_submit_err == job->submit_err);
     }
     check(world->seen_started_count == model->started_count);
     if (model->workers == 1)
@@ -713,7 +731,8 @@ static void begin(void)
     model->overflow = (weir_overflow)input_below(4);
     unsigned more = input_below(3);
     model->helps = more == 2;
-    model->local = more == 1 && model->workers == 1 && model->lanes == 1;
+    if (more == 1 && model->workers == 1 && model->lanes == 1)
+        model->local = input_below(4) + 1;
     for (unsigned i = input_below(3); i > 0; i--)
         new_context();
     int parent = any_context();
@@ -724,9 +743,9 @@ static void begin(void)
                           .overflow = model->overflow, .lanes = model->lanes,
                           .lane_burst = model->lanes > 1 ? model->burst * model->workers : 0,
                           .outside_waiters_help = model->helps,
-                          .order = model->local ? WEIR_ORDER_LOCAL : WEIR_ORDER_FIFO,
-                          .local = model->local ? 1 : 0, .context = context_at(parent),
-                          .on_drop = dropped, .user = world));
+                          .order = model->local != 0 ? WEIR_ORDER_LOCAL : WEIR_ORDER_FIFO,
+                          .local = model->local, .context = context_at(parent), .on_drop = dropped,
+                          .user = world));
     model->context = context_add(parent, WEIR_FOREVER, weir_now());
     make_groups();
     for (int i = 0; i < MAX_HANDLES; i++)
@@ -770,15 +789,7 @@ static void end(void)
     drop(world);
 }
 
-#define STEP(function)                                                                             \
-    {                                                                                              \
-#function, function                                                                        \
-    }
-
-static const struct {
-    const char *name;
-    void (*take)(void);
-} steps[] = {
+static const struct step steps[] = {
     STEP(submit_plain),        STEP(submit_task),    STEP(submit_to_waitgroup),
     STEP(submit_to_group),     STEP(submit_many),    STEP(open_gate),
     STEP(cancel_task),         STEP(wait_for_task),  STEP(use_waitgroup),
@@ -789,23 +800,20 @@ static const struct {
     STEP(submit_to_waitgroup), STEP(open_gate),      STEP(sleep_until),
 };
 
+static bool has_room(void)
+{
+    return world->model.job_count + MOST_JOBS_A_STEP < MAX_JOBS;
+}
+
 void pool_program(void)
 {
     begin();
     explore_begin();
     trace(
-        "-- %u workers, %u lanes of %u, burst %u, overflow %d, outside waiters help: %d, local: %d",
+        "-- %u workers, %u lanes of %u, burst %u, overflow %d, outside waiters help: %d, local: %u",
         world->model.workers, world->model.lanes, world->model.capacity, world->model.burst,
-        (int)world->model.overflow, (int)world->model.helps, (int)world->model.local);
-    for (unsigned i = 0; i < CALLS && input_left(); i++) {
-        if (world->model.job_count + MOST_JOBS_A_STEP >= MAX_JOBS)
-            break;
-        unsigned step = input_below(sizeof steps / sizeof steps[0]);
-        trace("-- %s", steps[step].name);
-        steps[step].take();
-        calls++;
-        compare();
-    }
+        (int)world->model.overflow, (int)world->model.helps, world->model.local);
+    take_steps(steps, sizeof steps / sizeof steps[0], CALLS, has_room, compare);
     explore_end();
     end();
 }

@@ -18,6 +18,7 @@ void ring_program(void);
 void context_program(void);
 void pool_program(void);
 void serial_program(void);
+void gate_program(void);
 void traffic_program(void);
 
 extern unsigned long calls; /* made by all programs */

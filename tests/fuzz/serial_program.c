@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* serial_program.c - one thread calls everything that works on two serials of a pool with one
- * worker, and submits plain tasks beside; a model says what each call returns, in which order tasks
- * start, and how they end.
+ * worker, or on three keys of which two may be in use at once, and submits plain tasks beside; a
+ * model says what each call returns, in which order tasks start, and how they end.
  *
  * The model knows the pool at rest, as pool_model.h says: either the worker is free, or it holds at
  * a gate. Time passes only in calls that wait.
@@ -11,8 +11,10 @@
 #include "input.h"
 #include "programs.h"
 #include "scenario.h"
+#include "steps.h"
 
-enum { CALLS = 40, MAX_ITEMS = 40, SERIALS = 2, NONE = -1, STATES = WEIR_TASK_DROPPED + 1 };
+enum { CALLS = 40, MAX_ITEMS = 40, SERIALS = 2, KEYS = 3, KEYS_AT_ONCE = 2, NONE = -1 };
+enum { STATES = WEIR_TASK_DROPPED + 1 };
 
 struct item {
     int serial; /* or NONE: a plain task */
@@ -25,7 +27,7 @@ struct item {
 };
 
 struct serial_model {
-    weir_serial *serial;
+    weir_serial *serial;   /* NULL: that of a key, which is its index */
     unsigned batch, limit; /* 0: none */
     bool closed;
     int items[MAX_ITEMS]; /* queued, in order */
@@ -43,7 +45,9 @@ static struct world {
     unsigned capacity;
     weir_overflow overflow;
     bool helps, closed, cancelled;
-    struct serial_model serials[SERIALS];
+    weir_keyed *keyed; /* or NULL */
+    int lines;         /* how many serials, or keys */
+    struct serial_model serials[KEYS];
     struct item items[MAX_ITEMS];
     int count;
     struct queue_place queue[MAX_ITEMS];
@@ -150,7 +154,7 @@ static bool runs(int serial)
 static unsigned turns(void)
 {
     unsigned n = 0;
-    for (int i = 0; i < SERIALS; i++)
+    for (int i = 0; i < world->lines; i++)
         n += runs(i);
     for (unsigned i = 0; i < world->queued; i++)
         n += world->queue[i].kind == TURN;
@@ -301,6 +305,14 @@ static bool make_place(int serial, bool tries, int64_t deadline)
     return !tries && help(serial, first, deadline);
 }
 
+static unsigned active_keys(void)
+{
+    unsigned n = 0;
+    for (int i = 0; i < world->lines; i++)
+        n += is_somewhere(i);
+    return n;
+}
+
 /* To be asked before the call, which may let time pass. */
 static int expect_submit(struct item *item, bool tries, int64_t deadline)
 {
@@ -308,6 +320,9 @@ static int expect_submit(struct item *item, bool tries, int64_t deadline)
     struct serial_model *model = &world->serials[serial];
     enum way way = AGAIN;
     deadline = item->start_by < deadline ? item->start_by : deadline;
+    bool open = !world->closed && !model->closed;
+    if (open && world->keyed != NULL && !is_somewhere(serial) && active_keys() == KEYS_AT_ONCE)
+        return refuse_full(!tries);
     while (way == AGAIN) {
         if (world->closed || model->closed)
             return refuse(-EPIPE);
@@ -350,19 +365,35 @@ static void submit_plain(void)
     check(err == expected);
 }
 
+static int submit_to_own(struct item *item, const weir_task_options *options, bool tries,
+                         int64_t deadline)
+{
+    weir_serial *serial = world->serials[item->serial].serial;
+    return tries ? weir_serial_try_submit(serial, item->task, run_item, item, options)
+                 : weir_serial_submit_until(serial, item->task, run_item, item, options, NULL,
+                                            deadline);
+}
+
+static int submit_to_key(struct item *item, const weir_task_options *options, bool tries,
+                         int64_t deadline)
+{
+    uint64_t key = (uint64_t)item->serial;
+    return tries ? weir_keyed_try_submit(world->keyed, key, item->task, run_item, item, options)
+                 : weir_keyed_submit_until(world->keyed, key, item->task, run_item, item, options,
+                                           NULL, deadline);
+}
+
 static void submit_to_serial(void)
 {
-    struct item *item = new_item((int)input_below(SERIALS));
+    struct item *item = new_item((int)input_below((unsigned)world->lines));
     bool tries = input_below(2) == 0;
     int64_t deadline = any_deadline();
-    weir_serial *serial = world->serials[item->serial].serial;
     weir_task_options *options = WEIR_TASK_OPTIONS(.on_done = told);
     if (item->start_by != WEIR_FOREVER)
         options->start_by = item->start_by;
     int expected = expect_submit(item, tries, deadline);
-    int err = tries ? weir_serial_try_submit(serial, item->task, run_item, item, options)
-                    : weir_serial_submit_until(serial, item->task, run_item, item, options, NULL,
-                                               deadline);
+    int err = world->keyed != NULL ? submit_to_key(item, options, tries, deadline)
+                                   : submit_to_own(item, options, tries, deadline);
     check(err == expected);
 }
 
@@ -433,8 +464,13 @@ static void wait_for_item(void)
 
 static void drain_serial(void)
 {
-    int serial = (int)input_below(SERIALS);
+    int serial = (int)input_below((unsigned)world->lines);
     int64_t deadline = any_deadline();
+    if (world->keyed != NULL) {
+        int err = weir_keyed_drain_until(world->keyed, NULL, deadline);
+        check(err == (active_keys() == 0 ? 0 : -ETIMEDOUT));
+        return;
+    }
     bool drained = !is_somewhere(serial) || help(serial, NULL, deadline);
     int err = weir_serial_drain_until(world->serials[serial].serial, NULL, deadline);
     check(err == (drained ? 0 : -ETIMEDOUT));
@@ -456,7 +492,11 @@ static void sleep_a_while(void)
 static void close_one(void)
 {
     unsigned what = input_below(16);
-    if (what < SERIALS) {
+    if (what < SERIALS && world->keyed != NULL) {
+        weir_keyed_close(world->keyed);
+        for (int i = 0; i < world->lines; i++)
+            world->serials[i].closed = true;
+    } else if (what < SERIALS) {
         weir_serial_close(world->serials[what].serial);
         world->serials[what].closed = true;
     } else if (what == SERIALS) {
@@ -482,16 +522,30 @@ static void cancel_pool(void)
 
 /* Everything that can be seen. */
 
+static void compare_serials(void)
+{
+    for (int i = 0; i < world->lines; i++) {
+        const struct serial_model *model = &world->serials[i];
+        if (world->keyed != NULL) {
+            check(weir_keyed_queued(world->keyed, (uint64_t)i) == model->queued);
+            continue;
+        }
+        check(weir_serial_queued(model->serial) == model->queued);
+        check(weir_serial_try_drain(model->serial) == (is_somewhere(i) ? -EAGAIN : 0));
+    }
+    if (world->keyed != NULL) {
+        check(weir_keyed_active(world->keyed) == active_keys());
+        check(weir_keyed_try_drain(world->keyed) == (active_keys() > 0 ? -EAGAIN : 0));
+    }
+    calls += 4;
+}
+
 static void compare_counts(void)
 {
     weir_pool_counts counts;
     size_t queued = 0;
-    for (int i = 0; i < SERIALS; i++) {
-        const struct serial_model *model = &world->serials[i];
-        check(weir_serial_queued(model->serial) == model->queued);
-        check(weir_serial_try_drain(model->serial) == (is_somewhere(i) ? -EAGAIN : 0));
-        queued += model->queued;
-    }
+    for (int i = 0; i < world->lines; i++)
+        queued += world->serials[i].queued;
     for (unsigned i = 0; i < world->queued; i++)
         queued += world->queue[i].kind == PLAIN;
     weir_pool_read_counts(world->pool, &counts);
@@ -502,7 +556,7 @@ static void compare_counts(void)
     check(counts.dropped == world->ends[WEIR_TASK_DROPPED]);
     check(counts.queued == queued && counts.running == (world->busy != NONE ? 1 : 0));
     check(counts.peak_queued <= world->capacity);
-    calls += 5;
+    calls++;
 }
 
 static void compare(void)
@@ -517,21 +571,14 @@ static void compare(void)
     check(world->seen_started_count == world->started_count);
     for (unsigned i = 0; i < world->started_count; i++)
         check(world->seen_started[i] == world->started[i]);
+    compare_serials();
     compare_counts();
 }
 
 /* Life. */
 
-static void begin(void)
+static void make_serials(void)
 {
-    world = make(sizeof *world);
-    world->busy = NONE;
-    world->capacity = input_below(3) + 1;
-    world->overflow = (weir_overflow)input_below(4);
-    world->helps = input_below(3) == 2;
-    world->pool = new_pool(
-        WEIR_POOL_OPTIONS(.workers = 1, .capacity = world->capacity, .overflow = world->overflow,
-                          .outside_waiters_help = world->helps, .on_drop = dropped, .user = world));
     for (int i = 0; i < SERIALS; i++) {
         struct serial_model *model = &world->serials[i];
         model->serial = make(sizeof *model->serial);
@@ -543,6 +590,37 @@ static void begin(void)
     }
 }
 
+static void make_keyed(void)
+{
+    unsigned batch = input_below(3) + 1, limit = input_below(4);
+    check(weir_keyed_new(
+              &world->keyed, world->pool,
+              WEIR_KEYED_OPTIONS(.keys = KEYS_AT_ONCE, .batch = batch, .limit = limit)) == 0);
+    for (int i = 0; i < KEYS; i++) {
+        world->serials[i].batch = batch;
+        world->serials[i].limit = limit;
+    }
+}
+
+static void begin(void)
+{
+    world = make(sizeof *world);
+    world->busy = NONE;
+    world->capacity = input_below(3) + 1;
+    world->overflow = (weir_overflow)input_below(4);
+    unsigned more = input_below(4);
+    bool keyed = more == 3;
+    world->helps = more == 2;
+    world->lines = keyed ? KEYS : SERIALS;
+    world->pool = new_pool(
+        WEIR_POOL_OPTIONS(.workers = 1, .capacity = world->capacity, .overflow = world->overflow,
+                          .outside_waiters_help = world->helps, .on_drop = dropped, .user = world));
+    if (keyed)
+        make_keyed();
+    else
+        make_serials();
+}
+
 static void end(void)
 {
     while (world->busy != NONE) {
@@ -551,10 +629,11 @@ static void end(void)
     }
     check(weir_pool_shutdown(world->pool, WEIR_FOREVER, WEIR_FOREVER, NULL) == 0);
     compare();
-    for (int i = 0; i < SERIALS; i++) {
+    for (int i = 0; world->keyed == NULL && i < SERIALS; i++) {
         weir_serial_destroy(world->serials[i].serial);
         drop(world->serials[i].serial);
     }
+    weir_keyed_free(world->keyed);
     weir_pool_free(world->pool);
     for (int i = 0; i < world->count; i++)
         if (world->items[i].task != NULL)
@@ -562,34 +641,25 @@ static void end(void)
     drop(world);
 }
 
-#define STEP(function)                                                                             \
-    {                                                                                              \
-#function, function                                                                        \
-    }
-
-static const struct {
-    const char *name;
-    void (*take)(void);
-} steps[] = {
+static const struct step steps[] = {
     STEP(submit_plain),     STEP(submit_to_serial), STEP(submit_to_serial), STEP(submit_to_serial),
     STEP(submit_to_serial), STEP(open_gate),        STEP(open_gate),        STEP(cancel_item),
     STEP(wait_for_item),    STEP(drain_serial),     STEP(drain_pool),       STEP(sleep_a_while),
     STEP(close_one),        STEP(cancel_pool),      STEP(submit_plain),     STEP(submit_to_serial),
 };
 
+static bool has_room(void)
+{
+    return world->count < MAX_ITEMS;
+}
+
 void serial_program(void)
 {
     begin();
     explore_begin();
-    trace("-- capacity %u, overflow %d, outside waiters help: %d", world->capacity,
-          (int)world->overflow, (int)world->helps);
-    for (unsigned i = 0; i < CALLS && input_left() && world->count < MAX_ITEMS; i++) {
-        unsigned step = input_below(sizeof steps / sizeof steps[0]);
-        trace("-- %s", steps[step].name);
-        steps[step].take();
-        calls++;
-        compare();
-    }
+    trace("-- capacity %u, overflow %d, outside waiters help: %d, keyed: %d", world->capacity,
+          (int)world->overflow, (int)world->helps, (int)(world->keyed != NULL));
+    take_steps(steps, sizeof steps / sizeof steps[0], CALLS, has_room, compare);
     explore_end();
     end();
 }

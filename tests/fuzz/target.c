@@ -9,17 +9,24 @@
 
 const struct program programs[] = {
     {"pool", pool_program}, {"traffic", traffic_program}, {"contexts", context_program},
-    {"ring", ring_program}, {"serials", serial_program},
+    {"ring", ring_program}, {"serials", serial_program},  {"gates", gate_program},
 };
 
 unsigned long calls;
 
-/* By the first byte: one of sixteen is for the serials, the others are for the first four, so that
- * inputs keep their meaning when a program is added. */
+/* By the first byte: one of sixteen is for the serials, and one for the gates; the others are for
+ * the first four, so that inputs keep their meaning when a program is added. */
 const struct program *target_program(const uint8_t *bytes, size_t size)
 {
     unsigned byte = size > 0 ? bytes[0] : 0;
-    return &programs[byte % 16 == 12 ? 4 : byte % 4];
+    switch (byte % 16) {
+    case 12:
+        return &programs[4];
+    case 13:
+        return &programs[5];
+    default:
+        return &programs[byte % 4];
+    }
 }
 
 const char *target_run(const uint8_t *bytes, size_t size, bool trace)

@@ -5,7 +5,6 @@
  *     replay 0 FILE
  *
  * An input that fails ends the program; what it was is printed first. */
-#include <dirent.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -13,9 +12,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "support/inputs.h"
 #include "target.h"
 
-enum { MOST_BYTES = 4096 };
+enum { MOST_BYTES = INPUT_MOST };
 
 static uint8_t input[MOST_BYTES];
 static size_t input_size;
@@ -68,36 +68,17 @@ static size_t mutate(uint8_t *bytes, size_t size)
     return size;
 }
 
-/* Returns false if the file cannot be read. */
-static bool replay(const char *path, unsigned long mutants)
+static unsigned long mutants;
+
+static void replay(const char *path, const uint8_t *bytes, size_t size)
 {
-    static uint8_t bytes[MOST_BYTES], mutant[MOST_BYTES];
-    FILE *file = fopen(path, "rb");
-    if (file == NULL) {
-        perror(path);
-        return false;
-    }
-    size_t size = fread(bytes, 1, sizeof bytes, file);
-    (void)fclose(file);
+    static uint8_t mutant[MOST_BYTES];
+    (void)path;
     run(bytes, size);
     for (unsigned long i = 0; i < mutants; i++) {
         memcpy(mutant, bytes, size);
         run(mutant, mutate(mutant, size));
     }
-    return true;
-}
-
-static bool replay_each(const char *folder, DIR *directory, unsigned long mutants)
-{
-    bool all = true;
-    for (const struct dirent *entry; (entry = readdir(directory)) != NULL;) {
-        char path[4096];
-        if (entry->d_name[0] == '.')
-            continue;
-        (void)snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
-        all = replay(path, mutants) && all;
-    }
-    return all;
 }
 
 int main(int argc, char **argv)
@@ -107,16 +88,10 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     }
     (void)signal(SIGABRT, tell_input);
-    unsigned long mutants = strtoul(argv[1], NULL, 10);
+    mutants = strtoul(argv[1], NULL, 10);
     bool all = true;
-    for (int i = 2; i < argc; i++) {
-        DIR *directory = opendir(argv[i]);
-        all = (directory != NULL ? replay_each(argv[i], directory, mutants)
-                                 : replay(argv[i], mutants)) &&
-              all;
-        if (directory != NULL)
-            (void)closedir(directory);
-    }
+    for (int i = 2; i < argc; i++)
+        all = for_each_input(argv[i], replay) && all;
     target_end();
     (void)printf("%lu inputs\n", inputs);
     return all && inputs > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
