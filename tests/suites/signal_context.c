@@ -473,7 +473,7 @@ Suite *weir_suite(void)
     tcase_add_test(contract, the_second_signal_ends_the_program);
     tcase_add_test(contract, an_ignored_signal_stays_ignored);
     tcase_add_test(contract, a_handler_that_was_set_meanwhile_stays);
-    if (CHILDREN_HAVE_THREADS) /* ThreadSanitizer loses a signal that comes as the thread first waits */
+    if (CHILDREN_HAVE_THREADS) /* it loses a signal that comes as the thread first waits */
         tcase_add_test(contract, weirs_thread_receives_what_all_others_block);
     tcase_add_test(contract, a_handler_that_is_set_again_later_does_what_was_before);
     tcase_add_test(contract, a_handler_that_calls_the_one_before_it_reaches_what_was_before);
