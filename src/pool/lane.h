@@ -7,8 +7,9 @@
 #include "pool/room.h"
 #include "ring/index_ring.h"
 
-/* What comes of it that a lane is full: as in weir_lane_stats. */
-enum lane_overflow { LANE_REJECTED, LANE_DROPPED, LANE_IN_PLACE, LANE_BLOCKED, LANE_OVERFLOWS };
+/* What comes of it that a lane is full: as in weir_lane_stats. What runs in place is counted by the
+ * threads, in struct times. */
+enum lane_overflow { LANE_REJECTED, LANE_DROPPED, LANE_BLOCKED, LANE_OVERFLOWS };
 
 struct lane {
     struct ring ring;

@@ -75,6 +75,15 @@ static inline struct times *own_times(const struct host *host)
     return seat != NULL ? seat->times : &host->times[host->workers];
 }
 
+/* How many tasks of the lane with this number have run in place. */
+static inline uint64_t ran_in_place(const struct host *host, uint32_t lane)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i <= host->workers; i++)
+        sum += load_rlx(&host->times[i].in_place[lane]); /* numbers */
+    return sum;
+}
+
 /* Is this thread a worker of the pool, or does it run a job of it, or call a callback at the end of
  * one, at whatever depth? The host is only compared. */
 bool weir__inside(const struct host *host);

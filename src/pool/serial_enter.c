@@ -100,8 +100,7 @@ static int run_lent(weir_pool *pool, const struct job *job)
         quiet_out(&queue->quiet, own);
         return err;
     }
-    note_in_place(own_times(&pool->host));
-    lane_overflows(queue->lanes[serial->lane], LANE_IN_PLACE);
+    note_in_place(own_times(&pool->host), serial->lane);
     weir__serial_run(&turn, NULL, serial->batch);
     return 0;
 }

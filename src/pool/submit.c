@@ -114,8 +114,7 @@ int weir__run_inline(weir_pool *pool, const struct job *job)
         quiet_out(&queue->quiet, own);
         return err;
     }
-    note_in_place(own_times(&pool->host));
-    lane_overflows(queue->lanes[job->lane], LANE_IN_PLACE);
+    note_in_place(own_times(&pool->host), job->lane);
     PROBE3(task_submit, pool, job->fn, job->arg);
     uint64_t stamp = queue_stamp(queue);
     if (unlikely(stamp != 0))

@@ -49,9 +49,9 @@ static inline void note_ran(struct self *self)
     activity_ran(self);
 }
 
-static inline void note_in_place(struct times *times)
+static inline void note_in_place(struct times *times, uint32_t lane)
 {
-    count_more(&times->in_place, 1, times->shared);
+    count_more(&times->in_place[lane], 1, times->shared);
 }
 
 static inline void note_helped(struct times *times)

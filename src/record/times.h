@@ -9,6 +9,8 @@
 #ifndef WEIR_RECORD_TIMES_H
 #define WEIR_RECORD_TIMES_H
 
+#include "weir/lane.h"
+
 #include "record/activity.h"
 #include "record/histogram.h"
 #include "record/names.h"
@@ -22,9 +24,10 @@ struct lane_times {
 };
 
 struct times {
-    _Alignas(CACHE_LINE) atomic(uint64_t) measured, in_place, helped;
-    atomic(int64_t) cpu_read; /* when the CPU's time was last read */
-    bool shared;              /* constant */
+    _Alignas(CACHE_LINE) atomic(uint64_t) measured, helped;
+    atomic(int64_t) cpu_read;                  /* when the CPU's time was last read */
+    atomic(uint64_t) in_place[WEIR_MAX_LANES]; /* by their numbers in jobs */
+    bool shared;                               /* constant */
     struct lane_times *lanes; /* constant: by their numbers in jobs; NULL: there is one lane */
     struct histogram wait, run;
     struct names names;

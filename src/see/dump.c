@@ -230,11 +230,17 @@ static uint64_t blocked_in(const struct queue *queue, unsigned lane)
 
 static void put_overflow(struct dump *dump, const struct lane *lane)
 {
-    static const char *const names[LANE_OVERFLOWS] = {" rejected, ", " dropped, ", " in place, ",
-                                                      " blocked ever"};
+    const uint64_t counts[] = {
+        lane_overflowed(lane, LANE_REJECTED),
+        lane_overflowed(lane, LANE_DROPPED),
+        ran_in_place(&dump->pool->host, lane->number),
+        lane_overflowed(lane, LANE_BLOCKED),
+    };
+    static const char *const names[] = {" rejected, ", " dropped, ", " in place, ",
+                                        " blocked ever"};
     put(dump, "; ");
-    for (unsigned i = 0; i < LANE_OVERFLOWS; i++) {
-        weir__text_number(&dump->text, lane_overflowed(lane, (enum lane_overflow)i));
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+        weir__text_number(&dump->text, counts[i]);
         put(dump, names[i]);
     }
 }

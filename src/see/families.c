@@ -60,16 +60,18 @@ static void read_capacity(const void *pool, int64_t ret[FAMILY_VALUES])
 }
 
 /* Of each lane that the pool has. */
-static void read_lanes(const weir_pool *pool, int64_t (*of)(const struct lane *lane),
+static void read_lanes(const weir_pool *pool,
+                       int64_t (*of)(const weir_pool *pool, const struct lane *lane),
                        int64_t ret[FAMILY_VALUES])
 {
     for (unsigned k = 0; k < WEIR_MAX_LANES; k++)
-        ret[k] = k < pool->queue.lane_count ? of(queue_lane(&pool->queue, k)) : NO_VALUE;
+        ret[k] = k < pool->queue.lane_count ? of(pool, queue_lane(&pool->queue, k)) : NO_VALUE;
 }
 
 #define READ_LANES(name, value)                                                                    \
-    static int64_t name##_of(const struct lane *lane)                                              \
+    static int64_t name##_of(const weir_pool *pool, const struct lane *lane)                       \
     {                                                                                              \
+        (void)pool;                                                                                \
         return (int64_t)(value);                                                                   \
     }                                                                                              \
     static void read_lane_##name(const void *pool, int64_t ret[FAMILY_VALUES])                     \
@@ -82,7 +84,7 @@ READ_LANES(capacity, lane->ring.capacity)
 READ_LANES(submitted, ring_end(&lane->ring, 0) - lane->first)
 READ_LANES(rejected, lane_overflowed(lane, LANE_REJECTED))
 READ_LANES(dropped, lane_overflowed(lane, LANE_DROPPED))
-READ_LANES(in_place, lane_overflowed(lane, LANE_IN_PLACE))
+READ_LANES(in_place, ran_in_place(&pool->host, lane->number))
 READ_LANES(blocked, lane_overflowed(lane, LANE_BLOCKED))
 
 static const char *const lane_numbers[] = {"0", "1", "2", "3", "4", "5", "6", "7", NULL};

@@ -37,7 +37,7 @@ int weir_pool_read_lane_stats(const weir_pool *pool, unsigned lane, weir_lane_st
         .submitted = ring_end(&of->ring, 0) - of->first,
         .rejected = lane_overflowed(of, LANE_REJECTED),
         .dropped = lane_overflowed(of, LANE_DROPPED),
-        .in_place = lane_overflowed(of, LANE_IN_PLACE),
+        .in_place = ran_in_place(&pool->host, number),
         .blocked = lane_overflowed(of, LANE_BLOCKED),
     };
     read_times(&pool->host, number, &stats);

@@ -14,7 +14,8 @@ static void read_times(const struct host *host, weir_pool_stats *ret)
         histogram_read(&times->wait, &ret->wait);
         histogram_read(&times->run, &ret->run);
         ret->measured += load_rlx(&times->measured);
-        ret->in_place += load_rlx(&times->in_place);
+        for (unsigned lane = 0; lane < WEIR_MAX_LANES; lane++)
+            ret->in_place += load_rlx(&times->in_place[lane]);
         ret->helped += load_rlx(&times->helped);
     }
 }

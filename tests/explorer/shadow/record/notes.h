@@ -51,9 +51,9 @@ static inline void note_ran(struct self *self)
     (void)self;
 }
 
-static inline void note_in_place(struct times *own)
+static inline void note_in_place(struct times *own, uint32_t lane)
 {
-    (void)own;
+    (void)own, (void)lane;
 }
 
 static inline void note_helped(struct times *own)
