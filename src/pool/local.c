@@ -60,6 +60,15 @@ static bool is_done(const struct queue *queue, uint32_t index)
     return slot_done(&queue->slots[index], INT64_MIN, &until);
 }
 
+bool weir__local_stays_full(const struct seat *seat)
+{
+    const struct deque *own = &seat->local->deque;
+    uint64_t position;
+    uint32_t index;
+    return deque_newest(own, &index) && !is_done(seat->queue, index) &&
+           deque_oldest(own, &position, &index) && !is_done(seat->queue, index);
+}
+
 enum taken weir__local_take_done(struct queue *queue, struct job *ret)
 {
     struct seat *seat = own_seat(queue);

@@ -25,6 +25,9 @@
  * meanwhile, and the job is taken back. */
 int weir__local_put(struct seat *seat, const struct job *job);
 
+/* Its deque is full. Is it known that the next call takes nothing off it? */
+bool weir__local_stays_full(const struct seat *seat);
+
 /* Takes a ticket off one of the ends of the calling worker's own deque, if it has one, whose job
  * was claimed, or has expired: then it is for the caller to end. */
 enum taken weir__local_take_done(struct queue *queue, struct job *ret);

@@ -275,12 +275,17 @@ struct head {
     uint32_t index;
 };
 
-/* Is the job in the slot claimed, or expired? If not, when it expires. */
-static inline bool slot_done(const struct slot *slot, int64_t passed, int64_t *ret_until)
+static inline bool slot_claimed(const struct slot *slot)
 {
     /* Part of a blocked submitter's look at the queue. seq_cst: a canceller that misses the sleeper
      * must be seen here; pairs with slot_claim. The pop confirms what is read. */
-    if (claim_taken(load_seqcst(&slot->claim)))
+    return claim_taken(load_seqcst(&slot->claim));
+}
+
+/* Is the job in the slot claimed, or expired? If not, when it expires. */
+static inline bool slot_done(const struct slot *slot, int64_t passed, int64_t *ret_until)
+{
+    if (slot_claimed(slot))
         return true;
     int64_t start_by = load_rlx(&slot->start_by);
     if (start_by != WEIR_FOREVER && (start_by <= passed || start_by <= weir_now()))
@@ -303,6 +308,16 @@ static inline bool queue_head_done(const struct queue *queue, const struct lane 
     if (seat != NULL)
         seat->heads[0] = ret->position;
     return any && slot_done(&queue->slots[ret->index], passed, ret_until);
+}
+
+/* Is the lane known to be full, with a job at its head that was not claimed and never expires? */
+static ALWAYS_INLINE bool queue_stays_full(const struct queue *queue, const struct lane *lane)
+{
+    uint32_t index;
+    if (!ring_seen_full(&lane->ring, &index) || lane_kept(lane) != 0)
+        return false;
+    const struct slot *slot = &queue->slots[index]; /* if it was popped since: any slot */
+    return !slot_claimed(slot) && load_rlx(&slot->start_by) == WEIR_FOREVER; /* as in slot_done */
 }
 
 enum taken { TAKEN_NONE, TAKEN_DEAD, TAKEN_JOB };

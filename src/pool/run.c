@@ -188,10 +188,19 @@ static COLD void show_end(const struct frame *frame, weir_state why, int status)
         TRACE(note_run_end, &frame->host->trace, why, status);
 }
 
+/* The same for one that has returned 0 on a worker, nobody waits for, and holds no context: then
+ * there is nothing to call, and so nothing to clean up. */
+static inline void end_plain(struct queue *queue, struct tally *own)
+{
+    TALLY(&queue->quiet.tallies, own, ends[0], 1);
+    quiet_out(&queue->quiet, own);
+}
+
 /* Pops the frame and ends its job, or this run of it. */
-static inline void leave(struct frame *frame, int status)
+static ALWAYS_INLINE void leave(struct frame *frame, int status)
 {
     const struct job *job = frame->job;
+    struct host *host = frame->host;
     weir_state why = status == 0 ? WEIR_TASK_DONE : WEIR_TASK_FAILED;
     struct self *self = this_thread();
     if (unlikely(frame->timing.began != 0))
@@ -199,10 +208,13 @@ static inline void leave(struct frame *frame, int status)
     note_ran(self);
     self->frame = frame->below;
     weir__context_end(&frame->context);
-    if (job->sink != NULL && unlikely(sink_ops(job->sink)->again != NULL))
-        end_run(frame->host, job, why, status);
+    struct tally *own = own_tally(host->queue);
+    if (job->sink == NULL && likely(status == 0 && job->context == NULL && own != NULL))
+        end_plain(host->queue, own);
+    else if (job->sink != NULL && unlikely(sink_ops(job->sink)->again != NULL))
+        end_run(host, job, why, status);
     else
-        end(frame->host, job, why, status);
+        end(host, job, why, status);
 }
 
 static void check_fork(const struct host *host)
@@ -261,10 +273,9 @@ static __attribute__((noinline)) void begin_told(struct frame *frame, struct sel
 }
 
 /* The job begins: it is noted, told, and this thread's innermost frame. */
-static inline void begin(struct frame *frame, struct self *self, weir_context *parent)
+static ALWAYS_INLINE void begin(struct frame *frame, struct host *host, const struct job *job,
+                                struct self *self, weir_context *parent)
 {
-    const struct job *job = frame->job;
-    struct host *host = frame->host;
     int64_t deadline = WEIR_FOREVER, own_limit = 0;
     atomic(uint32_t) *cancelled = NULL;
     frame->timing.began = 0;
@@ -290,7 +301,7 @@ static inline void begin(struct frame *frame, struct self *self, weir_context *p
     }
 }
 
-void weir__run(struct host *host, const struct job *job)
+static ALWAYS_INLINE void run(struct host *host, const struct job *job)
 {
     if (unlikely(job->start_by != WEIR_FOREVER && job->start_by <= weir_now())) {
         weir__end_unstarted(host, job, WEIR_TASK_EXPIRED);
@@ -316,11 +327,37 @@ void weir__run(struct host *host, const struct job *job)
         weir__end_unstarted(host, job, err == -ETIMEDOUT ? WEIR_TASK_EXPIRED : WEIR_TASK_CANCELLED);
         return;
     }
-    begin(&frame, self, parent);
+    begin(&frame, host, job, self, parent);
     int status = job->fn(&frame.context, job->arg);
     check_fork(frame.host); /* not `host`: it may be gone, as weir__forget_host says */
     if (unlikely(host->attended))
         attend_end(&frame, status);
     frame.returned = true;
     leave(&frame, status);
+}
+
+void weir__run(struct host *host, const struct job *job)
+{
+    run(host, job);
+}
+
+static COLD void run_measured(struct host *host, const struct job *job, uint64_t stamp)
+{
+    struct job measured = *job;
+    measured.stamp = stamp;
+    weir__run(host, &measured);
+}
+
+int weir__run_in_place(struct host *host, struct times *times, const struct job *job)
+{
+    struct self *self ON_LEAVE(inline_end) = this_thread();
+    (void)self;
+    note_in_place(times, job->lane);
+    PROBE3(task_submit, host->queue, job->fn, job->arg);
+    uint64_t stamp = queue_stamp(host->queue);
+    if (unlikely(stamp != 0))
+        run_measured(host, job, stamp);
+    else
+        run(host, job);
+    return 0;
 }

@@ -3,6 +3,8 @@
 #ifndef WEIR_POOL_RUN_H
 #define WEIR_POOL_RUN_H
 
+#include <errno.h>
+
 #include "os/fork.h"
 #include "pool/watchdog.h"
 
@@ -63,6 +65,32 @@ static inline void ending_pop(struct ending *ending)
     this_thread()->ending = ending->below;
 }
 
+/* Inline runs within each other, also in callbacks at their ends; and callbacks that submit. */
+enum { MAX_INLINE = 64 };
+
+/* Is this thread in so many callbacks within each other that it must end no more jobs to make room?
+ * To make room is to end jobs, whose callbacks may submit to the full queue in their turn. */
+static inline bool ends_deep(void)
+{
+    const struct ending *ending = this_thread()->ending;
+    return unlikely(ending != NULL) && ending->depth >= MAX_INLINE;
+}
+
+/* For what is run inline. Before: 0; -EDEADLK: as many as may be nested are. */
+static inline int inline_begin(void)
+{
+    if (unlikely(this_thread()->inline_runs >= MAX_INLINE))
+        return -EDEADLK;
+    this_thread()->inline_runs++;
+    return 0;
+}
+
+/* After; also if the job ends its thread. */
+static inline void inline_end(struct self **self)
+{
+    (*self)->inline_runs--;
+}
+
 static inline bool host_stale(const struct host *host)
 {
     return unlikely(host->fork != fork_count());
@@ -96,6 +124,9 @@ void weir__forget_host(const struct host *host);
 
 /* Runs the job, unless it has expired or its context is done; or the turn. */
 void weir__run(struct host *host, const struct job *job);
+/* The same for one that is in no queue and was counted as in, after inline_begin; calls inline_end.
+ * `times`: own_times. Returns 0. */
+int weir__run_in_place(struct host *host, struct times *times, const struct job *job);
 
 /* Ends a job that does not start: CANCELLED, EXPIRED or DROPPED. */
 void weir__end_unstarted(struct host *host, const struct job *job, weir_state end);

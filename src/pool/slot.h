@@ -90,9 +90,9 @@ static inline uint64_t slot_look(const struct slot *slot)
 /* True: the job is this thread's. */
 static inline bool slot_claim(struct slot *slot, uint64_t claim)
 {
-    /* Pairs with slot_look, slot_done; with the former in the slot's next use, by way of the free
-     * slots: the fields were read. seq_cst: a canceller that misses a blocked submitter must be
-     * seen by its look at the head. */
+    /* Pairs with slot_look, slot_claimed; with the former in the slot's next use, by way of the
+     * free slots: the fields were read. seq_cst: a canceller that misses a blocked submitter must
+     * be seen by its look at the head. */
     return cas_seqcst(&slot->claim, &claim, claim | CLAIM_TAKEN);
 }
 

@@ -33,12 +33,12 @@ int weir__refusal(weir_pool *pool)
     return 0;
 }
 
-/* One try to queue a job: 0, -EAGAIN (full) or -EPIPE. */
-static ALWAYS_INLINE int enqueue(weir_pool *pool, const struct job *job, enum submit_mode mode)
+/* One try to queue a job: 0, -EAGAIN (full) or -EPIPE. `seat`: own_seat, as below. */
+static ALWAYS_INLINE int enqueue(weir_pool *pool, struct seat *seat, const struct job *job,
+                                 enum submit_mode mode)
 {
     struct queue *queue = &pool->queue;
     struct lane *lane = queue->lanes[job->lane];
-    struct seat *seat = own_seat(queue);
     struct ticket ticket;
     if (seat != NULL) {
         seat->submits = true;
@@ -92,36 +92,22 @@ static COLD bool evict_oldest(weir_pool *pool, uint32_t number)
     return true;
 }
 
-static COLD void run_measured(struct host *host, const struct job *job, uint64_t stamp)
-{
-    struct job measured = *job;
-    measured.stamp = stamp;
-    weir__run(host, &measured);
-}
-
 int weir__run_inline(weir_pool *pool, const struct job *job)
 {
     struct queue *queue = &pool->queue;
     if (inline_begin() != 0)
         return -EDEADLK;
-    struct self *self ON_LEAVE(inline_end) = this_thread();
-    (void)self;
     struct tally *own = own_tally(queue);
     quiet_in(&queue->quiet, own); /* then look: quiet.c says why */
     int err = weir__refusal(pool);
-    if (unlikely(err != 0)) { /* closed meanwhile: a shutdown need not have counted with this job */
-        TALLY(&queue->quiet.tallies, own, besides, -1);
-        quiet_out(&queue->quiet, own);
-        return err;
-    }
-    note_in_place(own_times(&pool->host), job->lane);
-    PROBE3(task_submit, pool, job->fn, job->arg);
-    uint64_t stamp = queue_stamp(queue);
-    if (unlikely(stamp != 0))
-        run_measured(&pool->host, job, stamp);
-    else
-        weir__run(&pool->host, job);
-    return 0;
+    if (likely(err == 0))
+        return weir__run_in_place(&pool->host, own_times(&pool->host), job);
+    /* Closed meanwhile: a shutdown need not have counted with this job. */
+    struct self *self = this_thread();
+    TALLY(&queue->quiet.tallies, own, besides, -1);
+    quiet_out(&queue->quiet, own);
+    inline_end(&self);
+    return err;
 }
 
 /* Waiting for room. */
@@ -138,7 +124,7 @@ struct entry {
 /* The same, from places that are not on the short way. */
 static COLD int enqueue_aside(weir_pool *pool, const struct job *job, enum submit_mode mode)
 {
-    return enqueue(pool, job, mode);
+    return enqueue(pool, own_seat(&pool->queue), job, mode);
 }
 
 static int put_by(const struct way_in *way, weir_pool *pool, const struct job *job,
@@ -238,14 +224,15 @@ static ALWAYS_INLINE int submit_to_full(const struct way_in *way, weir_pool *poo
     return wait_for_room(way, pool, job, ctx, deadline);
 }
 
-static inline int submit_job(weir_pool *pool, const struct job *job, enum submit_mode mode,
-                             weir_context *ctx, int64_t deadline)
+static __attribute__((noinline)) int submit_job(weir_pool *pool, const struct job *job,
+                                                enum submit_mode mode, weir_context *ctx,
+                                                int64_t deadline, struct seat *seat)
 {
     int err = 0;
     bool again = true;
     while (again && (err = weir__refusal(pool)) == 0) {
         again = false;
-        err = enqueue(pool, job, mode);
+        err = enqueue(pool, seat, job, mode);
         if (unlikely(err == -EAGAIN))
             err = submit_to_full(NULL, pool, job, mode, ctx, deadline, &again);
     }
@@ -302,94 +289,58 @@ COLD int weir__count_rejected(weir_pool *pool, int err)
     return err;
 }
 
+/* A task makes one. Is it known that there is no room for it, and that it runs in place? These are
+ * the looks of the long way, less what they seldom lead to. The phase needs no second look: the
+ * pool is not quiet before the task that asks is through. */
+static ALWAYS_INLINE bool runs_in_place(weir_pool *pool, const struct job *job,
+                                        enum submit_mode mode)
+{
+    const struct self *self = this_thread();
+    struct queue *queue = &pool->queue;
+    return mode == SUBMIT_POLICY &&
+           (pool->overflow == WEIR_OVERFLOW_BLOCK || pool->overflow == WEIR_OVERFLOW_CALLER_RUNS) &&
+           queue_phase(queue) == POOL_OPEN && !pool->has_parent_context && self->frame != NULL &&
+           self->frame->host == &pool->host && self->ending == NULL &&
+           self->inline_runs < MAX_INLINE && !eventcount_has_sleepers(&queue->idle) &&
+           queue_stays_full(queue, queue->lanes[job->lane]);
+}
+
+static ALWAYS_INLINE int run_in_place(weir_pool *pool, const struct job *job,
+                                      const struct seat *seat)
+{
+    this_thread()->inline_runs++;
+    quiet_in(&pool->queue.quiet, seat->tally);
+    return weir__run_in_place(&pool->host, seat->times, job);
+}
+
+/* From a worker that has a deque. */
+static __attribute__((noinline)) int submit_local(weir_pool *pool, const struct job *job,
+                                                  enum submit_mode mode, weir_context *ctx,
+                                                  int64_t deadline, struct seat *seat)
+{
+    int err = weir__refusal(pool);
+    if (unlikely(err != 0))
+        return err;
+    err = weir__local_put(seat, job);
+    if (likely(err != -EAGAIN))
+        return err;
+    if (weir__local_stays_full(seat) && runs_in_place(pool, job, mode))
+        return run_in_place(pool, job, seat);
+    return submit_job(pool, job, mode, ctx, deadline, seat);
+}
+
 int weir__submit(weir_pool *pool, const struct job *job, enum submit_mode mode, weir_context *ctx,
                  int64_t deadline)
 {
     if (trace_on())
         return weir__submit_by(NULL, pool, job, mode, ctx, deadline);
-    return submit_job(pool, job, mode, ctx, deadline);
-}
-
-/* Plain tasks. */
-
-static inline int submit_to(weir_pool *pool, uint32_t lane, weir_task_fn *fn, void *arg,
-                            enum submit_mode mode, weir_context *ctx, int64_t deadline)
-{
-    if (unlikely(pool == NULL || fn == NULL))
-        return -EINVAL;
-    if (pool_stale(pool))
-        return -ESTALE;
-    struct job job = {.fn = fn, .arg = arg, .start_by = WEIR_FOREVER, .lane = lane};
-    if (likely(ctx == NULL))
-        return count_rejected(pool, weir__submit(pool, &job, mode, NULL, deadline));
-    int err = weir_context_err(ctx);
-    if (err != 0)
-        return count_rejected(pool, err);
-    job.context = weir_context_ref(ctx);
-    if (job.context == NULL)
-        return -ENOMEM;
-    job.start_by = weir_context_deadline(ctx);
-    err = count_rejected(pool, weir__submit(pool, &job, mode, ctx, deadline));
-    if (err != 0)
-        weir_context_unref(job.context);
-    return err;
-}
-
-int weir__submit_plain(weir_pool *pool, uint32_t lane, weir_task_fn *fn, void *arg,
-                       enum submit_mode mode, weir_context *ctx, int64_t deadline)
-{
-    return submit_to(pool, lane, fn, arg, mode, ctx, deadline);
-}
-
-static int submit(weir_pool *pool, weir_task_fn *fn, void *arg, enum submit_mode mode,
-                  weir_context *ctx, int64_t deadline)
-{
-    return submit_to(pool, 0, fn, arg, mode, ctx, deadline);
-}
-
-int weir_pool_submit(weir_pool *pool, weir_task_fn *fn, void *arg)
-{
-    return submit(pool, fn, arg, SUBMIT_POLICY, NULL, WEIR_FOREVER);
-}
-
-int weir_pool_try_submit(weir_pool *pool, weir_task_fn *fn, void *arg)
-{
-    return submit(pool, fn, arg, SUBMIT_TRY, NULL, WEIR_FOREVER);
-}
-
-int weir_pool_submit_until(weir_pool *pool, weir_task_fn *fn, void *arg, weir_context *ctx,
-                           int64_t deadline)
-{
-    return submit(pool, fn, arg, SUBMIT_POLICY, ctx, deadline);
-}
-
-static int64_t submit_many(weir_pool *pool, const weir_job jobs[], size_t n, enum submit_mode mode,
-                           weir_context *ctx, int64_t deadline)
-{
-    if (pool == NULL || jobs == NULL)
-        return -EINVAL;
-    if (pool_stale(pool))
-        return -ESTALE;
-    int err = 0;
-    size_t done = 0;
-    while (done < n &&
-           (err = submit(pool, jobs[done].fn, jobs[done].arg, mode, ctx, deadline)) == 0)
-        done++;
-    return done > 0 ? (int64_t)done : err;
-}
-
-int64_t weir_pool_submit_many(weir_pool *pool, const weir_job jobs[], size_t n)
-{
-    return submit_many(pool, jobs, n, SUBMIT_POLICY, NULL, WEIR_FOREVER);
-}
-
-int64_t weir_pool_try_submit_many(weir_pool *pool, const weir_job jobs[], size_t n)
-{
-    return submit_many(pool, jobs, n, SUBMIT_TRY, NULL, WEIR_FOREVER);
-}
-
-int64_t weir_pool_submit_many_until(weir_pool *pool, const weir_job jobs[], size_t n,
-                                    weir_context *ctx, int64_t deadline)
-{
-    return submit_many(pool, jobs, n, SUBMIT_POLICY, ctx, deadline);
+    struct seat *seat = own_seat(&pool->queue);
+    if (seat != NULL) {
+        seat->submits = true;
+        if (seat->local != NULL)
+            return submit_local(pool, job, mode, ctx, deadline, seat);
+        if (runs_in_place(pool, job, mode))
+            return run_in_place(pool, job, seat);
+    }
+    return submit_job(pool, job, mode, ctx, deadline, seat);
 }

@@ -35,32 +35,6 @@ int weir__refusal(weir_pool *pool);
 /* The same for a thread that finds, after a push, that the pool is not open. */
 bool weir__closed_to_us(const weir_pool *pool);
 
-/* Inline runs within each other, also in callbacks at their ends; and callbacks that submit. */
-enum { MAX_INLINE = 64 };
-
-/* Is this thread in so many callbacks within each other that it must end no more jobs to make room?
- * To make room is to end jobs, whose callbacks may submit to the full queue in their turn. */
-static inline bool ends_deep(void)
-{
-    const struct ending *ending = this_thread()->ending;
-    return unlikely(ending != NULL) && ending->depth >= MAX_INLINE;
-}
-
-/* For what is run inline. Before: 0; -EDEADLK: as many as may be nested are. */
-static inline int inline_begin(void)
-{
-    if (this_thread()->inline_runs >= MAX_INLINE)
-        return -EDEADLK;
-    this_thread()->inline_runs++;
-    return 0;
-}
-
-/* After; also if the job ends its thread. */
-static inline void inline_end(struct self **self)
-{
-    (*self)->inline_runs--;
-}
-
 /* Runs a job on this thread that is not in the queue: 0; -EDEADLK or -EPIPE, then it was not
  * accepted. */
 int weir__run_inline(weir_pool *pool, const struct job *job);

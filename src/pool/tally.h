@@ -9,6 +9,7 @@
 
 #include "weir/pool.h"
 
+#include "base/assert.h"
 #include "base/atomic.h"
 
 enum { ENDS = WEIR_TASK_DROPPED - WEIR_TASK_DONE + 1 };
@@ -31,7 +32,7 @@ struct tallies {
 
 /* Adds n, modulo 2^64, to `own`, a worker's own count, or to `shared` if that is NULL. What was
  * done before shows to a thread that reads it. */
-static inline void tally_add(atomic(uint64_t) *own, atomic(uint64_t) *shared, uint64_t n)
+static ALWAYS_INLINE void tally_add(atomic(uint64_t) *own, atomic(uint64_t) *shared, uint64_t n)
 {
     if (own != NULL)
         store_rel(own, load_rlx(own) + n); /* pairs with tally_read */

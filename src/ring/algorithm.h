@@ -154,8 +154,8 @@ static inline bool ring_push_or(struct ring *ring, ring_item item, uint64_t *ret
                     continue;
             }
             if (likely(word_fill(word, t, item))) {
-                /* pairs with ring_push_or, ring_push_kept, ring_end, queue_mark_end in
-                 * pool/queue.h */
+                /* pairs with ring_push_or, ring_push_kept, ring_end, ring_seen_full,
+                 * queue_mark_end in pool/queue.h */
                 store_rel(&ring->tail, t + 1);
                 *ret_position = t;
                 return true;
@@ -179,7 +179,7 @@ static inline uint64_t ring_push_kept(struct ring *ring, ring_item item)
         if (ahead > 0) {
             t = ring_skip(ring, t, ahead, 0);
         } else if (likely(word_fill(word, t, item))) {
-            store_rel(&ring->tail, t + 1); /* pairs with ring_push_or, ring_end */
+            store_rel(&ring->tail, t + 1); /* pairs with ring_push_or, ring_end, ring_seen_full */
             ring_give_place(ring);         /* last: the item has one of its own now */
             return t;
         } else {
@@ -282,6 +282,17 @@ static inline bool ring_full(const struct ring *ring)
 {
     uint64_t oldest = ring_end(ring, 0) - (uint64_t)ring_room(ring); /* I4, as in ring_push_or */
     return word_ahead(ring_at(ring, oldest), oldest + ring->mask + 1) < 0;
+}
+
+/* The same, quickly: false also if the hint lags. Writes the oldest, if no place is kept. */
+static ALWAYS_INLINE bool ring_seen_full(const struct ring *ring, ring_item *ret_oldest)
+{
+    /* By I4: if what is so far behind the hint is queued, nothing is queued beyond the hint. */
+    uint64_t tail = load_acq(&ring->tail); /* pairs with ring_push_or, ring_push_kept */
+    uint64_t oldest = tail - (uint64_t)ring_room(ring);
+    const ring_word *word = ring_at(ring, oldest);
+    *ret_oldest = word_item(word);
+    return word_ahead(word, oldest + ring->mask + 1) < 0;
 }
 
 /* How many items are queued: exact at rest. */

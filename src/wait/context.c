@@ -29,35 +29,9 @@ void weir_context_cancel(weir_context *ctx, int cause)
 
 /* Making and freeing. */
 
-static void init(weir_context *ctx, weir_context *parent, weir_context *also, int64_t deadline)
-{
-    ctx->parent = parent;
-    ctx->also = also;
-    ctx->deadline = deadline;
-    if (parent != NULL)
-        ctx->deadline = earlier(ctx->deadline, parent->deadline); /* I3 */
-    if (also != NULL)
-        ctx->deadline = earlier(ctx->deadline, also->deadline);
-    ctx->key = NULL;
-    ctx->value = NULL;
-    ctx->task_flag = NULL;
-    store_rlx(&ctx->cause, 0); /* nobody else knows the context yet */
-    store_rlx(&ctx->cancelled_at, 0);
-    store_rlx(&ctx->heap_copy, NULL);
-    store_rlx(&ctx->refs, 0);
-    store_rlx(&ctx->followed, 0);
-}
-
 static bool on_stack(const weir_context *ctx)
 {
     return load_rlx(&ctx->refs) == 0; /* constant for a task's own, never 0 for another */
-}
-
-void weir__context_begin(weir_context *ctx, weir_context *parent, weir_context *pool,
-                         int64_t deadline, const atomic(uint32_t) *task_flag)
-{
-    init(ctx, parent, pool, deadline);
-    ctx->task_flag = task_flag;
 }
 
 /* Takes a reference on a heap context. */
@@ -102,7 +76,7 @@ static weir_context *hold_heap_copy(weir_context *ctx)
             weir__free(made);
             return NULL;
         }
-        init(&made->context, parent, hold(ctx->also), ctx->deadline);
+        context_init(&made->context, parent, hold(ctx->also), ctx->deadline);
         store_rlx(&made->context.refs, 1); /* the task's, until weir__context_end_heap_copy */
         made->fork = fork_count();
         copy = enter_heap_copy(ctx, made);
@@ -155,7 +129,7 @@ int weir__context_new_at(weir_context *memory, weir_context *parent, int64_t dea
         weir__free(memory);
         return -ENOMEM;
     }
-    init(memory, held, NULL, deadline);
+    context_init(memory, held, NULL, deadline);
     store_rlx(&memory->refs, 1);
     return 0;
 }

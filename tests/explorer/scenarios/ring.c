@@ -425,6 +425,20 @@ static void a_count_from_aside(void)
     end_relay(relay);
 }
 
+/* The same while no more than one is queued: so a ring for two is not full. */
+static void a_look_whether_it_is_full(void)
+{
+    struct relay *relay = new_relay(2, 8);
+    ring_item oldest;
+    loads_may_be_late();
+    explore_begin();
+    struct vthread *other = start(push_and_pop_two, relay);
+    check(!ring_seen_full(&relay->bench->ring, &oldest));
+    finish(other);
+    explore_end();
+    end_relay(relay);
+}
+
 /* The public ring. */
 
 struct bursts {
@@ -487,6 +501,7 @@ const struct scenario ring_scenarios[] = {
     {"ring: a pop after a pop", a_pop_after_a_pop, false},
     {"ring: a pop after a worker's", a_pop_after_a_worker_s, false},
     {"ring: a count from aside", a_count_from_aside, false},
+    {"ring: full or not, from aside", a_look_whether_it_is_full, false},
     {"ring: bursts", bursts, false},
     {0},
 };
