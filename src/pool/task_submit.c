@@ -21,7 +21,7 @@ void weir_task_options_init(weir_task_options *options)
         *options = (weir_task_options){.size = sizeof *options};
 }
 
-static int read_task_options(weir_task_options *ret, const weir_task_options *given)
+static inline int read_task_options(weir_task_options *ret, const weir_task_options *given)
 {
     return read_options(ret, sizeof *ret,
                         offsetof(weir_task_options, on_done) + sizeof ret->on_done, given);
@@ -32,7 +32,7 @@ static const struct job_gate *gate_in(const weir_task_options *options)
     return (const struct job_gate *)options->gate;
 }
 
-static const char *wrong_field(const weir_task_options *options)
+static inline const char *wrong_field(const weir_task_options *options)
 {
     if (options->start_by < 0)
         return "start_by: negative";
@@ -67,23 +67,23 @@ struct entry {
 };
 
 /* Is it known that it cannot start in time? */
-static bool too_late(const struct entry *entry, int64_t start_by)
+static inline bool too_late(const struct entry *entry, int64_t start_by)
 {
     return start_by != WEIR_FOREVER &&
            (start_by <= weir_now() || (entry->timed && start_by <= entry->at));
 }
 
 /* Has the job wait for its time. */
-static int delay(weir_pool *pool, struct task *task, const struct job *job,
-                 const struct entry *entry)
+static __attribute__((noinline)) int delay(weir_pool *pool, struct task *task,
+                                           const struct job *job, struct entry entry)
 {
     struct wait_for_time wait = {.job = job,
-                                 .at = entry->events != 0 ? job->start_by : entry->at,
-                                 .periodic = entry->period != 0,
+                                 .at = entry.events != 0 ? job->start_by : entry.at,
+                                 .periodic = entry.period != 0,
                                  .first = true,
-                                 .gate = entry->gate,
-                                 .fd = entry->fd,
-                                 .events = entry->events};
+                                 .gate = entry.gate,
+                                 .fd = entry.fd,
+                                 .events = entry.events};
     uint32_t place = 0;
     int err = weir__refusal(pool);
     if (err != 0)
@@ -99,7 +99,7 @@ static int delay(weir_pool *pool, struct task *task, const struct job *job,
     return err;
 }
 
-static int submit_once(weir_pool *pool, const struct job *job, const struct entry *entry)
+static inline int submit_once(weir_pool *pool, const struct job *job, const struct entry *entry)
 {
     /* To wait for room beyond start_by is of no use. */
     return weir__submit(pool, job, entry->mode, entry->ctx,
@@ -108,19 +108,20 @@ static int submit_once(weir_pool *pool, const struct job *job, const struct entr
 
 /* From its on_done, which must not block. To run the job inline would be worse: it could submit
  * itself again, and so on. So where the pool is full it waits for room as one that is due does. */
-static int submit_again(weir_pool *pool, struct task *task, const struct job *job,
-                        const struct entry *entry)
+static COLD int submit_again(weir_pool *pool, struct task *task, const struct job *job,
+                             struct entry tried)
 {
-    struct entry tried = *entry, due = {.timed = true, .at = weir_now()};
-    bool waits = entry->mode == SUBMIT_POLICY && (pool->overflow == WEIR_OVERFLOW_BLOCK ||
-                                                  pool->overflow == WEIR_OVERFLOW_CALLER_RUNS);
+    struct entry due = {.timed = true, .at = weir_now()};
+    bool waits = tried.mode == SUBMIT_POLICY && (pool->overflow == WEIR_OVERFLOW_BLOCK ||
+                                                 pool->overflow == WEIR_OVERFLOW_CALLER_RUNS);
     if (waits)
         tried.mode = SUBMIT_TRY;
     int err = submit_once(pool, job, &tried);
-    return err == -EAGAIN && waits ? delay(pool, task, job, &due) : err;
+    return err == -EAGAIN && waits ? delay(pool, task, job, due) : err;
 }
 
-static int enter(weir_pool *pool, struct task *task, struct job *job, const struct entry *entry)
+static ALWAYS_INLINE int enter(weir_pool *pool, struct task *task, struct job *job,
+                               const struct entry *entry)
 {
     if (entry->serial != NULL) /* its own on_done must not block */
         return count_rejected(
@@ -137,9 +138,9 @@ static int enter(weir_pool *pool, struct task *task, struct job *job, const stru
     struct repeat *kept = task->repeat;
     int err;
     if (entry->timed || entry->gate != NULL)
-        err = delay(pool, task, job, entry);
+        err = delay(pool, task, job, *entry);
     else if (entry->goes_on)
-        err = submit_again(pool, task, job, entry);
+        err = submit_again(pool, task, job, *entry);
     else
         err = submit_once(pool, job, entry);
     (void)count_rejected(pool, err);
@@ -149,7 +150,7 @@ static int enter(weir_pool *pool, struct task *task, struct job *job, const stru
 }
 
 /* But for one that is retried. */
-static const struct sink_ops *sink_for(const struct entry *entry)
+static inline const struct sink_ops *sink_for(const struct entry *entry)
 {
     if (entry->serial != NULL)
         return &weir__serial_task_sink;
@@ -158,8 +159,9 @@ static const struct sink_ops *sink_for(const struct entry *entry)
     return entry->gate != NULL ? &weir__gated_sink : &weir__task_sink;
 }
 
-static int submit_reserved(weir_pool *pool, struct task *task, weir_task_fn *fn, void *arg,
-                           const weir_task_options *options, const struct entry *entry)
+static ALWAYS_INLINE int submit_reserved(weir_pool *pool, struct task *task, weir_task_fn *fn,
+                                         void *arg, const weir_task_options *options,
+                                         const struct entry *entry)
 {
     struct job job = {.fn = fn, .arg = arg, .sink = &task->sink, .lane = entry->lane};
     job.start_by = options->start_by != 0 ? options->start_by : WEIR_FOREVER;
@@ -198,8 +200,9 @@ static int submit_reserved(weir_pool *pool, struct task *task, weir_task_fn *fn,
 }
 
 /* With a place to report the end in: that of the step before, if it has one there. */
-static int submit_reported(weir_pool *pool, struct task *task, weir_task_fn *fn, void *arg,
-                           const weir_task_options *options, const struct entry *entry)
+static ALWAYS_INLINE int submit_reported(weir_pool *pool, struct task *task, weir_task_fn *fn,
+                                         void *arg, const weir_task_options *options,
+                                         const struct entry *entry)
 {
     struct reports *reports = (struct reports *)options->completion;
     bool reserves = reports != NULL && !(entry->goes_on && weir__task_take_over(task, reports));
@@ -212,8 +215,10 @@ static int submit_reported(weir_pool *pool, struct task *task, weir_task_fn *fn,
     return err;
 }
 
-static int submit_task(weir_pool *pool, weir_task *handle, weir_task_fn *fn, void *arg,
-                       const weir_task_options *given, struct entry *entry)
+/* Inline, as all that it calls up to here, for the one caller that has no options: most of it is
+ * for options. */
+static ALWAYS_INLINE int submit_with(weir_pool *pool, weir_task *handle, weir_task_fn *fn,
+                                     void *arg, const weir_task_options *given, struct entry *entry)
 {
     if (pool == NULL || handle == NULL || fn == NULL)
         return -EINVAL;
@@ -235,8 +240,10 @@ static int submit_task(weir_pool *pool, weir_task *handle, weir_task_fn *fn, voi
     if ((err = weir_context_err(entry->ctx)) != 0)
         return count_rejected(pool, err);
     struct task *task = (struct task *)handle;
-    if ((err = weir__task_reserve(task, &entry->goes_on)) != 0)
+    bool goes_on;
+    if ((err = weir__task_reserve(task, &goes_on)) != 0)
         return count_rejected(pool, err);
+    entry->goes_on = goes_on;
     int status = load_rlx(&task->status), cause = load_rlx(&task->cause); /* ours */
     err = submit_reported(pool, task, fn, arg, &options, entry);
     if (err != 0) {
@@ -247,9 +254,19 @@ static int submit_task(weir_pool *pool, weir_task *handle, weir_task_fn *fn, voi
     return err;
 }
 
+static __attribute__((noinline)) int submit_task(weir_pool *pool, weir_task *task, weir_task_fn *fn,
+                                                 void *arg, const weir_task_options *options,
+                                                 struct entry *entry)
+{
+    return submit_with(pool, task, fn, arg, options, entry);
+}
+
 int weir_pool_submit_task(weir_pool *pool, weir_task *task, weir_task_fn *fn, void *arg,
                           const weir_task_options *options)
 {
+    struct entry plain = {.mode = SUBMIT_POLICY, .deadline = WEIR_FOREVER};
+    if (options == NULL)
+        return submit_with(pool, task, fn, arg, NULL, &plain);
     struct entry entry = {.mode = SUBMIT_POLICY, .deadline = WEIR_FOREVER};
     return submit_task(pool, task, fn, arg, options, &entry);
 }
