@@ -38,6 +38,21 @@ static bool claim_next(struct help *help)
                : weir__queue_claim_next(queue, help->sink, &help->at, &help->job);
 }
 
+/* A first look, before the wait begins, which is dearer: 0: done, or found; -EAGAIN: neither; ctx's
+ * err. Of the deques only at the newest of this worker's own: a task mostly waits for what it has
+ * just submitted. */
+static int look_at_once(struct help *help, const weir_context *ctx)
+{
+    struct queue *queue = help->host->queue;
+    int err = context_err(ctx);
+    if (err != 0 || help->done(help->arg))
+        return err;
+    help->found = deques_used(&queue->deques)
+                      ? weir__local_take(queue, help->sink, &help->job)
+                      : weir__queue_claim_next(queue, help->sink, &help->at, &help->job);
+    return help->found ? 0 : -EAGAIN;
+}
+
 static bool done_or_found(void *arg)
 {
     struct help *help = arg;
@@ -58,7 +73,11 @@ int weir__wait_helping(struct told told, struct host *helped, const struct sink 
                        const void *object, queue_mark first, bool (*done)(void *arg), void *arg,
                        weir_context *ctx, const weir_context *const also[2], int64_t deadline)
 {
-    struct help help = {.sink = sink, .at = first, .done = done, .arg = arg};
+    struct help help; /* the job is left alone: to clear it takes as long as to find one */
+    help.sink = sink;
+    help.at = first;
+    help.done = done;
+    help.arg = arg;
     told.sink = sink;
     for (;;) {
         /* Not when the deadline has passed: a job may take long. */
@@ -66,7 +85,9 @@ int weir__wait_helping(struct told told, struct host *helped, const struct sink 
         help.host = late ? NULL : helped;
         help.found = false;
         help.looks = helped != NULL && helped->cpus_to_spare ? HELP_LOOKS : 0;
-        int err = weir__wait_until(told, help.host != NULL ? helper_key(object) : object,
+        int err = help.host != NULL ? look_at_once(&help, ctx) : -EAGAIN;
+        if (err == -EAGAIN)
+            err = weir__wait_until(told, help.host != NULL ? helper_key(object) : object,
                                    done_or_found, &help, ctx, also, deadline);
         if (err != 0 || !help.found)
             return err;

@@ -239,6 +239,16 @@ static bool run_newest(const struct task *task)
     return true;
 }
 
+/* Wherever it is queued: if this thread may run it, it need not begin to wait. */
+static bool run_queued(struct task_wait *wait, struct task *task)
+{
+    wait->passed = INT64_MIN;
+    if (task_word(task) != WEIR_TASK_QUEUED || !claim_to_help(wait, task))
+        return false;
+    run_claimed(wait);
+    return true;
+}
+
 int weir_task_wait_until(weir_task *handle, weir_context *ctx, int64_t deadline)
 {
     struct task *task = (struct task *)handle;
@@ -256,7 +266,13 @@ int weir_task_wait_until(weir_task *handle, weir_context *ctx, int64_t deadline)
         return 0;
     if (waits_for_itself(task))
         return -EDEADLK;
-    struct task_wait wait = {.set = {&handle, 1}, .told = {"weir_task_wait", task, &task->sink}};
+    struct task_wait wait; /* wait_for sets the rest */
+    wait.set = (struct task_set){&handle, 1};
+    wait.told = (struct told){"weir_task_wait", task, &task->sink};
+    wait.deadlock = false;
+    if (ctx == NULL && deadline == WEIR_FOREVER && run_queued(&wait, task) &&
+        state_done(task_word(task)))
+        return 0;
     return wait_for(&wait, task, ctx, deadline);
 }
 
