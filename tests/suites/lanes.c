@@ -900,11 +900,11 @@ START_TEST(stats_of_a_lane_are_its_own)
 END_TEST
 
 static void assert_overflows(const weir_pool *pool, unsigned lane, unsigned rejected,
-                             unsigned dropped, unsigned in_place, unsigned blocked)
+                             unsigned drops, unsigned in_place, unsigned blocked)
 {
     weir_lane_stats stats = stats_of(pool, lane);
     ck_assert_uint_eq(stats.rejected, rejected);
-    ck_assert_uint_eq(stats.dropped, dropped);
+    ck_assert_uint_eq(stats.dropped, drops);
     ck_assert_uint_eq(stats.in_place, in_place);
     ck_assert_uint_eq(stats.blocked, blocked);
 }
