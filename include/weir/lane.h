@@ -75,10 +75,13 @@ typedef struct weir_lane_stats {
                              tasks that have ended and not yet come to the head */
     uint64_t peak_queued; /* the most of them at once */
     uint64_t submitted;   /* how often a place was taken: by a task, by a turn of a serial */
-    uint64_t rejected;    /* submits that were refused for want of room: -EAGAIN */
+    uint64_t rejected;    /* submits that were refused with -EAGAIN: no room in the lane, or none at
+                             the limit of a group, a serial or keys, or for a timer or a retry */
     uint64_t dropped;     /* tasks that DROP_OLDEST has dropped */
-    uint64_t in_place;    /* tasks that were run by the thread that submitted them: no room */
-    uint64_t blocked;     /* submits that had to wait for room, however long */
+    uint64_t in_place;    /* tasks that were run by the thread that submitted them: no room in the
+                             lane, or none at the limit of their group */
+    uint64_t blocked;     /* how often a submit began to wait for room in the lane, however short
+                             the wait; one to a serial with a limit may do so again */
     weir_histogram wait;  /* as in weir_pool_stats, of the tasks of this lane */
     weir_histogram run;
 } weir_lane_stats;

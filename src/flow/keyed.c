@@ -156,7 +156,7 @@ static int submit(weir_keyed *keyed, uint64_t key, weir_task *task, weir_task_fn
     if (err == 0)
         err = enter(&entry, mode, ctx, deadline);
     if (err != 0)
-        return weir__count_rejected(keyed->pool, err);
+        return weir__count_rejected(keyed->pool, serial_of(keyed->lines)->lane, err);
     err = weir__submit_task_to(serial_of(entry.line), task, fn, arg, options, mode, ctx, deadline);
     weir__keyed_leave(entry.line);
     return err;

@@ -251,7 +251,7 @@ static int go(weir_errgroup *group, weir_task_fn *fn, void *arg, enum submit_mod
         return -ESTALE;
     int err;
     if ((err = weir_context_err(ctx)) != 0 || (err = context_err(&group->context)) != 0)
-        return count_rejected(group->pool, err);
+        return count_rejected(group->pool, 0, err);
     queue_mark end = queue_mark_end(&group->pool->queue); /* see waitgroup_tasks.c */
     if (load_rlx(&group->active) == 0)
         store_rlx(&group->first, end);
@@ -259,7 +259,7 @@ static int go(weir_errgroup *group, weir_task_fn *fn, void *arg, enum submit_mod
                       .arg = arg,
                       .sink = &group->sink,
                       .start_by = weir_context_deadline(&group->context)};
-    return count_rejected(group->pool, submit_member(group, &job, mode, ctx, deadline));
+    return count_rejected(group->pool, 0, submit_member(group, &job, mode, ctx, deadline));
 }
 
 int weir_errgroup_go(weir_errgroup *group, weir_task_fn *fn, void *arg)

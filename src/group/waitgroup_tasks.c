@@ -103,7 +103,7 @@ static int go(weir_waitgroup *handle, weir_pool *pool, weir_task_fn *fn, void *a
         return -ESTALE;
     int err = weir_context_err(ctx);
     if (err != 0)
-        return count_rejected(pool, err);
+        return count_rejected(pool, 0, err);
     if (stale(team))
         return -ESTALE;
     struct job job = {.fn = fn, .arg = arg, .sink = &team->sink};
@@ -111,8 +111,8 @@ static int go(weir_waitgroup *handle, weir_pool *pool, weir_task_fn *fn, void *a
     if (ctx != NULL && (job.context = weir_context_ref(ctx)) == NULL)
         return -ENOMEM;
     bool counted = count_in(team, pool);
-    err =
-        counted ? count_rejected(pool, weir__submit(pool, &job, mode, ctx, deadline)) : -EOVERFLOW;
+    err = counted ? count_rejected(pool, 0, weir__submit(pool, &job, mode, ctx, deadline))
+                  : -EOVERFLOW;
     if (err == 0) {
         weir__wake_all(helper_key(team)); /* only the address: it may be done */
         return 0;

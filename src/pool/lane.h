@@ -20,7 +20,7 @@ struct lane {
     uint64_t first;                              /* constant: position of the first push */
     uint32_t number;                             /* constant: in jobs */
     _Alignas(CACHE_LINE) atomic(uint64_t) meter; /* of more urgent starts: see lanes.h */
-    atomic(uint64_t) overflows[LANE_OVERFLOWS];
+    _Alignas(CACHE_LINE) atomic(uint64_t) overflows[LANE_OVERFLOWS];
 };
 
 /* Counts what has become of a submit that found the lane full, or of a task there. */

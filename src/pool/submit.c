@@ -154,9 +154,9 @@ static COLD int wait_for_room(const struct way_in *way, weir_pool *pool, const s
                               weir_context *ctx, int64_t deadline)
 {
     struct lane *lane = pool->queue.lanes[job->lane];
-    lane_overflows(lane, LANE_BLOCKED);
     if (deadline != WEIR_FOREVER && deadline <= weir_now())
         return -ETIMEDOUT;
+    lane_overflows(lane, LANE_BLOCKED);
     for (unsigned i = 0; i < ROOM_YIELDS; i++) {
         weir__thread_yield();
         int err = put_by(way, pool, job, SUBMIT_POLICY);
@@ -194,13 +194,7 @@ static COLD bool clear_own_deque(weir_pool *pool)
     return cleared;
 }
 
-static COLD int reject(weir_pool *pool, const struct job *job)
-{
-    lane_overflows(pool->queue.lanes[job->lane], LANE_REJECTED);
-    return -EAGAIN;
-}
-
-/* The queue is full. -EAGAIN: it may have room now, and the submit is to be tried again. */
+/* The queue is full. `*ret_again`: it may have room now, and the submit is to be tried again. */
 static ALWAYS_INLINE int submit_to_full(const struct way_in *way, weir_pool *pool,
                                         const struct job *job, enum submit_mode mode,
                                         weir_context *ctx, int64_t deadline, bool *ret_again)
@@ -212,12 +206,12 @@ static ALWAYS_INLINE int submit_to_full(const struct way_in *way, weir_pool *poo
     if (*ret_again)
         return -EAGAIN;
     if (mode == SUBMIT_TRY || pool->overflow == WEIR_OVERFLOW_REJECT)
-        return reject(pool, job);
+        return -EAGAIN;
     if (pool->overflow == WEIR_OVERFLOW_DROP_OLDEST) {
         if (ends_deep())
             return -EDEADLK;
         *ret_again = evict_oldest(pool, job->lane);
-        return *ret_again ? -EAGAIN : reject(pool, job);
+        return -EAGAIN;
     }
     if (pool->overflow == WEIR_OVERFLOW_CALLER_RUNS || weir__inside(&pool->host))
         return way != NULL ? way->run_inline(pool, job) : weir__run_inline(pool, job);
@@ -255,12 +249,13 @@ int weir__submit_by(const struct way_in *way, weir_pool *pool, const struct job 
     return err;
 }
 
-COLD int weir__count_rejected(weir_pool *pool, int err)
+COLD int weir__count_rejected(weir_pool *pool, uint32_t lane, int err)
 {
     enum reject why = REJECT_OTHER;
     switch (err) {
     case -EAGAIN:
         why = REJECT_FULL;
+        lane_overflows(pool->queue.lanes[lane], LANE_REJECTED);
         break;
     case -EPIPE:
         why = REJECT_CLOSED;

@@ -39,12 +39,12 @@ bool weir__closed_to_us(const weir_pool *pool);
  * accepted. */
 int weir__run_inline(weir_pool *pool, const struct job *job);
 
-/* A submit was refused: counts it. Returns err. */
-int weir__count_rejected(weir_pool *pool, int err);
+/* A submit was refused: counts it, for the lane by its number in jobs. Returns err. */
+int weir__count_rejected(weir_pool *pool, uint32_t lane, int err);
 
-static inline int count_rejected(weir_pool *pool, int err)
+static inline int count_rejected(weir_pool *pool, uint32_t lane, int err)
 {
-    return unlikely(err != 0) ? weir__count_rejected(pool, err) : 0;
+    return unlikely(err != 0) ? weir__count_rejected(pool, lane, err) : 0;
 }
 
 #endif

@@ -13,15 +13,15 @@ static inline int submit_to(weir_pool *pool, uint32_t lane, weir_task_fn *fn, vo
         return -ESTALE;
     struct job job = {.fn = fn, .arg = arg, .start_by = WEIR_FOREVER, .lane = lane};
     if (likely(ctx == NULL))
-        return count_rejected(pool, weir__submit(pool, &job, mode, NULL, deadline));
+        return count_rejected(pool, lane, weir__submit(pool, &job, mode, NULL, deadline));
     int err = weir_context_err(ctx);
     if (err != 0)
-        return count_rejected(pool, err);
+        return count_rejected(pool, lane, err);
     job.context = weir_context_ref(ctx);
     if (job.context == NULL)
         return -ENOMEM;
     job.start_by = weir_context_deadline(ctx);
-    err = count_rejected(pool, weir__submit(pool, &job, mode, ctx, deadline));
+    err = count_rejected(pool, lane, weir__submit(pool, &job, mode, ctx, deadline));
     if (err != 0)
         weir_context_unref(job.context);
     return err;

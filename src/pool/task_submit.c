@@ -125,12 +125,13 @@ static ALWAYS_INLINE int enter(weir_pool *pool, struct task *task, struct job *j
 {
     if (entry->serial != NULL) /* its own on_done must not block */
         return count_rejected(
-            pool, weir__serial_enter(entry->serial, job, entry->goes_on ? SUBMIT_TRY : entry->mode,
-                                     entry->ctx, earlier(entry->deadline, job->start_by)));
+            pool, entry->serial->lane,
+            weir__serial_enter(entry->serial, job, entry->goes_on ? SUBMIT_TRY : entry->mode,
+                               entry->ctx, earlier(entry->deadline, job->start_by)));
     if (entry->repeat != NULL) {
         task->repeat = weir__repeats_keep(&pool->repeats, entry->repeat);
         if (task->repeat == NULL)
-            return count_rejected(pool, -EAGAIN);
+            return count_rejected(pool, entry->lane, -EAGAIN);
         store_rlx(&task->sink.ops, &weir__retried_sink); /* published with the job */
         job->fn = task->repeat->run;
         job->arg = task->repeat;
@@ -143,7 +144,7 @@ static ALWAYS_INLINE int enter(weir_pool *pool, struct task *task, struct job *j
         err = submit_again(pool, task, job, *entry);
     else
         err = submit_once(pool, job, entry);
-    (void)count_rejected(pool, err);
+    (void)count_rejected(pool, entry->lane, err);
     if (err != 0 && kept != NULL)
         weir__repeats_give(&pool->repeats, kept);
     return err;
@@ -168,7 +169,7 @@ static ALWAYS_INLINE int submit_reserved(weir_pool *pool, struct task *task, wei
     if (entry->events != 0)
         job.start_by = earlier(job.start_by, entry->deadline);
     if (too_late(entry, job.start_by))
-        return count_rejected(pool, -ETIMEDOUT);
+        return count_rejected(pool, entry->lane, -ETIMEDOUT);
     if (entry->ctx != NULL) {
         job.context = weir_context_ref(entry->ctx);
         if (job.context == NULL)
@@ -208,7 +209,7 @@ static ALWAYS_INLINE int submit_reported(weir_pool *pool, struct task *task, wei
     bool reserves = reports != NULL && !(entry->goes_on && weir__task_take_over(task, reports));
     int err = reserves ? reports->reserve(reports) : 0;
     if (unlikely(err != 0))
-        return count_rejected(pool, err);
+        return count_rejected(pool, entry->lane, err);
     err = submit_reserved(pool, task, fn, arg, options, entry);
     if (unlikely(err != 0) && reserves)
         reports->give_back(reports);
@@ -238,11 +239,11 @@ static ALWAYS_INLINE int submit_with(weir_pool *pool, weir_task *handle, weir_ta
     if (entry->gate != NULL && entry->gate->fork != fork_count())
         return -ESTALE;
     if ((err = weir_context_err(entry->ctx)) != 0)
-        return count_rejected(pool, err);
+        return count_rejected(pool, entry->lane, err);
     struct task *task = (struct task *)handle;
     bool goes_on;
     if ((err = weir__task_reserve(task, &goes_on)) != 0)
-        return count_rejected(pool, err);
+        return count_rejected(pool, entry->lane, err);
     entry->goes_on = goes_on;
     int status = load_rlx(&task->status), cause = load_rlx(&task->cause); /* ours */
     err = submit_reported(pool, task, fn, arg, &options, entry);

@@ -237,7 +237,7 @@ static void put_overflow(struct dump *dump, const struct lane *lane)
         lane_overflowed(lane, LANE_BLOCKED),
     };
     static const char *const names[] = {" rejected, ", " dropped, ", " in place, ",
-                                        " blocked ever"};
+                                        " waited for room"};
     put(dump, "; ");
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
         weir__text_number(&dump->text, counts[i]);

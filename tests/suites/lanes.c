@@ -938,6 +938,97 @@ START_TEST(what_comes_of_a_full_lane_is_counted_there)
 }
 END_TEST
 
+struct again {
+    weir_pool *pool;
+    weir_task task;
+    bool done;
+    int err;
+};
+
+static void submit_once_more(void *arg, weir_state state, int status)
+{
+    struct again *again = arg;
+    (void)state;
+    (void)status;
+    if (again->done)
+        return;
+    again->done = true;
+    again->err = weir_pool_submit_task(again->pool, &again->task, note, again,
+                                       WEIR_TASK_OPTIONS(.on_done = submit_once_more));
+}
+
+static void assert_rejected_in_all(const weir_pool *pool, uint64_t expected)
+{
+    weir_pool_stats all = {.size = sizeof all};
+    ck_assert_int_eq(weir_pool_read_stats(pool, &all), 0);
+    ck_assert_uint_eq(all.counts.rejected, expected);
+    ck_assert_uint_eq(stats_of(pool, 0).rejected + stats_of(pool, 1).rejected, expected);
+}
+
+/* It waits as one that is due does. */
+START_TEST(a_task_that_submits_itself_again_is_not_refused)
+{
+    gate hold = GATE_INIT;
+    weir_pool *pool = new_lanes(.workers = 1, .lanes = 2, .capacity = 1);
+    struct again again = {.pool = pool, .task = WEIR_TASK_INIT, .err = 1};
+    saturate(pool, &hold, 1);
+    submit_all(pool, 1, 0, 1);
+    ck_assert_int_eq(weir_pool_submit_task_at(pool, &again.task, note, &again,
+                                              WEIR_TASK_OPTIONS(.on_done = submit_once_more),
+                                              WEIR_FOREVER - 1),
+                     0);
+    ck_assert_int_eq(weir_task_cancel(&again.task), 0);
+    ck_assert_int_eq(again.err, 0);
+    assert_rejected_in_all(pool, 0);
+    release(pool, &hold);
+    ck_assert_int_eq(weir_task_wait_until(&again.task, NULL, patience()), 0);
+    finish_counted(pool);
+}
+END_TEST
+
+START_TEST(lanes_refuse_as_many_as_their_pool)
+{
+    gate hold = GATE_INIT;
+    weir_pool *pool = new_lanes(.workers = 1, .lanes = 2, .capacity = 2);
+    weir_errgroup *group = NULL;
+    weir_serial serial;
+    weir_task tasks[2] = {WEIR_TASK_INIT};
+    ck_assert_int_eq(weir_errgroup_new(&group, pool, NULL, WEIR_ERRGROUP_OPTIONS(.limit = 1)), 0);
+    ck_assert_int_eq(
+        weir_serial_init(&serial, pool, WEIR_SERIAL_OPTIONS(.limit = 1, .lane = WEIR_LANE(0))), 0);
+    saturate(pool, &hold, 1);
+    ck_assert_int_eq(weir_errgroup_try_go(group, note, NULL), 0);
+    ck_assert_int_eq(weir_errgroup_try_go(group, note, NULL), -EAGAIN); /* its limit */
+    ck_assert_int_eq(weir_serial_try_submit(&serial, &tasks[0], note, NULL, NULL), 0);
+    ck_assert_int_eq(weir_serial_try_submit(&serial, &tasks[1], note, NULL, NULL), -EAGAIN);
+    assert_overflows(pool, 0, 1, 0, 0, 0);
+    assert_overflows(pool, 1, 1, 0, 0, 0);
+    submit_all(pool, 1, 0, 1);
+    ck_assert_int_eq(weir_pool_try_submit(pool, note, NULL), -EAGAIN);
+    assert_overflows(pool, 1, 2, 0, 0, 0);
+    assert_rejected_in_all(pool, 3);
+    release(pool, &hold);
+    ck_assert_int_eq(weir_errgroup_wait(group), 0);
+    weir_errgroup_free(group);
+    ck_assert_int_eq(weir_serial_drain_until(&serial, NULL, patience()), 0);
+    weir_serial_destroy(&serial);
+    finish_counted(pool);
+}
+END_TEST
+
+START_TEST(a_submit_that_is_too_late_does_not_wait)
+{
+    gate hold = GATE_INIT;
+    weir_pool *pool = new_lanes(.workers = 1, .lanes = 2, .capacity = 1);
+    saturate(pool, &hold, 1);
+    submit_all(pool, 1, 0, 1);
+    ck_assert_int_eq(weir_pool_submit_until(pool, note, NULL, NULL, weir_now()), -ETIMEDOUT);
+    assert_overflows(pool, 1, 0, 0, 0, 0);
+    release(pool, &hold);
+    finish_counted(pool);
+}
+END_TEST
+
 START_TEST(a_serial_that_runs_keeps_its_place)
 {
     static char page[4096];
@@ -1013,9 +1104,9 @@ START_TEST(a_dump_shows_each_lane)
     ck_assert_int_eq(weir_pool_dump(pool, append, page), 0);
     ck_assert_ptr_nonnull(strstr(page, "queue: 3 of 8; 0 blocked submitters"));
     ck_assert_ptr_nonnull(strstr(page, "lane 0: 1 of 4; 0 blocked submitters; 0 rejected, "
-                                       "0 dropped, 0 in place, 0 blocked ever\n"));
+                                       "0 dropped, 0 in place, 0 waited for room\n"));
     ck_assert_ptr_nonnull(strstr(page, "lane 1: 2 of 4; 0 blocked submitters; 0 rejected, "
-                                       "0 dropped, 0 in place, 0 blocked ever\n"));
+                                       "0 dropped, 0 in place, 0 waited for room\n"));
     release(pool, &hold);
     finish_counted(pool);
 }
@@ -1139,6 +1230,9 @@ Suite *weir_suite(void)
     TCase *numbers = add_fresh_group(suite, "numbers");
     tcase_add_test(numbers, stats_of_a_lane_are_its_own);
     tcase_add_test(numbers, what_comes_of_a_full_lane_is_counted_there);
+    tcase_add_test(numbers, a_task_that_submits_itself_again_is_not_refused);
+    tcase_add_test(numbers, lanes_refuse_as_many_as_their_pool);
+    tcase_add_test(numbers, a_submit_that_is_too_late_does_not_wait);
     tcase_add_test(numbers, a_serial_that_runs_keeps_its_place);
     tcase_add_test(numbers, a_place_that_a_serial_keeps_counts_for_the_peak);
     tcase_add_test(numbers, a_pool_with_one_lane_has_its_stats);
