@@ -228,9 +228,12 @@ static bool push_due(struct delay *delay, struct pushed *ret)
     return ret->full != 0 || ret->more;
 }
 
-/* Says which lanes it waits for. False: another one than before; then it has to look again. */
+/* Says which lanes it waits for, if there are several. False: another one than before; then it has
+ * to look again. */
 static bool says_wanted(struct queue *queue, uint32_t full)
 {
+    if (queue->lane_count == 1)
+        return true;
     uint32_t before = load_rlx(&queue->clock_wants); /* this thread alone writes it */
     if (before != full)
         (void)xchg_seqcst(&queue->clock_wants, full); /* pairs with clock_wants_room */

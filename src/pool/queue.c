@@ -81,7 +81,9 @@ COLD void weir__queue_woke(struct queue *queue)
 
 void weir__queue_found_full(struct queue *queue)
 {
-    if (unlikely(eventcount_has_sleepers(&queue->idle)))
+    /* Empty: the places are kept for serials that run. A worker could take nothing, and would wake
+     * those that wait for room in its turn, and so on. */
+    if (unlikely(eventcount_has_sleepers(&queue->idle)) && !weir__queue_empty(queue))
         weir__eventcount_wake_another(&queue->idle);
 }
 

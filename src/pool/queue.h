@@ -160,7 +160,7 @@ struct ticket {
 void weir__queue_note_peak(struct lane *lane, uint64_t t);
 /* A worker was woken for the job. */
 void weir__queue_woke(struct queue *queue);
-/* The queue is full. If a worker is idle beside it, the thread that was to wake it is held up. */
+/* The queue is full. If a worker is idle beside jobs, the thread that was to wake it is held up. */
 void weir__queue_found_full(struct queue *queue);
 /* The push failed. 0: the job was claimed in the meantime, so it was accepted, and never was in the
  * ring; there is no dead ticket, and the claim counts no more. */

@@ -654,12 +654,13 @@ inline tell_worker()
     skip
 }
 
-/* Full beside an idle worker: the thread that is to wake it is held up. */
+/* Full beside an idle worker: the thread that is to wake it is held up. If there is a job for it:
+ * one look here, the same in each order of the steps of the ring. */
 inline wake_idle_worker()
 {
 #ifndef WORK_IS_SEEN
     if
-    :: work.sleepers != 0 ->
+    :: work.sleepers != 0 && popped < pushed ->
        wake_another(work);
        forget()
     :: else

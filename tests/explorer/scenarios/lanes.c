@@ -266,7 +266,14 @@ static void cancel_against_an_owed_start(void)
     drop(turns);
 }
 
-/* Becoming due. */
+/* Becoming due, and room that comes late. */
+
+static void submit_plainly(void *arg)
+{
+    struct work *work = arg;
+    int err = weir_pool_submit(work->pool, count_run, &work->runs[1][0]);
+    check(err == 0);
+}
 
 enum { SOON = 2000 };
 
@@ -360,6 +367,61 @@ static void due_into_two_full_lanes(void)
     check_all_ran(work);
     drop(tasks);
     drop(work);
+}
+
+/* The only place is kept for a serial that runs: a task that is due, or a submitter, waits for it
+ * beside a worker that has nothing to do. All are to sleep. */
+static void wait_beside_an_idle_worker(unsigned lanes, bool due)
+{
+    struct work *work =
+        new_work(WEIR_POOL_OPTIONS(.workers = 2, .lanes = lanes, .capacity = 1, .timers = 1));
+    work->task = make(sizeof *work->task);
+    weir_serial *serial = make(sizeof *serial);
+    weir_task *runs = make(sizeof *runs);
+    struct vthread *submitter = NULL;
+    weir_waitgroup_add(&work->first, 1);
+    int err = weir_serial_init(serial, work->pool, NULL);
+    check(err == 0);
+    err = weir_serial_submit(serial, runs, pass, &work->first, NULL);
+    check(err == 0);
+    settle();
+    explore_begin();
+    if (due) {
+        err =
+            weir_pool_submit_task_at(work->pool, work->task, count_run, &work->runs[1][0], NULL, 0);
+        check(err == 0);
+    } else {
+        submitter = start(submit_plainly, work);
+    }
+    settle();
+    weir_waitgroup_done(&work->first);
+    if (due) {
+        err = weir_task_wait(work->task);
+        check(err == 0);
+    } else {
+        finish(submitter);
+    }
+    settle();
+    explore_end();
+    err = weir_serial_drain(serial);
+    check(err == 0);
+    weir_serial_destroy(serial);
+    end_pool(work->pool);
+    check(work->runs[1][0] == 1);
+    drop(runs);
+    drop(serial);
+    drop(work->task);
+    drop(work);
+}
+
+static void due_beside_an_idle_worker(void)
+{
+    wait_beside_an_idle_worker(LANES, true);
+}
+
+static void submit_beside_an_idle_worker(void)
+{
+    wait_beside_an_idle_worker(1, false);
 }
 
 /* The queue by itself: in which order workers take. */
@@ -563,6 +625,8 @@ const struct scenario lanes_scenarios[] = {
     {"lanes: due beside a full lane", due_beside_a_full_lane, false},
     {"lanes: due as a place becomes free", due_as_a_place_becomes_free, false},
     {"lanes: due into two full lanes", due_into_two_full_lanes, false},
+    {"lanes: due beside an idle worker", due_beside_an_idle_worker, false},
+    {"lanes: a submit beside an idle worker", submit_beside_an_idle_worker, false},
     {"lanes: urgent against a burst of one", urgent_against_a_burst_of_one, false},
     {"lanes: urgent against a burst of four", urgent_against_a_burst_of_four, false},
     {"lanes: many workers owe one start", many_workers_owe_one_start, false},
