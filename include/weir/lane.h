@@ -12,11 +12,13 @@
  * DROP_OLDEST drops the oldest task of that lane.
  *
  * Which one starts next. A worker that looks for a task takes the oldest of the first lane that has
- * one. Two numbers bound what can come of that:
+ * one. A task starts, here, when its worker has it and has found that it has neither expired nor
+ * is its context over; its function begins a little later, also after on_task_start. Two numbers
+ * bound what can come of that:
  *
  *   Overtaking. Of the tasks that were submitted after an urgent one, to less urgent lanes, at most
  *   `workers` start before it (one for each worker that had looked just before), and besides them
- *   those that the workers owe.
+ *   those that their lanes are owed, as follows.
  *   Starvation. While a lane has a task, at most `lane_burst` tasks of more urgent lanes start
  *   between two of its own; or as many as there are workers, if that is more.
  *
@@ -37,9 +39,17 @@
  * one share, N / share + 2 * W. Each further lane adds to that.
  *
  * A lane that was empty may be owed a start by what came before: then its first task starts before
- * what is more urgent. A turn of a serial counts as one start, however many tasks it runs. A task
- * that has expired or whose context is over when its turn comes does not start, and so uses up
- * none. Tasks that do not wait for a worker have no part in this: those that a waiting thread runs
+ * what is more urgent. With several workers a lane may be owed one also soon after it had one that
+ * it was not owed: of such a start only the worker knows that made it. A turn of a serial counts as
+ * one start, however many tasks it runs.
+ *
+ * Tasks that do not start: a task that has expired, or whose context is over, when its turn comes.
+ * In a more urgent lane it counts as if it had started: so a stream of such tasks starves no other
+ * lane. In a lane that is owed a start it uses up none; but 16 of them in a row, ended by one
+ * worker, count as one, and then the more urgent lanes have their turn again. A task that was
+ * cancelled by its handle is thrown away in passing, and counts nowhere.
+ *
+ * Tasks that do not wait for a worker have no part in this: those that a waiting thread runs
  * itself (task.h), and those that are run in place where there is no room.
  *
  * Which lane. A task with options goes to `lane`, if that is not 0, in all forms: also when its

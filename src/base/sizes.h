@@ -16,7 +16,8 @@ enum {
     TRACE_DOORS = 64,       /* counters of threads that note something in a trace */
     RING_EACH = 64,         /* pool/local.h says what these three are */
     OLDEST_EACH = 61,
-    OTHER_EACH = 64
+    OTHER_EACH = 64,
+    LANE_VAIN = 16 /* jobs that count as a start, if they do not start: pool/lanes.h */
 };
 
 #endif

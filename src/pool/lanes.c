@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "pool/lanes.h"
 
+#include "base/sizes.h"
+
 /* The first ticket of the lane, as far as this worker sees. */
 static bool peek(struct seat *seat, unsigned k, uint32_t *ret_index)
 {
@@ -8,7 +10,7 @@ static bool peek(struct seat *seat, unsigned k, uint32_t *ret_index)
     return ring_peek_from(&lane->ring, seat->heads[k], &seat->heads[k], ret_index);
 }
 
-/* This worker has started a share from lanes more urgent than this one, which has a job. True: the
+/* This worker has taken a share from lanes more urgent than this one, which has a job. True: the
  * meter had room for it. Else `*ret_stands` is where that stands. */
 static bool add_share(const struct queue *queue, struct lane *lane, uint64_t *ret_stands)
 {
@@ -30,12 +32,36 @@ static void begin_meter_anew(struct lane *lane, uint64_t stood)
     (void)cas_acqrel(&lane->meter, &stood, stood + 1); /* pairs with add_share, begin_meter_anew */
 }
 
+static void owe_nothing(struct seat *seat, unsigned lane)
+{
+    seat->passed[lane] = 0;
+    seat->vain[lane] = 0;
+}
+
+/* The lane that this worker took from last has had its start. */
+static void settle_debt(struct seat *seat)
+{
+    if (unlikely(seat->owed != 0))
+        begin_meter_anew(queue_lane(seat->queue, seat->lane), seat->owed - 1);
+    owe_nothing(seat, seat->lane);
+}
+
+/* The worker is through with the job that it took last. */
+static void forget_job(struct seat *seat)
+{
+    bool vain = unlikely(seat->owed != 0) && seat->taken != NULL; /* it has not started */
+    if (vain && ++seat->vain[seat->lane] == LANE_VAIN)
+        settle_debt(seat);
+    seat->taken = NULL;
+    seat->owed = 0;
+}
+
 /* The lane that this worker takes from next, and the first ticket there. False: all are empty. */
 static bool choose(struct seat *seat, unsigned *ret_lane, uint32_t *ret_index)
 {
     const struct queue *queue = seat->queue;
     uint64_t stands;
-    seat->owed = 0;
+    forget_job(seat);
     for (unsigned k = queue->lane_count - 1; k > 0; k--) {
         if (likely(seat->passed[k] < queue->share))
             continue;
@@ -44,7 +70,7 @@ static bool choose(struct seat *seat, unsigned *ret_lane, uint32_t *ret_index)
             seat->owed = stands + 1;
             return true;
         }
-        seat->passed[k] = 0;
+        owe_nothing(seat, k);
     }
     for (unsigned k = 0; k < queue->lane_count; k++) {
         *ret_lane = k;
@@ -54,13 +80,20 @@ static bool choose(struct seat *seat, unsigned *ret_lane, uint32_t *ret_index)
     return false;
 }
 
+static void count_taken(struct seat *seat, const struct job *job)
+{
+    for (unsigned k = seat->lane + 1; k < seat->queue->lane_count; k++)
+        seat->passed[k]++;
+    seat->taken = job;
+}
+
 bool weir__lanes_next(struct seat *seat, struct job *ret)
 {
     unsigned lane;
     uint32_t index;
     while (choose(seat, &lane, &index))
         if (weir__queue_take_seen(seat, lane, index, ret) == TAKEN_JOB) {
-            seat->taken = ret;
+            count_taken(seat, ret);
             return true;
         }
     return false;
@@ -68,13 +101,8 @@ bool weir__lanes_next(struct seat *seat, struct job *ret)
 
 void weir__lanes_started(struct seat *seat)
 {
-    unsigned lane = seat->lane;
     seat->taken = NULL;
-    if (unlikely(seat->owed != 0))
-        begin_meter_anew(queue_lane(seat->queue, lane), seat->owed - 1);
-    seat->passed[lane] = 0;
-    for (unsigned k = lane + 1; k < seat->queue->lane_count; k++)
-        seat->passed[k]++;
+    settle_debt(seat);
 }
 
 void weir__lanes_idle(struct queue *queue)

@@ -4,8 +4,8 @@
  * The first lane is the most urgent. A worker takes from the first one that is not empty, but for a
  * lane that is owed a start: the least urgent of these comes before all others.
  *
- * What is owed. Each worker counts its starts from more urgent lanes by itself (seat->passed). With
- * a share of them it looks at the lane. If that is empty, it forgets them: nothing is owed to an
+ * What is owed. Each worker counts by itself what it takes from more urgent lanes (seat->passed).
+ * With a share of that it looks at the lane. If that is empty, it forgets it: nothing is owed to an
  * empty lane. Else it adds the share to the lane's meter, for all workers. That holds so many
  * shares (queue->shares). If it is full, the lane is owed a start, and the worker takes from there;
  * once it has, it begins the meter anew, unless another one did.
@@ -21,23 +21,30 @@
  *       worker, which found the job's lane empty before the push, and took from another one after
  *       it; and what is owed.
  *
- * Why I1 holds. Take the span between two starts of the lane, or from when it had a job again to
- * the next start. What started in it from more urgent lanes is counted by its worker alone, when
- * the span ends, or was added to the meter since. The former is a share for each worker at most.
- * For the latter: the meter was begun anew at most once within the span, for whoever does so has
- * first seen it full, and then made a start of the lane; if all of that came after the meter was
- * begun anew once in the span, there is a start within the span. If it was not begun anew, a full
- * meter was added at most. If it was, it had been full before a start that is not in the span, so
- * nothing was added before it was begun anew, and a full meter at most after that. With `share` and
- * `shares` as set_shares chooses them, both together are `burst` at most.
+ * Jobs that do not start: a dead ticket, and a job that has expired or whose context is over when
+ * it is taken. In a more urgent lane such a job counts as a start once it is taken, so that a
+ * stream of them starves no lane. In the lane that is owed one it does not: the lane stays owed.
+ * But so that a flood of them does not keep the urgent ones waiting, LANE_VAIN in a row that one
+ * worker takes stand for a start, once the last of them has ended (seat->vain). Dead tickets are
+ * thrown away in passing and count nowhere. A turn of a serial starts when it is taken.
+ *
+ * Why I1 holds. "Start" means also what stands for one. Take the span between two starts of the
+ * lane, or from when it had a job again to the next start. A job that starts in it from a more
+ * urgent lane was counted before, when its worker took it. So it is counted by that worker alone,
+ * when the span ends, or was added to the meter since it started. The former is a share for each
+ * worker at most. For the latter: the meter was begun anew at most once within the span, for
+ * whoever does so has first seen it full, and then made a start of the lane; if all of that came
+ * after the meter was begun anew once in the span, there is a start within the span. If it was not
+ * begun anew, a full meter was added at most. If it was, it had been full before a start that is
+ * not in the span, so nothing was added before it was begun anew, and a full meter at most after
+ * that. With `share` and `shares` as set_shares chooses them, both together are `burst` at most.
  *
  * The meter counts up for ever. A worker that begins it anew goes from the one number that it saw
  * to the next, so that no other can do that a second time. A thread that adds to it, or finds it
  * full, has to see what was started before: so these operations acquire and release.
  *
- * What does not start is no start: a dead ticket, and a job that has expired or whose context is
- * over when it is taken. So starts are counted when a job begins, and a lane that is owed one stays
- * so until then. A turn of a serial begins when it is taken.
+ * A start that the lane was not owed does not begin the meter anew: that would be a word that all
+ * write for each job. So the lane may be owed another one sooner than need be.
  */
 #ifndef WEIR_POOL_LANES_H
 #define WEIR_POOL_LANES_H

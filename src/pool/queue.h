@@ -80,7 +80,8 @@ struct seat {
     bool submits;                    /* a job of its own did, since this was cleared */
     struct local *local;             /* its deque; NULL: it has none */
     uint64_t heads[WEIR_MAX_LANES];  /* where this worker last found the head of each */
-    uint32_t passed[WEIR_MAX_LANES]; /* its starts from more urgent lanes: see lanes.h */
+    uint32_t passed[WEIR_MAX_LANES]; /* jobs it took from more urgent lanes: see lanes.h */
+    uint32_t vain[WEIR_MAX_LANES];   /* jobs that the lane was owed, and that have not started */
     uint64_t owed;                   /* one more than where the meter of `lane` stood, if it was
                                         owed the job that this worker took last; else 0 */
     const struct job *taken;         /* that job, until it starts; compared only. NULL: it has, or

@@ -312,6 +312,12 @@ static bool finish_one(struct pool_model *model)
     return false;
 }
 
+static void owe_nothing(struct lane_model *lane)
+{
+    lane->passed = 0;
+    lane->vain = 0;
+}
+
 /* The lane that a worker takes from next (src/pool/lanes.h), or NULL: all are empty. */
 static struct lane_model *next_lane(struct pool_model *model)
 {
@@ -321,7 +327,7 @@ static struct lane_model *next_lane(struct pool_model *model)
             continue;
         if (lane->queued > 0)
             return lane;
-        lane->passed = 0;
+        owe_nothing(lane);
     }
     for (unsigned k = 0; k < model->lanes; k++)
         if (model->lane[k].queued > 0)
@@ -329,11 +335,13 @@ static struct lane_model *next_lane(struct pool_model *model)
     return NULL;
 }
 
-static void count_start(struct pool_model *model, struct lane_model *from)
+static void count_taken(struct pool_model *model, struct lane_model *from, bool starts)
 {
-    from->passed = 0;
+    bool owed = from > model->lane && from->passed >= model->burst;
     for (struct lane_model *lane = from + 1; lane < model->lane + model->lanes; lane++)
         lane->passed++;
+    if (starts || (owed && ++from->vain == LANE_VAIN))
+        owe_nothing(from);
 }
 
 /* The next one in the lanes that has not ended, or 0. */
@@ -344,8 +352,7 @@ static int take_from_lanes(struct pool_model *model)
         int job = take_head(lane);
         if (model->jobs[job].state != WEIR_TASK_QUEUED)
             continue;
-        if (too_late(model, &model->jobs[job]) == WEIR_TASK_IDLE)
-            count_start(model, lane);
+        count_taken(model, lane, too_late(model, &model->jobs[job]) == WEIR_TASK_IDLE);
         return job;
     }
     return 0;

@@ -82,7 +82,8 @@ struct pool_model {
     struct lane_model {
         int queue[MAX_JOBS]; /* jobs; some may have ended already */
         unsigned queued;
-        unsigned passed; /* starts from more urgent ones since its own last */
+        unsigned passed; /* taken from more urgent ones since its own last start */
+        unsigned vain;   /* taken from it, as it was owed a start, and not started, in a row */
     } lane[MAX_LANES];
     struct deque_model {
         int jobs[MAX_JOBS]; /* the oldest first */

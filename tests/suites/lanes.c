@@ -348,6 +348,72 @@ START_TEST(what_does_not_start_is_no_turn)
 }
 END_TEST
 
+static void note_order(weir_task_fn *fn, void *arg, weir_state why, void *user)
+{
+    (void)why;
+    (void)user;
+    if (fn == note)
+        recorder_add(&order, (int)(intptr_t)arg);
+}
+
+static weir_pool *new_noting_pool(gate *hold, weir_context **ret_ctx)
+{
+    weir_pool *pool = new_lanes(.workers = 1, .lanes = 2, .lane_burst = 2, .on_drop = note_order);
+    ck_assert_int_eq(weir_context_new(ret_ctx, NULL, WEIR_FOREVER), 0);
+    saturate(pool, hold, 1);
+    return pool;
+}
+
+static void submit_cancelled(weir_pool *pool, unsigned lane, int first, int n, weir_context *ctx)
+{
+    for (int i = 0; i < n; i++)
+        ck_assert_int_eq(
+            weir_pool_submit_lane_until(pool, lane, note, number(first + i), ctx, WEIR_FOREVER), 0);
+}
+
+START_TEST(urgent_tasks_that_do_not_start_starve_nobody)
+{
+    gate hold = GATE_INIT;
+    weir_context *ctx = NULL;
+    weir_pool *pool = new_noting_pool(&hold, &ctx);
+    submit_cancelled(pool, 0, 0, 6, ctx);
+    submit_all(pool, 1, 100, 2);
+    weir_context_cancel(ctx, 0);
+    release(pool, &hold);
+    assert_recorded(0, 1, 100, 2, 3, 101, 4, 5);
+    weir_context_unref(ctx);
+    finish_counted(pool);
+}
+END_TEST
+
+/* 16 of them are as good as a start. */
+START_TEST(tasks_that_do_not_start_do_not_hold_up_urgent_ones)
+{
+    enum { IN_ROW = 16, LAST = 100 + 2 * IN_ROW + 1 };
+    gate hold = GATE_INIT;
+    weir_context *ctx = NULL;
+    weir_pool *pool = new_noting_pool(&hold, &ctx);
+    submit_cancelled(pool, 1, 100, 2 * IN_ROW + 1, ctx);
+    submit_all(pool, 1, LAST, 1);
+    submit_all(pool, 0, 0, 8);
+    weir_context_cancel(ctx, 0);
+    release(pool, &hold);
+    int expected[8 + 2 * IN_ROW + 2], n = 0, low = 100;
+    for (int urgent = 0; urgent < 6; urgent += 2) {
+        expected[n++] = urgent;
+        expected[n++] = urgent + 1;
+        for (int i = 0; i < IN_ROW && low < LAST; i++)
+            expected[n++] = low++;
+    }
+    expected[n++] = LAST; /* what it is owed is still owed */
+    expected[n++] = 6;
+    expected[n++] = 7;
+    assert_order(expected, (size_t)n);
+    weir_context_unref(ctx);
+    finish_counted(pool);
+}
+END_TEST
+
 struct inner {
     weir_pool *pool;
     int errs[3];
@@ -1206,6 +1272,8 @@ Suite *weir_suite(void)
     tcase_add_test(next, eight_lanes_share_one_worker_exactly);
     tcase_add_test(next, a_dead_ticket_is_no_turn);
     tcase_add_test(next, what_does_not_start_is_no_turn);
+    tcase_add_test(next, urgent_tasks_that_do_not_start_starve_nobody);
+    tcase_add_test(next, tasks_that_do_not_start_do_not_hold_up_urgent_ones);
     tcase_add_test(next, a_worker_waits_for_tasks_of_any_lane);
     TCase *full = add_fresh_group(suite, "full");
     tcase_add_test(full, each_lane_is_bounded_by_itself);

@@ -3,6 +3,7 @@
  * the end; and in which order two workers take from them. */
 #include "scenario.h"
 
+#include "base/sizes.h"
 #include "pool/lanes.h"
 
 enum { LANES = 2, EACH = 2 };
@@ -435,6 +436,7 @@ struct bench {
     struct ticket urgent;
     atomic(unsigned) pushed; /* the urgent one */
     unsigned overtakes[WORKERS];
+    enum { ALL_START, NO_URGENT_STARTS, NO_LOW_STARTS } starts;
 };
 
 static int nothing(weir_context *ctx, void *arg)
@@ -485,8 +487,10 @@ static int take(struct bench *bench, unsigned worker)
     struct job job;
     if (!weir__lanes_next(seat, &job))
         return 0;
-    lanes_count_start(seat, &job);
-    return (int)(intptr_t)job.arg;
+    int number = (int)(intptr_t)job.arg;
+    if (bench->starts != (number < 0 ? NO_URGENT_STARTS : NO_LOW_STARTS))
+        lanes_count_start(seat, &job);
+    return number;
 }
 
 static uint64_t lows_taken(const struct bench *bench)
@@ -520,13 +524,20 @@ static void take_second(void *arg)
     take_some(arg, 1);
 }
 
-static void urgent_against_burst(unsigned burst)
+static struct bench *new_full_bench(unsigned burst)
 {
     struct bench *bench = new_bench(WORKERS, burst);
     for (int i = 1; i <= LOWS; i++)
         (void)put(bench, i);
     for (int i = 1; i <= URGENTS; i++)
         (void)put(bench, -i);
+    return bench;
+}
+
+static void urgent_against_burst(unsigned burst, bool urgent_ones_start)
+{
+    struct bench *bench = new_full_bench(burst);
+    bench->starts = urgent_ones_start ? ALL_START : NO_URGENT_STARTS;
     explore_begin();
     struct vthread *other = start(take_second, bench);
     take_first(bench);
@@ -539,12 +550,46 @@ static void urgent_against_burst(unsigned burst)
 
 static void urgent_against_a_burst_of_one(void)
 {
-    urgent_against_burst(1); /* fewer than workers: it is one for each */
+    urgent_against_burst(1, true); /* fewer than workers: it is one for each */
 }
 
 static void urgent_against_a_burst_of_four(void)
 {
-    urgent_against_burst(4); /* one for each, and two in the meter */
+    urgent_against_burst(4, true); /* one for each, and two in the meter */
+}
+
+static void urgent_that_do_not_start_against_a_burst(void)
+{
+    urgent_against_burst(4, false);
+}
+
+/* Jobs that are owed and do not start come in rows. */
+static void take_in_vain(struct bench *bench, unsigned worker)
+{
+    unsigned row = 0;
+    for (unsigned i = 0; i < TAKES; i++) {
+        int number = take(bench, worker);
+        check(number != 0);
+        row = number > 0 ? row + 1 : 0;
+        check(row <= LANE_VAIN);
+    }
+}
+
+static void take_second_in_vain(void *arg)
+{
+    take_in_vain(arg, 1);
+}
+
+static void urgent_against_those_that_do_not_start(void)
+{
+    struct bench *bench = new_full_bench(1);
+    bench->starts = NO_LOW_STARTS;
+    explore_begin();
+    struct vthread *other = start(take_second_in_vain, bench);
+    take_in_vain(bench, 0);
+    finish(other);
+    explore_end();
+    end_bench(bench);
 }
 
 /* Workers that take in turn, the one after the other: a lane gets one start for all of them. */
@@ -629,6 +674,8 @@ const struct scenario lanes_scenarios[] = {
     {"lanes: a submit beside an idle worker", submit_beside_an_idle_worker, false},
     {"lanes: urgent against a burst of one", urgent_against_a_burst_of_one, false},
     {"lanes: urgent against a burst of four", urgent_against_a_burst_of_four, false},
+    {"lanes: urgent that do not start", urgent_that_do_not_start_against_a_burst, false},
+    {"lanes: low that do not start", urgent_against_those_that_do_not_start, false},
     {"lanes: many workers owe one start", many_workers_owe_one_start, false},
     {"lanes: overtaken once by each", overtaken_once_by_each, false},
     {0},

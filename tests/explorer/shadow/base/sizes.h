@@ -14,6 +14,7 @@ enum {
     RING_EACH = 4,
     OLDEST_EACH = 3,
     OTHER_EACH = 6,
+    LANE_VAIN = 2,
 };
 
 #endif
