@@ -38,9 +38,9 @@ static bool claim_next(struct help *help)
                : weir__queue_claim_next(queue, help->sink, &help->at, &help->job);
 }
 
-/* A first look, before the wait begins, which is dearer: 0: done, or found; -EAGAIN: neither; ctx's
- * err. Of the deques only at the newest of this worker's own: a task mostly waits for what it has
- * just submitted. */
+/* What weir__wait_until looks at first, without its calls: 0: done, or found; -EAGAIN: neither;
+ * ctx's err. Of the deques only the newest of this worker's own: a task mostly waits for what it
+ * has just submitted. */
 static int look_at_once(struct help *help, const weir_context *ctx)
 {
     struct queue *queue = help->host->queue;

@@ -25,7 +25,7 @@
  * meanwhile, and the job is taken back. */
 int weir__local_put(struct seat *seat, const struct job *job);
 
-/* Its deque is full. Is it known that the next call takes nothing off it? */
+/* The deque of this worker was found full. Is neither of its ends one for weir__local_take_done? */
 bool weir__local_stays_full(const struct seat *seat);
 
 /* Takes a ticket off one of the ends of the calling worker's own deque, if it has one, whose job

@@ -315,7 +315,7 @@ static inline bool queue_head_done(const struct queue *queue, const struct lane 
 static ALWAYS_INLINE bool queue_stays_full(const struct queue *queue, const struct lane *lane)
 {
     uint32_t index;
-    if (!ring_seen_full(&lane->ring, &index) || lane_kept(lane) != 0)
+    if (!ring_seen_full(&lane->ring, &index))
         return false;
     const struct slot *slot = &queue->slots[index]; /* if it was popped since: any slot */
     return !slot_claimed(slot) && load_rlx(&slot->start_by) == WEIR_FOREVER; /* as in slot_done */

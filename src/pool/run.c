@@ -91,6 +91,14 @@ static void end(struct host *host, const struct job *job, weir_state end, int st
         sink_ops(sink)->ended(sink, job, end, status); /* it may be gone afterwards */
 }
 
+/* The same for one that has returned 0 on a worker, nobody waits for, and holds no context: then
+ * there is nothing to call, and so nothing to clean up. */
+static inline void end_plain(struct queue *queue, struct tally *own)
+{
+    TALLY(&queue->quiet.tallies, own, ends[0], 1);
+    quiet_out(&queue->quiet, own);
+}
+
 void weir__end_unstarted(struct host *host, const struct job *job, weir_state why)
 {
     int status =
@@ -186,14 +194,6 @@ static COLD void show_end(const struct frame *frame, weir_state why, int status)
     PROBE5(task_end, frame->host->queue, job->fn, weir_now() - frame->timing.began, why, status);
     if (job->sink == NULL || sink_ops(job->sink)->again == NULL) /* else end_run does */
         TRACE(note_run_end, &frame->host->trace, why, status);
-}
-
-/* The same for one that has returned 0 on a worker, nobody waits for, and holds no context: then
- * there is nothing to call, and so nothing to clean up. */
-static inline void end_plain(struct queue *queue, struct tally *own)
-{
-    TALLY(&queue->quiet.tallies, own, ends[0], 1);
-    quiet_out(&queue->quiet, own);
 }
 
 /* Pops the frame and ends its job, or this run of it. */

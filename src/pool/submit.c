@@ -284,9 +284,11 @@ COLD int weir__count_rejected(weir_pool *pool, uint32_t lane, int err)
     return err;
 }
 
-/* A task makes one. Is it known that there is no room for it, and that it runs in place? These are
- * the looks of the long way, less what they seldom lead to. The phase needs no second look: the
- * pool is not quiet before the task that asks is through. */
+/* A task of the pool submits `job`. Is it known, by a few looks, that the long way would run it in
+ * place? The phase is not looked at again once the job is counted in, as the long way does: the
+ * pool is open, so a close is still to come, and what comes after that waits until the pool is
+ * quiet, which it is not before the task that asks is through. Sleepers are looked at last: if a
+ * worker went to sleep before the queue became full, the long way wakes it. */
 static ALWAYS_INLINE bool runs_in_place(weir_pool *pool, const struct job *job,
                                         enum submit_mode mode)
 {
@@ -295,15 +297,15 @@ static ALWAYS_INLINE bool runs_in_place(weir_pool *pool, const struct job *job,
     return mode == SUBMIT_POLICY &&
            (pool->overflow == WEIR_OVERFLOW_BLOCK || pool->overflow == WEIR_OVERFLOW_CALLER_RUNS) &&
            queue_phase(queue) == POOL_OPEN && !pool->has_parent_context && self->frame != NULL &&
-           self->frame->host == &pool->host && self->ending == NULL &&
-           self->inline_runs < MAX_INLINE && !eventcount_has_sleepers(&queue->idle) &&
-           queue_stays_full(queue, queue->lanes[job->lane]);
+           self->frame->host == &pool->host && self->inline_runs < MAX_INLINE &&
+           queue_stays_full(queue, queue->lanes[job->lane]) &&
+           !eventcount_has_sleepers(&queue->idle);
 }
 
 static ALWAYS_INLINE int run_in_place(weir_pool *pool, const struct job *job,
                                       const struct seat *seat)
 {
-    this_thread()->inline_runs++;
+    (void)inline_begin(); /* runs_in_place has looked */
     quiet_in(&pool->queue.quiet, seat->tally);
     return weir__run_in_place(&pool->host, seat->times, job);
 }
@@ -319,7 +321,7 @@ static __attribute__((noinline)) int submit_local(weir_pool *pool, const struct 
     err = weir__local_put(seat, job);
     if (likely(err != -EAGAIN))
         return err;
-    if (weir__local_stays_full(seat) && runs_in_place(pool, job, mode))
+    if (runs_in_place(pool, job, mode) && weir__local_stays_full(seat))
         return run_in_place(pool, job, seat);
     return submit_job(pool, job, mode, ctx, deadline, seat);
 }

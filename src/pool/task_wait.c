@@ -240,7 +240,7 @@ static bool run_newest(const struct task *task)
 }
 
 /* Wherever it is queued: if this thread may run it, it need not begin to wait. */
-static bool run_queued(struct task_wait *wait, struct task *task)
+static bool run_if_queued(struct task_wait *wait, struct task *task)
 {
     wait->passed = INT64_MIN;
     if (task_word(task) != WEIR_TASK_QUEUED || !claim_to_help(wait, task))
@@ -270,7 +270,7 @@ int weir_task_wait_until(weir_task *handle, weir_context *ctx, int64_t deadline)
     wait.set = (struct task_set){&handle, 1};
     wait.told = (struct told){"weir_task_wait", task, &task->sink};
     wait.deadlock = false;
-    if (ctx == NULL && deadline == WEIR_FOREVER && run_queued(&wait, task) &&
+    if (ctx == NULL && deadline == WEIR_FOREVER && run_if_queued(&wait, task) &&
         state_done(task_word(task)))
         return 0;
     return wait_for(&wait, task, ctx, deadline);

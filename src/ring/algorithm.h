@@ -284,15 +284,18 @@ static inline bool ring_full(const struct ring *ring)
     return word_ahead(ring_at(ring, oldest), oldest + ring->mask + 1) < 0;
 }
 
-/* The same, quickly: false also if the hint lags. Writes the oldest, if no place is kept. */
+/* The same, quickly, of a ring of which no place is kept: false also if one is, or the hint lags.
+ * Writes the oldest item; if it returns false, any number. */
 static ALWAYS_INLINE bool ring_seen_full(const struct ring *ring, ring_item *ret_oldest)
 {
     /* By I4: if what is so far behind the hint is queued, nothing is queued beyond the hint. */
     uint64_t tail = load_acq(&ring->tail); /* pairs with ring_push_or, ring_push_kept */
-    uint64_t oldest = tail - (uint64_t)ring_room(ring);
+    uint64_t oldest = tail - ring->capacity;
     const ring_word *word = ring_at(ring, oldest);
+    /* The hint shows that the word was filled. If it is not consumed below, it was not here. */
     *ret_oldest = word_item(word);
-    return word_ahead(word, oldest + ring->mask + 1) < 0;
+    return ring_room(ring) == (int64_t)ring->capacity &&
+           word_ahead(word, oldest + ring->mask + 1) < 0;
 }
 
 /* How many items are queued: exact at rest. */

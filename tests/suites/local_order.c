@@ -35,11 +35,12 @@ struct family {
     meeting place;          /* likewise */
     weir_waitgroup members; /* of the parent */
     unsigned n;             /* children */
-    int accepted;           /* by a try_ submit */
-    int refused;            /* what the last one returned */
-    atomic_int err;         /* the first that was not expected */
-    unsigned drops;         /* told by on_drop */
-    weir_state why;         /* of the last one */
+    int (*submit)(weir_pool *pool, weir_task_fn *fn, void *arg);
+    int accepted;   /* by a try_ submit */
+    int refused;    /* what the last one returned */
+    atomic_int err; /* the first that was not expected */
+    unsigned drops; /* told by on_drop */
+    weir_state why; /* of the last one */
     struct numbered children[MOST];
     weir_task handles[MOST];
 };
@@ -444,22 +445,29 @@ static int cancel_some_and_submit(weir_context *ctx, void *arg)
     for (int i = 0; i < 4; i++)
         note(family, weir_pool_submit_task(family->pool, &family->handles[i], record,
                                            &family->children[i], NULL));
+    note(family, weir_pool_submit(family->pool, record, &family->children[7])); /* to the ring */
     for (int i = 0; i < 3; i++)
         note(family, weir_task_cancel(&family->handles[cancelled[i]]));
-    if (weir_pool_queued(family->pool) != 1)
+    if (weir_pool_queued(family->pool) != 2)
         note(family, -EPROTO);
     for (int i = 4; i < 7; i++)
-        note(family, weir_pool_try_submit(family->pool, record, &family->children[i]));
+        note(family, family->submit(family->pool, record, &family->children[i]));
     return 0;
 }
 
+/* One of them would run a task in place if there were no room. */
+static int (*const submits[])(weir_pool *pool, weir_task_fn *fn, void *arg) = {weir_pool_try_submit,
+                                                                               weir_pool_submit};
+enum { SUBMITS = sizeof submits / sizeof submits[0] };
+
 START_TEST(cancelled_tasks_give_their_places_back)
 {
-    static const int order[] = {6, 5, 4, 1};
+    static const int order[] = {6, 5, 4, 1, 7};
     struct family *family = NEW_FAMILY(.workers = 1, .capacity = 1, .local = 4);
+    family->submit = submits[_i];
     run_parent(family, cancel_some_and_submit);
-    recorder_await(&family->log, 4);
-    for (size_t i = 0; i < 4; i++)
+    recorder_await(&family->log, 5);
+    for (size_t i = 0; i < 5; i++)
         ck_assert_int_eq(recorder_at(&family->log, i), order[i]);
     end_family(family);
 }
@@ -469,7 +477,11 @@ END_TEST
  */
 static int let_some_expire_and_submit(weir_context *ctx, void *arg)
 {
-    enum { LIVE = 2, FIT = 8 }; /* the last LIVE of the deque's four stay; the ring's are 4 to 7 */
+    enum {
+        LIVE = 2,
+        FIT = 8,
+        ROOM = 6
+    }; /* the last LIVE of the deque's four stay; the ring's are 4 to 7 */
     struct family *family = arg;
     int64_t soon = weir_after(WEIR_S(1)); /* a submit after that is refused */
     (void)ctx;
@@ -482,8 +494,9 @@ static int let_some_expire_and_submit(weir_context *ctx, void *arg)
     note(family, weir_sleep_until(NULL, soon + 1));
     if (weir_pool_queued(family->pool) != FIT)
         note(family, -EPROTO);
-    for (int i = FIT; weir_pool_try_submit(family->pool, record, &family->children[i]) == 0; i++)
-        family->accepted++;
+    for (int i = FIT; i < FIT + ROOM; i++)
+        note(family, family->submit(family->pool, record, &family->children[i]));
+    family->refused = weir_pool_try_submit(family->pool, record, &family->children[FIT + ROOM]);
     return 0;
 }
 
@@ -491,8 +504,9 @@ START_TEST(expired_tasks_give_their_places_back)
 {
     static const int order[] = {9, 8, 3, 2, 10, 11, 12, 13};
     struct family *family = NEW_FAMILY(.workers = 1, .capacity = 4, .local = 4);
+    family->submit = submits[_i];
     run_parent(family, let_some_expire_and_submit);
-    ck_assert_int_eq(family->accepted, 6);
+    ck_assert_int_eq(family->refused, -EAGAIN);
     for (int i = 0; i < 8; i++)
         ck_assert_int_eq(weir_task_wait_until(&family->handles[i], NULL, patience()), 0);
     for (int i = 0; i < 8; i++)
@@ -501,6 +515,36 @@ START_TEST(expired_tasks_give_their_places_back)
     recorder_await(&family->log, 8);
     for (size_t i = 0; i < 8; i++)
         ck_assert_int_eq(recorder_at(&family->log, i), order[i]);
+    end_family(family);
+}
+END_TEST
+
+static int let_a_deque_expire_and_submit(weir_context *ctx, void *arg)
+{
+    struct family *family = arg;
+    int64_t soon = weir_after(WEIR_S(1));
+    (void)ctx;
+    for (int i = 0; i < 2; i++)
+        note(family,
+             weir_pool_submit_task(family->pool, &family->handles[i], record, &family->children[i],
+                                   WEIR_TASK_OPTIONS(.start_by = soon)));
+    note(family, weir_pool_submit(family->pool, record, &family->children[2])); /* to the ring */
+    note(family, weir_sleep_until(NULL, soon + 1));
+    for (int i = 3; i < 5; i++)
+        note(family, weir_pool_submit(family->pool, record, &family->children[i]));
+    return 0;
+}
+
+START_TEST(no_task_runs_in_place_while_tasks_of_a_deque_have_expired)
+{
+    static const int order[] = {4, 3, 2};
+    struct family *family = NEW_FAMILY(.workers = 1, .capacity = 1, .local = 2);
+    run_parent(family, let_a_deque_expire_and_submit);
+    recorder_await(&family->log, 3);
+    for (size_t i = 0; i < 3; i++)
+        ck_assert_int_eq(recorder_at(&family->log, i), order[i]);
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq(weir_task_state(&family->handles[i]), WEIR_TASK_EXPIRED);
     end_family(family);
 }
 END_TEST
@@ -965,8 +1009,9 @@ Suite *weir_suite(void)
     tcase_add_test(bounds, a_full_deque_leaves_it_to_the_ring_and_that_to_the_policy);
     tcase_add_test(bounds, a_full_pool_drops_the_oldest_of_the_ring);
     tcase_add_test(bounds, a_full_pool_that_rejects_does_so);
-    tcase_add_test(bounds, cancelled_tasks_give_their_places_back);
-    tcase_add_test(bounds, expired_tasks_give_their_places_back);
+    tcase_add_loop_test(bounds, cancelled_tasks_give_their_places_back, 0, SUBMITS);
+    tcase_add_loop_test(bounds, expired_tasks_give_their_places_back, 0, SUBMITS);
+    tcase_add_test(bounds, no_task_runs_in_place_while_tasks_of_a_deque_have_expired);
     tcase_add_test(bounds, a_dump_tells_what_is_in_a_deque);
 
     TCase *waits = add_group(suite, "waits");

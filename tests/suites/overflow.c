@@ -562,37 +562,65 @@ START_TEST(a_full_pool_is_cleared_of_tasks_that_have_expired)
 }
 END_TEST
 
-/* On the pool's one worker: fills the queue with tasks that are cancelled, and submits one more. */
+/* On the pool's one worker: fills the queue with tasks that are cancelled, or that expire, and
+ * submits one more. */
 struct refill {
     weir_pool *pool;
+    struct end ends[PLACES];
+    weir_task tasks[PLACES];
     struct witness witness;
     int runs_at_return; /* of the witness */
 };
+
+static int submit_witness(struct refill *refill)
+{
+    int err = weir_pool_submit(refill->pool, note_thread, &refill->witness);
+    refill->runs_at_return = refill->witness.runs;
+    return err;
+}
 
 static int submit_behind_cancelled_tasks(weir_context *ctx, void *arg)
 {
     (void)ctx;
     struct refill *refill = arg;
-    struct end ends[PLACES] = {{.told = 0}};
-    weir_task tasks[PLACES] = {WEIR_TASK_INIT};
     int err = 0;
     for (int i = 0; err == 0 && i < PLACES; i++)
-        err = weir_pool_submit_task(refill->pool, &tasks[i], never_called, &ends[i], NULL);
+        err = weir_pool_submit_task(refill->pool, &refill->tasks[i], never_called, &refill->ends[i],
+                                    NULL);
     for (int i = 0; err == 0 && i < PLACES; i++)
-        err = weir_task_cancel(&tasks[i]);
-    if (err == 0)
-        err = weir_pool_submit(refill->pool, note_thread, &refill->witness);
-    refill->runs_at_return = refill->witness.runs;
-    return err;
+        err = weir_task_cancel(&refill->tasks[i]);
+    return err != 0 ? err : submit_witness(refill);
+}
+
+static int submit_behind_expired_tasks(weir_context *ctx, void *arg)
+{
+    (void)ctx;
+    struct refill *refill = arg;
+    int64_t latest = 0, delay = WEIR_MS(50);
+    int accepted = 0;
+    while (accepted < PLACES) { /* a deadline that passes before the submit needs another try */
+        latest = weir_after(delay);
+        int err =
+            weir_pool_submit_task(refill->pool, &refill->tasks[accepted], never_called,
+                                  &refill->ends[accepted], WEIR_TASK_OPTIONS(.start_by = latest));
+        if (err == 0)
+            accepted++;
+        else if (err == -ETIMEDOUT)
+            delay *= 2;
+        else
+            return err;
+    }
+    int err = weir_sleep_until(NULL, latest);
+    return err != 0 ? err : submit_witness(refill);
 }
 
 START_TEST(a_task_clears_the_head_before_it_runs_one_in_place)
 {
     struct refill refill = {.witness = {.result = 0}};
     weir_task task = WEIR_TASK_INIT;
-    refill.pool = new_overflow_pool(1, PLACES, policies[_i], NULL);
-    ck_assert_int_eq(
-        weir_pool_submit_task(refill.pool, &task, submit_behind_cancelled_tasks, &refill, NULL), 0);
+    weir_task_fn *fn = _i < POLICIES ? submit_behind_cancelled_tasks : submit_behind_expired_tasks;
+    refill.pool = new_overflow_pool(1, PLACES, policies[_i % POLICIES], NULL);
+    ck_assert_int_eq(weir_pool_submit_task(refill.pool, &task, fn, &refill, NULL), 0);
     ck_assert_int_eq(weir_task_wait(&task), 0);
     ck_assert_int_eq(weir_pool_drain(refill.pool), 0);
     ck_assert_int_eq(refill.runs_at_return, 0);
@@ -652,6 +680,6 @@ Suite *weir_suite(void)
                         a_task_whose_context_is_cancelled_keeps_its_place_until_a_worker_takes_it,
                         0, POLICIES);
     tcase_add_loop_test(head, a_full_pool_is_cleared_of_tasks_that_have_expired, 0, POLICIES);
-    tcase_add_loop_test(head, a_task_clears_the_head_before_it_runs_one_in_place, 0, POLICIES);
+    tcase_add_loop_test(head, a_task_clears_the_head_before_it_runs_one_in_place, 0, 2 * POLICIES);
     return suite;
 }
