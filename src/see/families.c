@@ -118,8 +118,13 @@ static const char *const worker_states[] = {"busy", "blocked", "idle", NULL};
 POOL_STAT(busy, busy_ns)
 POOL_STAT(blocked, blocked_ns)
 POOL_STAT(in_place, in_place)
-POOL_STAT(gated, gated)
 POOL_STAT(helped, helped)
+
+static void read_gated(const void *pool, int64_t ret[FAMILY_VALUES])
+{
+    const weir_pool *of = pool;
+    ret[0] = (int64_t)load_rlx(&of->delay.gated); /* a count by itself */
+}
 
 static void read_wait(const void *pool, weir_histogram *ret)
 {
