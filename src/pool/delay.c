@@ -104,12 +104,13 @@ static uint32_t free_place_locked(struct delay *delay, struct place_set *set)
 {
     uint32_t index = set->free;
     if (index == 0) {
-        weir__queue_add_slot(delay->host->queue);
-        index = set->begin + ++set->fresh;
+        index = set->begin + set->fresh + 1;
         delay->all[index - 1] =
             (struct delay_place){.delay = delay, .set = set, .alarm.ring = delay->ring};
         if (set == &delay->descriptors)
             delay->descriptor_ops->make_locked(delay, &delay->all[index - 1]);
+        weir__queue_add_slot(delay->host->queue);
+        set->fresh++; /* now a forked child may look at it: weir__delay_release */
         return index;
     }
     set->free = delay->all[index - 1].next_free;
@@ -131,9 +132,10 @@ static int take_locked(struct delay *delay, const struct wait_for_time *wait, ui
     place->pass = NULL;
     set->used++;
     if (wait->gate != NULL) {
-        place->pass = &delay->passes[index - 1];
-        *place->pass = (struct pass){.gate = wait->gate, .delay = delay};
+        struct pass *pass = &delay->passes[index - 1];
+        *pass = (struct pass){.gate = wait->gate, .delay = delay};
         wait->gate->ops->join_locked(wait->gate);
+        place->pass = pass; /* likewise */
     }
     if (wait->events != 0)
         err = delay->descriptor_ops->enter_locked(delay, place, wait);
