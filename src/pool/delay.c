@@ -176,8 +176,7 @@ void weir__delay_gated_ended(struct delay *delay, uint32_t place, bool started, 
 static void on_cancel(void *arg)
 {
     struct delay_place *place = arg;
-    (void)place_move_alarm(place->delay, place, weir_now());
-    place_call_clock(place->delay);
+    (void)place_move_alarm(place->delay, place, weir_now(), RINGS_AT_GATE);
 }
 
 void weir__place_at_gate_locked(struct delay_place *place)
@@ -226,7 +225,7 @@ static struct job_gate *wait_locked(struct delay *delay, struct delay_place *pla
     sink_ops(sink)->placed(sink, claim, lets_in ? WEIR_FOREVER : wait->at);
     if (pass != NULL && wait->at == 0)
         return place_enter_locked(delay, place, wait->job->start_by) ? pass->gate : NULL;
-    place_set_alarm_locked(delay, place, wait->at);
+    place_set_alarm_locked(delay, place, wait->at, RINGS_TO_QUEUE);
     if (wait->events != 0)
         delay->descriptor_ops->entered_locked(delay, place, wait->job);
     return NULL;

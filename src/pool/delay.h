@@ -4,8 +4,9 @@
  * States of a place: FREE -> WAITING -> DUE -> FREE. One whose job is periodic or has a gate is
  * kept until the task's end: DUE -> KEPT, and from there back to WAITING or to FREE. Of one that
  * has a gate, WAITING -> GATED -> WAITING: first it waits for its time, then for the gate, then for
- * the clock's thread to push it; or the thread that lets it in pushes it. All but FREE and KEPT may
- * be left early by a claim. (Claimed, on its way to FREE, a place is KEPT too.)
+ * the clock's thread to push it; or the thread that lets it in pushes it. Or GATED -> DUE: it has
+ * expired. All but FREE and KEPT may be left early by a claim, which the clock's thread may make
+ * too. (Claimed, on its way to FREE, a place is KEPT as well.)
  *
  * Stray: the clock has let go of an alarm, but before it rings the job was claimed. The place waits
  * for that ring before it is used for another job. There can be one of them.
@@ -18,8 +19,8 @@
  * push counts, and the wait no more. A periodic one counts only from the push or the claim that
  * starts a run.
  *
- * Lock: guards the places and slot->place, is held for a push; the clock's lock comes after it.
- * Callbacks are called without it.
+ * Lock: guards the places and slot->place, is held for a push. After it come the locks of a gate,
+ * of a context's hooks, and the clock's. Callbacks are called without it.
  */
 #ifndef WEIR_POOL_DELAY_H
 #define WEIR_POOL_DELAY_H
@@ -77,10 +78,9 @@ struct delay {
     struct place_set times, descriptors;
     struct descriptor *of_descriptors; /* what those places have besides; or NULL */
     bool keeps_clock;                  /* until the join: a descriptor has been waited for */
-    uint32_t on_way;                   /* places that are */
-    uint32_t let_in; /* places whose jobs may start, and that the clock is to move to `due` */
     struct list waiting;
     struct list due[WEIR_MAX_LANES]; /* by the lane, as it is numbered in jobs */
+    uint32_t on_way[WEIR_MAX_LANES]; /* places that are; likewise */
     enum delay_phase phase;
     atomic(uint64_t) delayed; /* in a place; changed under the lock, read without */
     atomic(uint64_t) gated;   /* of these, at a gate; likewise */

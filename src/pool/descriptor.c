@@ -88,7 +88,7 @@ static void on_ready(struct interest *interest, uint64_t use, unsigned ready)
 static void on_over(void *arg)
 {
     struct delay_place *place = arg;
-    (void)place_move_alarm(place->delay, place, weir_now());
+    (void)place_move_alarm(place->delay, place, weir_now(), RINGS_TO_QUEUE);
 }
 
 static int keep_clock_locked(struct delay *delay)
@@ -142,7 +142,7 @@ static void entered_locked(struct delay *delay, struct delay_place *place, const
 {
     /* The hook may have found the alarm not yet set. */
     if (job->context != NULL && weir_context_err(job->context) != 0)
-        (void)place_move_alarm(delay, place, weir_now());
+        (void)place_move_alarm(delay, place, weir_now(), RINGS_TO_QUEUE);
 }
 
 static void leave_locked(struct delay *delay, const struct delay_place *place)

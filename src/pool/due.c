@@ -5,9 +5,9 @@
  * its lane: that of the most urgent lane first, and with a look at the alarms after each PUSHES
  * jobs. If a lane is full it waits for room as a blocked submitter does, but wakes also for the
  * next alarm and when nothing is due any more. With one lane an earlier alarm need not wake it: it
- * would wait for room as well. With several it may be for another lane (place_stir_clock), and the
- * thread waits for room in all that are full at once (queue_clock_room). And what rings at a gate
- * does not wait for room: then it is woken (place_call_clock).
+ * would wait for room as well. With several it may be for another lane, and the thread waits for
+ * room in all that are full at once (queue_clock_room). And what rings at a gate does not wait for
+ * room. Then the first thread that sets an alarm before the next one wakes it (place_call_clock).
  *
  * It is not woken for each place. Of several lanes it says which ones are full, and looks once more
  * after it has said that of another one: so a place that becomes free there before it is seen, and
@@ -93,8 +93,8 @@ static void end_waiting(struct delay *delay, struct slot *slot, uint64_t claim,
         weir__end_unstarted(delay->host, job, why);
 }
 
-/* The alarm of the place has rung. Has the job expired at its gate, or was its context cancelled
- * there? Then it ends at once, whatever else is due. Returns how, and the job; or IDLE. */
+/* The alarm of the place rings. Has the job expired before its gate or at it, or was its context
+ * cancelled? Then it ends at once, whatever else is due. Returns how, and the job; or IDLE. */
 static weir_state over_locked(const struct delay *delay, const struct delay_place *place,
                               uint64_t *ret_claim, struct job *ret)
 {
@@ -104,12 +104,13 @@ static weir_state over_locked(const struct delay *delay, const struct delay_plac
     *ret_claim = load_rlx(&slot_in(delay, place)->claim);
     if (claim_taken(*ret_claim)) /* that thread waits for the lock */
         return WEIR_TASK_IDLE;
-    if (place->state == PLACE_DUE)
-        return has_expired(ret) ? WEIR_TASK_EXPIRED : WEIR_TASK_IDLE;
+    if (has_expired(ret))
+        return WEIR_TASK_EXPIRED;
     return weir_context_err(ret->context) == -ECANCELED ? WEIR_TASK_CANCELLED : WEIR_TASK_IDLE;
 }
 
-/* On the clock's thread, for each alarm that has come. */
+/* On the clock's thread, for each alarm that has come. A gate is not rung for a job that ends: the
+ * job's leave makes it look, and on_done may wait until no thread owes it a look. */
 static void note_due(struct alarm *alarm)
 {
     struct delay_place *place = container_of(alarm, struct delay_place, alarm);
@@ -125,9 +126,12 @@ static void note_due(struct alarm *alarm)
         if (place->state == PLACE_FREE)
             place_free_locked(delay, place);
     } else {
-        gate = ring_locked(delay, place);
         slot = slot_in(delay, place);
         over = over_locked(delay, place, &claim, &job);
+        if (over != WEIR_TASK_IDLE)
+            place_set_alarm_locked(delay, place, WEIR_FOREVER, RINGS_AT_GATE); /* till a claim */
+        else
+            gate = ring_locked(delay, place);
     }
     lock_release(&delay->lock);
     if (over != WEIR_TASK_IDLE)
@@ -327,9 +331,8 @@ bool weir__due_ring_at(struct pass *pass, int64_t at)
     lock_acquire(&delay->lock);
     bool there = at_gate_locked(delay, place);
     if (there) { /* false: it is about to ring */
-        (void)place_move_alarm(delay, place, earlier(at, expiry_of(delay, place)));
-        if (place_any_due_locked(delay))
-            place_call_clock(delay);
+        int64_t first = earlier(at, expiry_of(delay, place));
+        (void)place_move_alarm(delay, place, first, RINGS_AT_GATE);
     }
     lock_release(&delay->lock);
     return there;
@@ -341,16 +344,17 @@ bool weir__due_let_in_locked(struct delay *delay, struct delay_place *place)
     weir__place_leave_gate_locked(place);
     place->state = PLACE_WAITING;
     tell_let_in_locked(delay, place, now);
-    bool first = delay->on_way == 0 && list_empty(due_of(delay, place));
+    uint32_t lane = slot_lane(slot_in(delay, place));
+    bool first = delay->on_way[lane] == 0 && list_empty(&delay->due[lane]);
     if (!first || !weir__alarm_stop(&delay->clock, &place->alarm)) {
-        (void)place_move_alarm(delay, place, now); /* false: it is about to ring */
+        (void)place_move_alarm(delay, place, now, RINGS_TO_QUEUE); /* false: it is about to ring */
     } else {
         if (push_locked(delay, place))
             return true;
-        place_set_alarm_locked(delay, place, now);
+        place_set_alarm_locked(delay, place, now, RINGS_TO_QUEUE);
     }
     place->on_way = true;
-    delay->on_way++; /* so that none that is let in later goes before it */
+    delay->on_way[lane]++; /* so that none that is let in later goes before it */
     return false;
 }
 

@@ -37,25 +37,19 @@ static inline bool place_any_due_locked(const struct delay *delay)
     return false;
 }
 
-/* An alarm was set or moved, perhaps to now. With several lanes, the clock's thread may be waiting
- * for room in another one, and is to look at it all the same. */
-static inline void place_stir_clock(struct delay *delay)
+/* What an alarm is for. With one lane, the clock's thread may sleep on where it waits for room
+ * while one rings for what is to be queued: that would wait there as well. */
+enum rings_for { RINGS_TO_QUEUE, RINGS_AT_GATE };
+
+static inline bool place_calls_clock(const struct delay *delay, enum rings_for what)
 {
-    struct room *room = &delay->host->queue->clock_room;
-    if (likely(delay->host->queue->lane_count == 1))
-        return;
-    room_freed(room);
-    if (unlikely(room_has_timed(room)))
-        weir__room_idle(room);
+    return what == RINGS_AT_GATE || delay->host->queue->lane_count > 1;
 }
 
-/* An alarm was set or moved for what is not queued when it rings. With one lane, too, the clock's
- * thread may be waiting for room, and is to look at it. */
+/* The thread sleeps there for too long. With one lane so do others, submitters: they wake too. */
 static inline void place_call_clock(struct delay *delay)
 {
-    struct room *room = queue_clock_room(delay->host->queue);
-    if (unlikely(room_wanted(room)))
-        weir__room_wake_all(room); /* others may sleep there: submitters */
+    weir__room_wake_all(queue_clock_room(delay->host->queue));
 }
 
 /* The slot of a job that is in the place. */
@@ -93,7 +87,7 @@ static inline void place_give_locked(struct delay *delay, struct delay_place *pl
 /* It was on its way to `due`, perhaps. */
 static inline void place_arrive_locked(struct delay *delay, struct delay_place *place)
 {
-    delay->on_way -= place->on_way;
+    delay->on_way[slot_lane(slot_in(delay, place))] -= place->on_way;
     place->on_way = false;
 }
 
@@ -108,19 +102,24 @@ static inline void place_leave_locked(struct delay *delay, struct delay_place *p
 }
 
 static inline void place_set_alarm_locked(struct delay *delay, struct delay_place *place,
-                                          int64_t at)
+                                          int64_t at, enum rings_for what)
 {
-    int err = weir__alarm_set(&delay->clock, &place->alarm, at);
+    bool late = false, calls = place_calls_clock(delay, what);
+    int err = weir__alarm_set(&delay->clock, &place->alarm, at, calls ? &late : NULL);
     weir_assert(err == 0); /* the clock is held */
     (void)err;
-    place_stir_clock(delay);
+    if (unlikely(late))
+        place_call_clock(delay);
 }
 
 /* False: it is about to ring. */
-static inline bool place_move_alarm(struct delay *delay, struct delay_place *place, int64_t at)
+static inline bool place_move_alarm(struct delay *delay, struct delay_place *place, int64_t at,
+                                    enum rings_for what)
 {
-    bool moved = weir__alarm_move(&delay->clock, &place->alarm, at);
-    place_stir_clock(delay);
+    bool late = false, calls = place_calls_clock(delay, what);
+    bool moved = weir__alarm_move(&delay->clock, &place->alarm, at, calls ? &late : NULL);
+    if (unlikely(late))
+        place_call_clock(delay);
     return moved;
 }
 
@@ -132,9 +131,7 @@ static inline bool place_enter_locked(struct delay *delay, struct delay_place *p
     struct job_gate *gate = place->pass->gate;
     bool enters = place->state == PLACE_WAITING;
     place->state = PLACE_GATED;
-    place_set_alarm_locked(delay, place, start_by);
-    if (place_any_due_locked(delay) && start_by != WEIR_FOREVER)
-        place_call_clock(delay);
+    place_set_alarm_locked(delay, place, start_by, RINGS_AT_GATE);
     if (enters)
         weir__place_at_gate_locked(place);
     return enters ? gate->ops->enter_locked(gate, place->pass) : gate->ops->ring_locked(gate);

@@ -41,7 +41,7 @@ static void set_locked(struct watchdog *watchdog, int64_t at)
 {
     /* pairs with weir__watchdog_hurry, weir__watchdog_wake */
     (void)xchg_seqcst(&watchdog->next, at);
-    if (weir__alarm_set(&watchdog->clock, &watchdog->alarm, at) != 0)
+    if (weir__alarm_set(&watchdog->clock, &watchdog->alarm, at, NULL) != 0)
         store_rlx(&watchdog->next, WATCH_NONE); /* the next worker that wakes tries again */
 }
 
@@ -75,7 +75,7 @@ void weir__watchdog_arm(struct watchdog *watchdog, int64_t at)
         set_locked(watchdog, at);
     /* pairs with weir__watchdog_hurry, weir__watchdog_wake; it fails if a tick has begun */
     else if (at < next && next != WATCH_TICKING && cas_seqcst(&watchdog->next, &next, at))
-        (void)weir__alarm_move(&watchdog->clock, &watchdog->alarm, at); /* or it is just ringing */
+        (void)weir__alarm_move(&watchdog->clock, &watchdog->alarm, at, NULL); /* or it rings */
     if (next == WATCH_TICKING)
         watchdog->hurried = earlier(watchdog->hurried, at);
     lock_release(&watchdog->lock);
@@ -144,7 +144,7 @@ void weir__watchdog_stop(struct watchdog *watchdog)
     lock_acquire(&watchdog->lock);
     watchdog->closing = true;
     if (load_rlx(&watchdog->next) != WATCH_NONE) /* the lock orders it, or it rings by itself */
-        (void)weir__alarm_move(&watchdog->clock, &watchdog->alarm, weir_now());
+        (void)weir__alarm_move(&watchdog->clock, &watchdog->alarm, weir_now(), NULL);
     lock_release(&watchdog->lock);
     (void)weir__wait_until(TELL("weir_pool_shutdown", watchdog->pool), &watchdog->next, stopped,
                            watchdog, NULL, NULL, WEIR_FOREVER);

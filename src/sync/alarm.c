@@ -13,6 +13,9 @@
  * alarm, or to leave. It reads `changes` before it releases the lock, and sleeps only while that
  * value stays. A stop does not wake it, except a stop of the last alarm: it wakes at the time of
  * the alarm that was stopped, and finds nothing due.
+ *
+ * Sleeping elsewhere: `knows` is the time of the earliest alarm that the thread has seen before it
+ * went to sleep in a ring. The first one that sets an earlier alarm finds it so, and wakes it.
  */
 #include "sync/alarm.h"
 
@@ -53,6 +56,15 @@ static void leave_locked(struct alarm_clock *clock)
         (void)pthread_detach(pthread_self());
 }
 
+/* An alarm was set at `at`. Is the caller to wake the thread where it sleeps? */
+static bool late_locked(struct alarm_clock *clock, int64_t at)
+{
+    bool late = at < clock->knows;
+    if (late)
+        clock->knows = INT64_MIN; /* one wake will do */
+    return late;
+}
+
 /* The alarm that is due, no longer set, or NULL. */
 static struct alarm *take_due_locked(struct alarm_clock *clock, int64_t *ret_next)
 {
@@ -85,6 +97,7 @@ static void *clock_main(void *arg)
         int64_t until;
         struct alarm *due = take_due_locked(clock, &until);
         struct look look = {clock, load_rlx(&clock->changes)}; /* changed under the lock */
+        clock->knows = INT64_MIN;
         lock_release(&clock->lock);
         if (due != NULL)
             due->ring(due);
@@ -123,6 +136,7 @@ void weir__alarm_clock_init(struct alarm_clock *clock, const char *name, bool fo
     clock->held = 0;
     clock->state = THREAD_NONE;
     store_rlx(&clock->changes, 0); /* nobody else knows the clock yet */
+    clock->knows = INT64_MIN;
     clock->name = name;
     clock->for_ever = for_ever;
     clock->watched = NULL;
@@ -140,7 +154,7 @@ void weir__alarm_clock_destroy(struct alarm_clock *clock)
     clock->state = THREAD_NONE;
 }
 
-int weir__alarm_set(struct alarm_clock *clock, struct alarm *alarm, int64_t at)
+int weir__alarm_set(struct alarm_clock *clock, struct alarm *alarm, int64_t at, bool *ret_late)
 {
     lock_acquire(&clock->lock);
     weir_assert(alarm->set_in != fork_count());
@@ -153,6 +167,8 @@ int weir__alarm_set(struct alarm_clock *clock, struct alarm *alarm, int64_t at)
         if (earliest)
             note_change_locked(clock);
     }
+    if (ret_late != NULL)
+        *ret_late = err == 0 && late_locked(clock, at);
     lock_release(&clock->lock);
     if (earliest)
         wake_thread(clock);
@@ -176,7 +192,7 @@ bool weir__alarm_stop(struct alarm_clock *clock, struct alarm *alarm)
     return stopped;
 }
 
-bool weir__alarm_move(struct alarm_clock *clock, struct alarm *alarm, int64_t at)
+bool weir__alarm_move(struct alarm_clock *clock, struct alarm *alarm, int64_t at, bool *ret_late)
 {
     lock_acquire(&clock->lock);
     bool set = alarm->set_in == fork_count(), earliest = false;
@@ -187,6 +203,8 @@ bool weir__alarm_move(struct alarm_clock *clock, struct alarm *alarm, int64_t at
         if (earliest)
             note_change_locked(clock);
     }
+    if (ret_late != NULL)
+        *ret_late = set && late_locked(clock, at);
     lock_release(&clock->lock);
     if (earliest)
         wake_thread(clock);
@@ -197,6 +215,7 @@ struct alarm *weir__alarm_take_due(struct alarm_clock *clock, int64_t *ret_next)
 {
     lock_acquire(&clock->lock);
     struct alarm *alarm = take_due_locked(clock, ret_next);
+    clock->knows = alarm == NULL ? *ret_next : INT64_MIN;
     lock_release(&clock->lock);
     return alarm;
 }

@@ -4,7 +4,7 @@
  *     static void on_ring(struct alarm *alarm) { ... }         runs on the clock's thread
  *
  *     alarm.ring = on_ring;
- *     err = weir__alarm_set(&clock, &alarm, weir_after(WEIR_S(1)));
+ *     err = weir__alarm_set(&clock, &alarm, weir_after(WEIR_S(1)), NULL);
  *     ...
  *     if (weir__alarm_stop(&clock, &alarm))                    it will not ring
  *
@@ -37,6 +37,7 @@ struct alarm_clock {
     enum alarm_thread state;  /* LEFT: it must be joined */
     pthread_t thread;         /* while it runs or must be joined */
     atomic(uint32_t) changes; /* grows when the thread is to look again */
+    int64_t knows;            /* when it will wake elsewhere; INT64_MIN: it does not sleep there */
     const char *name;         /* of the thread, borrowed: "<name>/timer" */
     bool for_ever;            /* never destroyed: its thread is detached instead of joined */
     weir_context *watched;    /* borrowed, or NULL: once it is over, on_over is called, */
@@ -46,7 +47,7 @@ struct alarm_clock {
 /* An initializer for a clock that lives as long as the process. */
 #define ALARM_CLOCK_FOR_EVER(called)                                                               \
     {                                                                                              \
-        .lock = LOCK_INIT, .name = (called), .for_ever = true                                      \
+        .lock = LOCK_INIT, .name = (called), .for_ever = true, .knows = INT64_MIN                  \
     }
 
 void weir__alarm_clock_init(struct alarm_clock *clock, const char *name, bool for_ever);
@@ -57,20 +58,22 @@ void weir__alarm_clock_destroy(struct alarm_clock *clock);
 
 /* Has alarm->ring called once, at `at` or later; alarms of the same time ring in the order in which
  * they were set. The alarm must not be set yet. Returns 0, or why no thread could be started; never
- * fails while the clock is held. Callable from a ring, also for the alarm that rings. */
-int weir__alarm_set(struct alarm_clock *clock, struct alarm *alarm, int64_t at);
+ * fails while the clock is held. Callable from a ring, also for the alarm that rings. `ret_late`:
+ * whether the clock's thread sleeps for longer, or is about to, after weir__alarm_take_due; then
+ * the caller has to wake it, and is the only one that is told. NULL: it need not wake for this. */
+int weir__alarm_set(struct alarm_clock *clock, struct alarm *alarm, int64_t at, bool *ret_late);
 
 /* True: it was set and will not ring. False: it is ringing (or about to), has rung, or was never
  * set. Callable from a ring. */
 bool weir__alarm_stop(struct alarm_clock *clock, struct alarm *alarm);
 
 /* Has an alarm that is set ring at `at` instead. False: it is not set; it may be ringing. Callable
- * from a ring. */
-bool weir__alarm_move(struct alarm_clock *clock, struct alarm *alarm, int64_t at);
+ * from a ring. `ret_late`: as above. */
+bool weir__alarm_move(struct alarm_clock *clock, struct alarm *alarm, int64_t at, bool *ret_late);
 
 /* For a ring that handles several alarms: takes the next alarm that is due instead of having it
- * ring, or returns NULL and when the next one will be due (WEIR_FOREVER: none). On the clock's
- * thread only. */
+ * ring, or returns NULL and when the next one will be due (WEIR_FOREVER: none). Then the thread may
+ * sleep until that time, on what the owner wakes it by. On the clock's thread only. */
 struct alarm *weir__alarm_take_due(struct alarm_clock *clock, int64_t *ret_next);
 
 /* Keeps the thread until the matching release, and starts it if need be. Returns as

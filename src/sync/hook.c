@@ -226,7 +226,7 @@ static int set_hook(weir_context *ctx, weir_context_hook *handle, void (*fn)(voi
     hook->alarmed =
         alarmed && weir_context_deadline(held) != WEIR_FOREVER && weir_context_err(held) == 0;
     if (hook->alarmed) {
-        int err = weir__alarm_set(&deadlines, &hook->alarm, weir_context_deadline(held));
+        int err = weir__alarm_set(&deadlines, &hook->alarm, weir_context_deadline(held), NULL);
         if (err != 0) {
             weir_context_unref(held);
             return give_up(hook, err);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -55,6 +56,13 @@ static int carry(weir_context *ctx, void *arg)
     atomic_fetch_add(&load->calls, 1);
     atomic_fetch_sub(&load->inside, 1);
     return load->status;
+}
+
+static int do_nothing(weir_context *ctx, void *arg)
+{
+    (void)ctx;
+    (void)arg;
+    return 0;
 }
 
 /* Without conditions. */
@@ -484,6 +492,158 @@ START_TEST(a_task_that_expires_in_a_busy_pool_stops_no_other)
 }
 END_TEST
 
+struct way_out {
+    weir_gate gate;
+    gate *hold; /* or NULL */
+};
+
+static void destroy_way(void *arg, weir_state end, int status)
+{
+    struct way_out *way = arg;
+    (void)end;
+    (void)status;
+    if (way->hold != NULL)
+        gate_wait(way->hold);
+    weir_gate_destroy(&way->gate);
+}
+
+static void submit_until(weir_pool *pool, weir_task *task, struct way_out *way, weir_context *ctx,
+                         int64_t start_by)
+{
+    ck_assert_int_eq(
+        weir_pool_submit_task_until(
+            pool, task, do_nothing, way,
+            WEIR_TASK_OPTIONS(.gate = &way->gate, .start_by = start_by, .on_done = destroy_way),
+            ctx, WEIR_FOREVER),
+        0);
+}
+
+START_TEST(on_done_of_the_last_task_may_destroy_the_gate)
+{
+    weir_pool *pool = new_pool(1, 1);
+    weir_semaphore sem;
+    struct way_out way = {.hold = NULL};
+    ck_assert_int_eq(weir_semaphore_init(&sem, 1), 0);
+    ck_assert_int_eq(weir_semaphore_try_acquire(&sem, 1), 0);
+    for (int how = 0; how < 3; how++) {
+        weir_context *ctx = NULL;
+        weir_task task = WEIR_TASK_INIT;
+        ck_assert_int_eq(weir_context_new(&ctx, NULL, WEIR_FOREVER), 0);
+        ck_assert_int_eq(weir_gate_init(&way.gate, WEIR_GATE_OPTIONS(.semaphore = &sem)), 0);
+        submit_until(pool, &task, &way, ctx, how == 0 ? weir_after(WEIR_MS(20)) : 0);
+        if (how == 1)
+            weir_context_cancel(ctx, 0);
+        else if (how == 2)
+            ck_assert_int_eq(weir_task_cancel(&task), 0);
+        assert_ends(&task, how == 0 ? WEIR_TASK_EXPIRED : WEIR_TASK_CANCELLED,
+                    how == 0 ? -ETIMEDOUT : -ECANCELED);
+        ck_assert_uint_eq(weir_semaphore_waiting(&sem), 0u);
+        weir_context_unref(ctx);
+    }
+    weir_semaphore_destroy(&sem);
+    finish_counted(pool);
+}
+END_TEST
+
+/* While the thread of the timers is held, in on_done of a task that ended at a gate. */
+START_TEST(a_full_lane_keeps_no_task_of_another_lane_from_its_queue)
+{
+    weir_pool *pool =
+        new_pool_as(WEIR_POOL_OPTIONS(.workers = 1, .capacity = 1, .lanes = 2, .timers = 3));
+    weir_semaphore sem;
+    weir_gate wide;
+    gate hold = GATE_INIT, hold_clock = GATE_INIT;
+    struct way_out way = {.hold = &hold_clock};
+    struct load load = {0};
+    counter ran = COUNTER_INIT;
+    weir_context *ctx = NULL;
+    weir_task first = WEIR_TASK_INIT, slow = WEIR_TASK_INIT, urgent = WEIR_TASK_INIT;
+    ck_assert_int_eq(weir_context_new(&ctx, NULL, WEIR_FOREVER), 0);
+    ck_assert_int_eq(weir_semaphore_init(&sem, 1), 0);
+    ck_assert_int_eq(weir_semaphore_try_acquire(&sem, 1), 0);
+    ck_assert_int_eq(weir_gate_init(&way.gate, WEIR_GATE_OPTIONS(.semaphore = &sem)), 0);
+    ck_assert_int_eq(weir_gate_init(&wide, NULL), 0);
+    saturate(pool, &hold, 1);
+    ck_assert_int_eq(weir_pool_submit_lane(pool, 1, counter_task, &ran), 0);
+    submit_until(pool, &first, &way, ctx, 0);
+    weir_context_cancel(ctx, 0);
+    gate_await(&hold_clock, 1);
+    ck_assert_int_eq(weir_pool_submit_task(pool, &slow, carry, &load,
+                                           WEIR_TASK_OPTIONS(.gate = &wide, .lane = WEIR_LANE(1))),
+                     0);
+    ck_assert_int_eq(weir_pool_submit_task(pool, &urgent, carry, &load,
+                                           WEIR_TASK_OPTIONS(.gate = &wide, .lane = WEIR_LANE(0))),
+                     0);
+    gate_open(&hold);
+    assert_ends(&urgent, WEIR_TASK_DONE, 0);
+    ck_assert_int_eq(weir_task_state(&slow), WEIR_TASK_QUEUED); /* it was let in before room came */
+    gate_open(&hold_clock);
+    assert_ends(&slow, WEIR_TASK_DONE, 0);
+    assert_ends(&first, WEIR_TASK_CANCELLED, -ECANCELED);
+    weir_context_unref(ctx);
+    weir_gate_destroy(&wide);
+    weir_semaphore_destroy(&sem);
+    finish_counted(pool);
+    ck_assert_uint_eq(counter_get(&ran), 1u);
+}
+END_TEST
+
+/* How often a thread gave up its CPU while it was blocked in a submit. */
+static int submit_blocked(void *arg)
+{
+    struct rusage before, after;
+    ck_assert_int_eq(getrusage(RUSAGE_THREAD, &before), 0);
+    if (weir_pool_submit(arg, do_nothing, NULL) != 0)
+        give_up("a blocked submit failed.");
+    ck_assert_int_eq(getrusage(RUSAGE_THREAD, &after), 0);
+    return (int)(after.ru_nvcsw - before.ru_nvcsw);
+}
+
+START_TEST(tasks_at_a_gate_do_not_wake_blocked_submitters_one_by_one)
+{
+    enum { N = 2000, SUBMITTERS = 8 };
+    weir_pool *pool = new_pool_with_places(1, 1, N + 1);
+    weir_semaphore sem;
+    weir_gate one;
+    gate hold = GATE_INIT;
+    struct load load = {0};
+    weir_context *ctx = NULL;
+    weir_task due = WEIR_TASK_INIT, *tasks = new_tasks(N);
+    caller submitters[SUBMITTERS];
+    ck_assert_int_eq(weir_context_new(&ctx, NULL, WEIR_FOREVER), 0);
+    ck_assert_int_eq(weir_semaphore_init(&sem, 1), 0);
+    ck_assert_int_eq(weir_semaphore_try_acquire(&sem, 1), 0);
+    ck_assert_int_eq(weir_gate_init(&one, WEIR_GATE_OPTIONS(.semaphore = &sem)), 0);
+    saturate(pool, &hold, 1);
+    ck_assert_int_eq(weir_pool_submit(pool, do_nothing, NULL), 0);
+    ck_assert_int_eq(weir_pool_submit_task_at(pool, &due, carry, &load, NULL, weir_now()), 0);
+    for (size_t i = 0; i < SUBMITTERS; i++) {
+        caller_start(&submitters[i], submit_blocked, pool);
+        ck_assert(caller_await_asleep(&submitters[i]));
+    }
+    for (size_t i = 0; i < N; i++)
+        ck_assert_int_eq(weir_pool_submit_task_until(
+                             pool, &tasks[i], carry, &load,
+                             WEIR_TASK_OPTIONS(.gate = &one, .start_by = weir_after(hour)), ctx,
+                             WEIR_FOREVER),
+                         0);
+    weir_context_cancel(ctx, 0);
+    for (size_t i = 0; i < N; i++)
+        assert_ends(&tasks[i], WEIR_TASK_CANCELLED, -ECANCELED);
+    gate_open(&hold);
+    int switches = 0;
+    for (size_t i = 0; i < SUBMITTERS; i++)
+        switches += caller_join(&submitters[i]);
+    ck_assert_int_lt(switches, SUBMITTERS * N / 4);
+    assert_ends(&due, WEIR_TASK_DONE, 0);
+    weir_context_unref(ctx);
+    weir_gate_destroy(&one);
+    weir_semaphore_destroy(&sem);
+    finish_counted(pool);
+    free(tasks);
+}
+END_TEST
+
 START_TEST(any_task_of_the_line_can_be_cancelled_at_once)
 {
     enum { N = 9 };
@@ -701,13 +861,6 @@ struct chain {
     weir_task task;
     atomic_int steps;
 };
-
-static int do_nothing(weir_context *ctx, void *arg)
-{
-    (void)ctx;
-    (void)arg;
-    return 0;
-}
 
 static void again(void *arg, weir_state end, int status)
 {
@@ -1103,6 +1256,9 @@ Suite *weir_suite(void)
     TCase *ends = add_group(suite, "ends");
     tcase_add_test(ends, a_task_expires_at_its_gate_when_its_time_has_come);
     tcase_add_test(ends, a_task_that_expires_in_a_busy_pool_stops_no_other);
+    tcase_add_test(ends, on_done_of_the_last_task_may_destroy_the_gate);
+    tcase_add_test(ends, a_full_lane_keeps_no_task_of_another_lane_from_its_queue);
+    tcase_add_test(ends, tasks_at_a_gate_do_not_wake_blocked_submitters_one_by_one);
     tcase_add_test(ends, any_task_of_the_line_can_be_cancelled_at_once);
     tcase_add_test(ends, a_context_ends_a_task_at_its_gate_beside_a_busy_worker);
     tcase_add_test(ends, shutdown_ends_what_waits_at_a_gate);

@@ -37,7 +37,7 @@ static struct work *new_work(void)
 
 static void set(struct work *work, size_t i, int64_t at)
 {
-    int err = weir__alarm_set(&work->clock, &work->alarms[i], at);
+    int err = weir__alarm_set(&work->clock, &work->alarms[i], at, NULL);
     check(err == 0);
 }
 
@@ -126,7 +126,7 @@ static void ring_again(struct alarm *alarm)
 {
     note(alarm);
     if (the_work->rung[0] < 3) {
-        int err = weir__alarm_set(&the_work->clock, alarm, weir_after(10));
+        int err = weir__alarm_set(&the_work->clock, alarm, weir_after(10), NULL);
         check(err == 0);
     }
 }

@@ -171,6 +171,53 @@ static void cancel_of_a_context_at_a_gate(void)
     end_work(work);
 }
 
+/* What on_done may do, once nothing is behind the gate. */
+static void destroy_gate(void *arg, weir_state end, int status)
+{
+    struct work *work = arg;
+    (void)end;
+    (void)status;
+    end_gate(work->gate);
+}
+
+/* The context is over, or the task has expired, and another thread cancels it. */
+static void end_of_a_gate_in_on_done(int64_t start_by)
+{
+    struct work *work = new_work(1, 1);
+    weir_context *ctx;
+    int err = weir_context_new(&ctx, NULL, WEIR_FOREVER);
+    check(err == 0);
+    err = weir_pool_submit_task_until(
+        work->pool, work->tasks[0], run, work,
+        WEIR_TASK_OPTIONS(.gate = work->gate, .start_by = start_by, .on_done = destroy_gate), ctx,
+        WEIR_FOREVER);
+    check(err == 0);
+    explore_begin();
+    if (start_by != 0)
+        instant(start_by);
+    else
+        weir_context_cancel(ctx, 0);
+    struct vthread *canceller = start(cancel_first, work);
+    wait(work, 0);
+    finish(canceller);
+    explore_end();
+    weir_state end = weir_task_state(work->tasks[0]);
+    check(work->runs == 0 && end != WEIR_TASK_DONE);
+    weir_context_unref(ctx);
+    release(work);
+    end_work(work);
+}
+
+static void end_in_on_done_after_a_cancel(void)
+{
+    end_of_a_gate_in_on_done(0);
+}
+
+static void end_in_on_done_after_expiry(void)
+{
+    end_of_a_gate_in_on_done(SOON);
+}
+
 /* The second task gets what was the first one's. */
 static void release_against_cancel_of_the_first_of_two(void)
 {
@@ -514,6 +561,8 @@ const struct scenario gate_scenarios[] = {
     {"gate: release against cancel of the first of two", release_against_cancel_of_the_first_of_two,
      false},
     {"gate: cancel of a context", cancel_of_a_context_at_a_gate, false},
+    {"gate: its end in on_done after a cancel", end_in_on_done_after_a_cancel, false},
+    {"gate: its end in on_done after expiry", end_in_on_done_after_expiry, false},
     {"gate: release against submit", release_against_submit, false},
     {"a gate of one permit is a lock", a_gate_of_one_permit_is_a_lock, false},
     {"gate: release against expiry", release_against_expiry, false},
