@@ -27,8 +27,9 @@
  *
  * A submit with a gate never blocks, whatever the pool's overflow policy: it is -EAGAIN when no
  * place is free. weir_pool_submit_every takes no gate: -EINVAL. A task that waits at its gate ends
- * at once, whatever its turn, by weir_task_cancel; and by `start_by` or the end of its context, its
- * deadline or a cancel (weir_pool_submit_task_until), on the thread of the pool's timers.
+ * at once, whatever its turn: by weir_task_cancel on the caller's thread; by `start_by`, or when
+ * its context (weir_pool_submit_task_until) is cancelled or its deadline passes, on the thread of
+ * the pool's timers, which calls on_done (timer.h).
  *
  * A semaphore, limiter or breaker may be shared by gates, and with direct calls. Of a breaker that
  * is shared a gate may learn late, by the breaker's `open_for` at most, that others have closed it;
@@ -41,10 +42,10 @@
  * tasks and callbacks too. What gives something back may let tasks in, so the breaker's on_change
  * may be called on a worker, on the thread of a pool's timers, and in weir_semaphore_release.
  * A thread that is stopped for ever in a call that has to do with a gate (a submit with it, a
- * release of its permits, a cancel or the end of a task behind it) may hold up all that has to do
- * with this gate; in the pools of its tasks also submits, cancels and ends of other tasks with a
- * gate or a time, and workers that come to such an end. Other tasks are submitted and start there
- * as ever, as long as a worker is left.
+ * release of its permits, a cancel or the end of a task behind it), or in a weir_context_cancel, of
+ * any context, may hold up all that has to do with this gate; in the pools of its tasks also
+ * submits, cancels and ends of other tasks with a gate or a time, and workers that come to such an
+ * end. Other tasks are submitted and start there as ever, as long as a worker is left.
  * After fork(), in the child: a submit with it is -ESTALE; init makes it anew.
  */
 #ifndef WEIR_GATE_H

@@ -97,8 +97,9 @@ WEIR_API weir_pool *weir_pool_current(void);
 WEIR_API int weir_pool_worker_index(void);
 
 /* At rest: submitted = done + failed + cancelled + expired + dropped. rejected: full, closed, its
- * context over, in use, -EDEADLK. delayed: before their time, between runs, due without room.
- * peak_queued: of a pool with lanes, the sum of their peaks; without those at a worker (LOCAL). */
+ * context over, in use, -EDEADLK. delayed: before their time, at a gate, waiting for a descriptor,
+ * between runs, due without room. peak_queued: of a pool with lanes, the sum of their peaks;
+ * without those at a worker (LOCAL). */
 typedef struct weir_pool_counts {
     uint64_t submitted, rejected, done, failed, cancelled, expired, dropped;
     uint64_t queued, running, peak_queued, delayed;

@@ -53,8 +53,9 @@ typedef struct weir_gate weir_gate;
 typedef struct weir_task_options {
     size_t size;                 /* filled by WEIR_TASK_OPTIONS or weir_task_options_init */
     const char *name;            /* to be shown (dump.h), borrowed until the end; 0: none */
-    int64_t start_by;            /* a deadline above 0: not started by then, it EXPIRES: at a
-                                    wait, at the head of the queue, or when taken; 0: none */
+    int64_t start_by;            /* a deadline above 0: not started by then, it EXPIRES: at its
+                                    gate, when due, at a wait, at the head of the queue, or when
+                                    taken; 0: none */
     int64_t timeout;             /* ns of running time, then its context is over; 0: none */
     weir_done_fn *on_done;       /* 0: none */
     weir_completion *completion; /* reports the end to an event loop: weir/completion.h; 0: none */

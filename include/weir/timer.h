@@ -13,7 +13,10 @@
  * which they were submitted. A worker that waits for a task which is due runs it itself.
  *
  * While a place is in use, and only then, the pool has one more thread, which sleeps until the next
- * task is due. It runs no tasks, but it may call on_done or on_drop for one that ends.
+ * task is due. It runs none of them, but it may call on_done or on_drop for one that ends. What
+ * that does delays all tasks that are due meanwhile: it should not block. A submit there, to a full
+ * pool whose policy is BLOCK or CALLER_RUNS, may run its task at once, on this thread; a try_ form
+ * does not.
  *
  * Drain, close and shutdown. weir_pool_drain waits for delayed tasks, however far ahead their time
  * is; weir_pool_drain_until bounds that. After weir_pool_close they still come due, and run.
