@@ -56,5 +56,7 @@ int caller_join(caller *thread);
 pid_t thread_id(void);
 /* Waits until that thread of this process sleeps, whatever it sleeps on. */
 void thread_await_asleep(pid_t tid);
+/* The same of all other threads of the process. */
+void threads_await_asleep(void);
 
 #endif
