@@ -333,7 +333,7 @@ START_TEST(a_child_that_frees_an_inherited_pool_has_nothing_of_it_left)
     (void)fflush(NULL);
     faults_begin(FAULT_ALLOC, 0);
     int err = make_heritage(&self);
-    threads_await_asleep(); /* one that begins may hold a lock of a sanitizer's for the child, too */
+    threads_await_asleep(); /* one that begins may hold a sanitizer's lock, for the child too */
     pid_t child = fork();
     if (child == 0) {
         (void)alarm(CHILD_TIMEOUT_S);
