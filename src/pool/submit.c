@@ -203,9 +203,7 @@ static ALWAYS_INLINE int submit_to_full(const struct way_in *way, weir_pool *poo
     bool local = deques_used(&pool->queue.deques);
     *ret_again = !ends_deep() && ((local && clear_own_deque(pool)) ||
                                   weir__clear_head(&pool->host, job->lane, INT64_MIN, &until));
-    if (*ret_again)
-        return -EAGAIN;
-    if (mode == SUBMIT_TRY || pool->overflow == WEIR_OVERFLOW_REJECT)
+    if (*ret_again || mode == SUBMIT_TRY || pool->overflow == WEIR_OVERFLOW_REJECT)
         return -EAGAIN;
     if (pool->overflow == WEIR_OVERFLOW_DROP_OLDEST) {
         if (ends_deep())

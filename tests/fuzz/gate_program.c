@@ -477,6 +477,17 @@ static void pass_time(int64_t deadline)
 
 /* Steps. */
 
+/* Counts a submit of which the model knows the outcome. */
+static bool is_accepted(struct item *item, int err, int expected)
+{
+    check(err == expected);
+    world->rejected += err != 0;
+    world->submitted += err == 0;
+    if (err == 0)
+        item->state = WEIR_TASK_QUEUED;
+    return err == 0;
+}
+
 static void submit_plain(void)
 {
     struct item *item = new_item();
@@ -488,12 +499,8 @@ static void submit_plain(void)
         if (!clear_head())
             expected = -EAGAIN;
     int err = weir_pool_try_submit_task(world->pool, item->task, run_item, item, options);
-    check(err == expected);
-    world->rejected += err != 0;
-    world->submitted += err == 0;
-    if (err != 0)
+    if (!is_accepted(item, err, expected))
         return;
-    item->state = WEIR_TASK_QUEUED;
     item->where = QUEUED;
     put_last(world->queue, &world->in_queue, index_of(item));
 }
@@ -511,12 +518,8 @@ static void submit_gated(void)
     int err = byte == 0 ? weir_pool_submit_task_at(world->pool, item->task, run_item, item, options,
                                                    item->start_at)
                         : weir_pool_submit_task(world->pool, item->task, run_item, item, options);
-    check(err == expected);
-    world->rejected += err != 0;
-    world->submitted += err == 0;
-    if (err != 0)
+    if (!is_accepted(item, err, expected))
         return;
-    item->state = WEIR_TASK_QUEUED;
     world->places++;
     if (byte == 0)
         item->where = BEFORE;
