@@ -225,7 +225,7 @@ static struct job_gate *wait_locked(struct delay *delay, struct delay_place *pla
     sink_ops(sink)->placed(sink, claim, lets_in ? WEIR_FOREVER : wait->at);
     if (pass != NULL && wait->at == 0)
         return place_enter_locked(delay, place, wait->job->start_by) ? pass->gate : NULL;
-    place_set_alarm_locked(delay, place, wait->at, RINGS_TO_QUEUE);
+    place_set_alarm_locked(delay, place, wait->at, pass != NULL ? RINGS_AT_GATE : RINGS_TO_QUEUE);
     if (wait->events != 0)
         delay->descriptor_ops->entered_locked(delay, place, wait->job);
     return NULL;

@@ -469,6 +469,41 @@ START_TEST(a_task_expires_at_its_gate_when_its_time_has_come)
 }
 END_TEST
 
+START_TEST(a_task_with_a_time_expires_at_its_gate_also_while_the_queue_is_full)
+{
+    weir_pool *pool = new_pool_with_places(1, 1, 3);
+    weir_semaphore sem;
+    weir_gate one, wide;
+    gate hold = GATE_INIT;
+    struct load load = {0};
+    weir_task timed = WEIR_TASK_INIT, queued[2] = {WEIR_TASK_INIT};
+    ck_assert_int_eq(weir_semaphore_init(&sem, 1), 0);
+    ck_assert_int_eq(weir_gate_init(&one, WEIR_GATE_OPTIONS(.semaphore = &sem)), 0);
+    ck_assert_int_eq(weir_semaphore_try_acquire(&sem, 1), 0);
+    ck_assert_int_eq(weir_gate_init(&wide, NULL), 0);
+    saturate(pool, &hold, 1);
+    for (size_t i = 0; i < 2; i++)
+        submit(pool, &queued[i], carry, &load, i == 0 ? NULL : &wide);
+    threads_await_asleep(); /* the clock's waits for room for the second one */
+    int64_t at = weir_after(WEIR_MS(5));
+    ck_assert_int_eq(
+        weir_pool_submit_task_at(pool, &timed, carry, &load,
+                                 WEIR_TASK_OPTIONS(.gate = &one, .start_by = at + WEIR_MS(5)), at),
+        0);
+    for (int64_t until = patience(); weir_task_try_wait(&timed) != 0 && weir_now() < until;)
+        ck_assert_int_eq(weir_sleep_until(NULL, weir_after(WEIR_MS(1))), 0);
+    assert_ends(&timed, WEIR_TASK_EXPIRED, -ETIMEDOUT);
+    gate_open(&hold);
+    for (size_t i = 0; i < 2; i++)
+        assert_ends(&queued[i], WEIR_TASK_DONE, 0);
+    weir_gate_destroy(&wide);
+    weir_gate_destroy(&one);
+    weir_semaphore_release(&sem, 1);
+    weir_semaphore_destroy(&sem);
+    finish_counted(pool);
+}
+END_TEST
+
 START_TEST(a_task_that_expires_in_a_busy_pool_stops_no_other)
 {
     weir_pool *busy = new_pool(1, 1), *idle = new_pool(1, 1);
@@ -1257,6 +1292,7 @@ Suite *weir_suite(void)
     tcase_add_test(ends, a_task_expires_at_its_gate_when_its_time_has_come);
     tcase_add_test(ends, a_task_that_expires_in_a_busy_pool_stops_no_other);
     tcase_add_test(ends, on_done_of_the_last_task_may_destroy_the_gate);
+    tcase_add_test(ends, a_task_with_a_time_expires_at_its_gate_also_while_the_queue_is_full);
     tcase_add_test(ends, a_full_lane_keeps_no_task_of_another_lane_from_its_queue);
     tcase_add_test(ends, tasks_at_a_gate_do_not_wake_blocked_submitters_one_by_one);
     tcase_add_test(ends, any_task_of_the_line_can_be_cancelled_at_once);
