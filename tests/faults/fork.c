@@ -385,6 +385,7 @@ START_TEST(a_waitgroup_that_counts_the_parents_tasks_takes_none_in_the_child)
     weir_waitgroup wg = WEIR_WAITGROUP_INIT;
     ck_assert_int_eq(weir_waitgroup_go(&wg, pool, gate_task, &hold), 0);
     (void)fflush(NULL);
+    threads_await_asleep(); /* as above */
     pid_t child = fork();
     if (child == 0) {
         (void)alarm(CHILD_TIMEOUT_S);

@@ -824,6 +824,7 @@ START_TEST(a_child_process_leaves_the_parents_waits_alone)
     ck_assert_int_eq(
         weir_pool_submit_task_at(pool, &later, counter_task, &ran, NULL, weir_after(WEIR_S(1000))),
         0);
+    threads_await_asleep(); /* one that begins may hold a sanitizer's lock, for the child too */
     pid_t child = fork();
     if (child == 0) {
         weir_task other = WEIR_TASK_INIT;
@@ -915,6 +916,7 @@ START_TEST(a_child_process_is_forked_while_the_thread_calls_on_done)
     ck_assert_int_eq(submit_read(pool, &task, pair[0], &ran), 0);
     struct held held;
     hold_the_thread(pool, &held);
+    threads_await_asleep(); /* likewise */
     pid_t child = fork();
     if (child == 0) {
         weir_task other = WEIR_TASK_INIT;

@@ -56,6 +56,7 @@ static bool child_is_well(pid_t child)
 /* Makes a child, in which fn returns 0 or the number of a line, and waits for its end. */
 static void assert_child(int (*fn)(void *arg), void *arg)
 {
+    threads_await_asleep(); /* one that begins may hold a sanitizer's lock, for the child too */
     ck_assert(child_is_well(start_child(fn, arg)));
 }
 
