@@ -135,7 +135,7 @@ static int take_locked(struct delay *delay, const struct wait_for_time *wait, ui
         struct pass *pass = &delay->passes[index - 1];
         *pass = (struct pass){.gate = wait->gate, .delay = delay};
         wait->gate->ops->join_locked(wait->gate);
-        place->pass = pass; /* likewise */
+        place->pass = pass; /* once it is filled: a forked child may look at it */
     }
     if (wait->events != 0)
         err = delay->descriptor_ops->enter_locked(delay, place, wait);
@@ -176,7 +176,7 @@ void weir__delay_gated_ended(struct delay *delay, uint32_t place, bool started, 
 static void on_cancel(void *arg)
 {
     struct delay_place *place = arg;
-    (void)place_move_alarm(place->delay, place, weir_now(), RINGS_AT_GATE);
+    (void)place_move_alarm(place->delay, place, weir_now());
 }
 
 void weir__place_at_gate_locked(struct delay_place *place)
@@ -225,7 +225,7 @@ static struct job_gate *wait_locked(struct delay *delay, struct delay_place *pla
     sink_ops(sink)->placed(sink, claim, lets_in ? WEIR_FOREVER : wait->at);
     if (pass != NULL && wait->at == 0)
         return place_enter_locked(delay, place, wait->job->start_by) ? pass->gate : NULL;
-    place_set_alarm_locked(delay, place, wait->at, pass != NULL ? RINGS_AT_GATE : RINGS_TO_QUEUE);
+    place_set_alarm_locked(delay, place, wait->at);
     if (wait->events != 0)
         delay->descriptor_ops->entered_locked(delay, place, wait->job);
     return NULL;
@@ -300,7 +300,7 @@ static bool claimed_in_place(struct delay *delay, struct slot *slot, uint64_t cl
     lock_release(&delay->lock);
     weir__queue_give_slot(delay->host->queue, link);
     if (was_due) /* the clock's thread may wait for room: nothing is due any more */
-        weir__room_wake_all(queue_clock_room(delay->host->queue));
+        weir__room_wake_all(&delay->host->queue->clock_room);
     return true;
 }
 
@@ -367,7 +367,7 @@ void weir__delay_close(struct delay *delay, bool all)
     for (uint32_t n = 0; n < delay->host->queue->lane_count; n++)
         end_list_locked(delay, &delay->due[n], all, &taken);
     lock_release(&delay->lock);
-    weir__room_wake_all(queue_clock_room(delay->host->queue)); /* the clock's thread */
+    weir__room_wake_all(&delay->host->queue->clock_room); /* the clock's thread */
     while (!list_empty(&taken))
         end_taken(delay, container_of(taken.next, struct delay_place, link));
 }

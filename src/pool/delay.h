@@ -5,8 +5,8 @@
  * kept until the task's end: DUE -> KEPT, and from there back to WAITING or to FREE. Of one that
  * has a gate, WAITING -> GATED -> WAITING: first it waits for its time, then for the gate, then for
  * the clock's thread to push it; or the thread that lets it in pushes it. Or GATED -> DUE: it has
- * expired. All but FREE and KEPT may be left early by a claim, which the clock's thread may make
- * too. (Claimed, on its way to FREE, a place is KEPT as well.)
+ * expired, and is claimed already. All but FREE and KEPT may be left early by a claim, which the
+ * clock's thread may make too. (Claimed, on its way to FREE, a place is KEPT as well.)
  *
  * Stray: the clock has let go of an alarm, but before it rings the job was claimed. The place waits
  * for that ring before it is used for another job. There can be one of them.

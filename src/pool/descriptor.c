@@ -15,8 +15,8 @@
  * Locks: that of the places comes first; then the reactor's, the clock's, and those of hooks and
  * waits, in which none of the others is taken. A hook is stopped before its place is left, under
  * the lock of the places. If its call is under way, that is waited for: the call (on_over) takes
- * the clock's lock and no other, and what comes after it touches neither place nor pool. So it
- * never waits for the thread that waits for it.
+ * the clock's lock, those of a wake, and no other. So it never waits for the thread that waits for
+ * it, and place and pool are there until it returns.
  */
 #include "pool/descriptor.h"
 
@@ -88,7 +88,7 @@ static void on_ready(struct interest *interest, uint64_t use, unsigned ready)
 static void on_over(void *arg)
 {
     struct delay_place *place = arg;
-    (void)place_move_alarm(place->delay, place, weir_now(), RINGS_TO_QUEUE);
+    (void)place_move_alarm(place->delay, place, weir_now());
 }
 
 static int keep_clock_locked(struct delay *delay)
@@ -142,7 +142,7 @@ static void entered_locked(struct delay *delay, struct delay_place *place, const
 {
     /* The hook may have found the alarm not yet set. */
     if (job->context != NULL && weir_context_err(job->context) != 0)
-        (void)place_move_alarm(delay, place, weir_now(), RINGS_TO_QUEUE);
+        (void)place_move_alarm(delay, place, weir_now());
 }
 
 static void leave_locked(struct delay *delay, const struct delay_place *place)

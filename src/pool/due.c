@@ -3,18 +3,17 @@
  *
  * The clock's thread moves what is due, in order of time, to `due` and from there into the ring of
  * its lane: that of the most urgent lane first, and with a look at the alarms after each PUSHES
- * jobs. If a lane is full it waits for room as a blocked submitter does, but wakes also for the
- * next alarm and when nothing is due any more. With one lane an earlier alarm need not wake it: it
- * would wait for room as well. With several it may be for another lane, and the thread waits for
- * room in all that are full at once (queue_clock_room). And what rings at a gate does not wait for
- * room. Then the first thread that sets an alarm before the next one wakes it (place_call_clock).
+ * jobs. If lanes are full it waits for room in all of them at once, apart from the submitters
+ * (clock_room), and wakes also for the next alarm and when nothing is due any more. An earlier
+ * alarm may be for another lane, or ring at a gate, and so need no room: the first thread that sets
+ * one wakes it (place_call_clock).
  *
- * It is not woken for each place. Of several lanes it says which ones are full, and looks once more
- * after it has said that of another one: so a place that becomes free there before it is seen, and
- * one that does so later wakes it. And once it has pushed something and there is more, it makes a
- * timed wait (room.h), in which room for many comes together; after one that has brought no room,
- * it waits until it is woken. So the workers wake it some times for a burst of jobs, and nothing
- * is polled. A worker that runs out of jobs ends a timed wait.
+ * It is not woken for each place. It says which lanes are full, and looks once more after it has
+ * said that of another one: so a place that becomes free there before it is seen, and one that
+ * does so later wakes it. And once it has pushed something and there is more, it makes a timed wait
+ * (room.h), in which room for many comes together; after one that has brought no room, it waits
+ * until it is woken. So the workers wake it some times for a burst of jobs, and nothing is polled.
+ * A worker that runs out of jobs ends a timed wait.
  *
  * A job with a gate is not due when its time has come: it enters the gate then. There its alarm
  * stays set, for the time at which it expires, for the gate's own purposes, or because its context
@@ -67,12 +66,12 @@ static void fall_due_locked(struct delay *delay, struct delay_place *place)
 
 /* The alarm of a place rang in which the job waits, or is at its gate. Returns the gate to look at,
  * or NULL. */
-static struct job_gate *ring_locked(struct delay *delay, struct delay_place *place)
+static struct job_gate *ring_locked(struct delay *delay, struct delay_place *place, int64_t now)
 {
     weir_assert(place->state == PLACE_WAITING || place->state == PLACE_GATED);
     int64_t expires = expiry_of(delay, place);
     struct job_gate *gate = place->pass != NULL && !place->let_in ? place->pass->gate : NULL;
-    if (gate != NULL && expires > weir_now())
+    if (gate != NULL && expires > now)
         return place_enter_locked(delay, place, expires) ? gate : NULL;
     if (place_for_descriptor(place) && !place->let_in)
         tell_let_in_locked(delay, place, weir_now());
@@ -80,9 +79,9 @@ static struct job_gate *ring_locked(struct delay *delay, struct delay_place *pla
     return NULL;
 }
 
-static bool has_expired(const struct job *job)
+static bool has_expired(const struct job *job, int64_t now)
 {
-    return job->start_by != WEIR_FOREVER && job->start_by <= weir_now();
+    return job->start_by != WEIR_FOREVER && job->start_by <= now;
 }
 
 /* Unless another thread has it. No lock is held. */
@@ -96,7 +95,7 @@ static void end_waiting(struct delay *delay, struct slot *slot, uint64_t claim,
 /* The alarm of the place rings. Has the job expired before its gate or at it, or was its context
  * cancelled? Then it ends at once, whatever else is due. Returns how, and the job; or IDLE. */
 static weir_state over_locked(const struct delay *delay, const struct delay_place *place,
-                              uint64_t *ret_claim, struct job *ret)
+                              int64_t now, uint64_t *ret_claim, struct job *ret)
 {
     if (place->pass == NULL || place->let_in)
         return WEIR_TASK_IDLE;
@@ -104,7 +103,7 @@ static weir_state over_locked(const struct delay *delay, const struct delay_plac
     *ret_claim = load_rlx(&slot_in(delay, place)->claim);
     if (claim_taken(*ret_claim)) /* that thread waits for the lock */
         return WEIR_TASK_IDLE;
-    if (has_expired(ret))
+    if (has_expired(ret, now))
         return WEIR_TASK_EXPIRED;
     return weir_context_err(ret->context) == -ECANCELED ? WEIR_TASK_CANCELLED : WEIR_TASK_IDLE;
 }
@@ -120,6 +119,7 @@ static void note_due(struct alarm *alarm)
     struct slot *slot = NULL;
     struct job job;
     uint64_t claim;
+    int64_t now = weir_now(); /* one time for both: the gate of a job that has not expired rings */
     lock_acquire(&delay->lock);
     if (place->stray) {
         place->stray = false;
@@ -127,11 +127,11 @@ static void note_due(struct alarm *alarm)
             place_free_locked(delay, place);
     } else {
         slot = slot_in(delay, place);
-        over = over_locked(delay, place, &claim, &job);
+        over = over_locked(delay, place, now, &claim, &job);
         if (over != WEIR_TASK_IDLE)
-            place_set_alarm_locked(delay, place, WEIR_FOREVER, RINGS_AT_GATE); /* till a claim */
+            place_set_alarm_locked(delay, place, WEIR_FOREVER); /* till a claim */
         else
-            gate = ring_locked(delay, place);
+            gate = ring_locked(delay, place, now);
     }
     lock_release(&delay->lock);
     if (over != WEIR_TASK_IDLE)
@@ -188,7 +188,7 @@ static bool push_list(struct delay *delay, const struct list *due, unsigned *loo
         struct slot *slot = slot_in(delay, place);
         struct job job;
         slot_read(slot, &job); /* it stays where it is while the lock is held */
-        bool periodic = place->periodic, expired = has_expired(&job);
+        bool periodic = place->periodic, expired = has_expired(&job, weir_now());
         bool pushed = !expired && push_locked(delay, place);
         lock_release(&delay->lock);
         if (pushed && !periodic)
@@ -232,12 +232,9 @@ static bool push_due(struct delay *delay, struct pushed *ret)
     return ret->full != 0 || ret->more;
 }
 
-/* Says which lanes it waits for, if there are several. False: another one than before; then it has
- * to look again. */
+/* Says which lanes it waits for. False: another one than before; then it has to look again. */
 static bool says_wanted(struct queue *queue, uint32_t full)
 {
-    if (queue->lane_count == 1)
-        return true;
     uint32_t before = load_rlx(&queue->clock_wants); /* this thread alone writes it */
     if (before != full)
         (void)xchg_seqcst(&queue->clock_wants, full); /* pairs with clock_wants_room */
@@ -296,7 +293,7 @@ static void wait_for_room(struct delay *delay)
 {
     struct due_wait due = {.delay = delay};
     struct room_wait wait = {.look = look, .arg = &due, .contexts = {delay->clock.watched}};
-    while (weir__room_wait(queue_clock_room(delay->host->queue), &wait) == -EINPROGRESS)
+    while (weir__room_wait(&delay->host->queue->clock_room, &wait) == -EINPROGRESS)
         wait.timed = due.timed = true;
 }
 
@@ -332,7 +329,7 @@ bool weir__due_ring_at(struct pass *pass, int64_t at)
     bool there = at_gate_locked(delay, place);
     if (there) { /* false: it is about to ring */
         int64_t first = earlier(at, expiry_of(delay, place));
-        (void)place_move_alarm(delay, place, first, RINGS_AT_GATE);
+        (void)place_move_alarm(delay, place, first);
     }
     lock_release(&delay->lock);
     return there;
@@ -347,11 +344,11 @@ bool weir__due_let_in_locked(struct delay *delay, struct delay_place *place)
     uint32_t lane = slot_lane(slot_in(delay, place));
     bool first = delay->on_way[lane] == 0 && list_empty(&delay->due[lane]);
     if (!first || !weir__alarm_stop(&delay->clock, &place->alarm)) {
-        (void)place_move_alarm(delay, place, now, RINGS_TO_QUEUE); /* false: it is about to ring */
+        (void)place_move_alarm(delay, place, now); /* false: it is about to ring */
     } else {
         if (push_locked(delay, place))
             return true;
-        place_set_alarm_locked(delay, place, now, RINGS_TO_QUEUE);
+        place_set_alarm_locked(delay, place, now);
     }
     place->on_way = true;
     delay->on_way[lane]++; /* so that none that is let in later goes before it */

@@ -109,8 +109,7 @@ void weir__lanes_idle(struct queue *queue)
 {
     for (unsigned k = 0; k < queue->lane_count; k++)
         weir__room_idle(&queue_lane(queue, k)->room);
-    if (unlikely(queue->lane_count > 1))
-        weir__room_idle(&queue->clock_room);
+    weir__room_idle(&queue->clock_room);
 }
 
 void weir__lanes_wake_all(struct queue *queue)

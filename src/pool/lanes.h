@@ -77,7 +77,7 @@ static inline bool lanes_have_timed(struct queue *queue)
     for (unsigned k = 0; k < queue->lane_count; k++)
         if (unlikely(room_has_timed(&queue_lane(queue, k)->room)))
             return true;
-    return unlikely(queue->lane_count > 1) && room_has_timed(&queue->clock_room);
+    return unlikely(room_has_timed(&queue->clock_room));
 }
 
 /* weir__room_idle of each lane, and of the clock's thread; and weir__room_wake_all of each lane. */

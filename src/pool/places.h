@@ -37,19 +37,10 @@ static inline bool place_any_due_locked(const struct delay *delay)
     return false;
 }
 
-/* What an alarm is for. With one lane, the clock's thread may sleep on where it waits for room
- * while one rings for what is to be queued: that would wait there as well. */
-enum rings_for { RINGS_TO_QUEUE, RINGS_AT_GATE };
-
-static inline bool place_calls_clock(const struct delay *delay, enum rings_for what)
-{
-    return what == RINGS_AT_GATE || delay->host->queue->lane_count > 1;
-}
-
-/* The thread sleeps there for too long. With one lane so do others, submitters: they wake too. */
+/* The clock's thread waits for room, and something else is to be done earlier. */
 static inline void place_call_clock(struct delay *delay)
 {
-    weir__room_wake_all(queue_clock_room(delay->host->queue));
+    weir__room_wake_all(&delay->host->queue->clock_room);
 }
 
 /* The slot of a job that is in the place. */
@@ -102,10 +93,10 @@ static inline void place_leave_locked(struct delay *delay, struct delay_place *p
 }
 
 static inline void place_set_alarm_locked(struct delay *delay, struct delay_place *place,
-                                          int64_t at, enum rings_for what)
+                                          int64_t at)
 {
-    bool late = false, calls = place_calls_clock(delay, what);
-    int err = weir__alarm_set(&delay->clock, &place->alarm, at, calls ? &late : NULL);
+    bool late = false;
+    int err = weir__alarm_set(&delay->clock, &place->alarm, at, &late);
     weir_assert(err == 0); /* the clock is held */
     (void)err;
     if (unlikely(late))
@@ -113,11 +104,10 @@ static inline void place_set_alarm_locked(struct delay *delay, struct delay_plac
 }
 
 /* False: it is about to ring. */
-static inline bool place_move_alarm(struct delay *delay, struct delay_place *place, int64_t at,
-                                    enum rings_for what)
+static inline bool place_move_alarm(struct delay *delay, struct delay_place *place, int64_t at)
 {
-    bool late = false, calls = place_calls_clock(delay, what);
-    bool moved = weir__alarm_move(&delay->clock, &place->alarm, at, calls ? &late : NULL);
+    bool late = false;
+    bool moved = weir__alarm_move(&delay->clock, &place->alarm, at, &late);
     if (unlikely(late))
         place_call_clock(delay);
     return moved;
@@ -131,7 +121,7 @@ static inline bool place_enter_locked(struct delay *delay, struct delay_place *p
     struct job_gate *gate = place->pass->gate;
     bool enters = place->state == PLACE_WAITING;
     place->state = PLACE_GATED;
-    place_set_alarm_locked(delay, place, start_by, RINGS_AT_GATE);
+    place_set_alarm_locked(delay, place, start_by);
     if (enters)
         weir__place_at_gate_locked(place);
     return enters ? gate->ops->enter_locked(gate, place->pass) : gate->ops->ring_locked(gate);

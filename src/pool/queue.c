@@ -209,7 +209,7 @@ bool weir__queue_next(struct seat *seat, struct job *ret)
             if (take_beside_turns(queue, lane, seat, &head, ret) == TAKEN_JOB)
                 return true;
         } else if (likely(ring_take_from(&lane->ring, &seat->heads[0], head.index))) {
-            room_freed(&lane->room);
+            place_freed(queue, lane);
             fetch_behind(queue, lane, head.position);
             if (likely(redeem(queue, seat, head.position, head.index, ret)))
                 return true;

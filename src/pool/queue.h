@@ -63,7 +63,7 @@ struct queue {
     struct lane *others;                         /* all but `lane` */
     struct deques deques;                        /* of the workers: local.h */
     _Alignas(CACHE_LINE) struct eventcount idle; /* workers */
-    _Alignas(CACHE_LINE) struct room clock_room; /* see queue_clock_room */
+    _Alignas(CACHE_LINE) struct room clock_room; /* of the clock's thread alone: due.c */
     atomic(uint32_t) clock_wants;                /* bits of the lanes in which that has no room */
     struct quiet quiet;
 };
@@ -95,15 +95,7 @@ static inline struct lane *queue_lane(const struct queue *queue, unsigned k)
     return queue->by_urgency[k];
 }
 
-/* Where the clock's thread waits for room (due.c). With several lanes it waits for room in those
- * that were full, and so apart from the submitters, each of which is woken for its own. */
-static inline struct room *queue_clock_room(struct queue *queue)
-{
-    return queue->lane_count == 1 ? &queue->lane.room : &queue->clock_room;
-}
-
-/* Does the clock's thread wait for room in this lane? For a queue with several, after a place
- * became free. */
+/* Does the clock's thread wait for room in this lane? After a place became free. */
 static inline bool clock_wants_room(struct queue *queue, const struct lane *lane)
 {
     if (likely(!eventcount_has_sleepers(&queue->clock_room.waiting)))
@@ -116,7 +108,7 @@ static inline bool clock_wants_room(struct queue *queue, const struct lane *lane
 static inline void place_freed(struct queue *queue, struct lane *lane)
 {
     room_freed(&lane->room);
-    if (unlikely(queue->lane_count > 1) && clock_wants_room(queue, lane))
+    if (unlikely(clock_wants_room(queue, lane)))
         room_freed(&queue->clock_room);
 }
 
