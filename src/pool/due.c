@@ -330,6 +330,7 @@ bool weir__due_ring_at(struct pass *pass, int64_t at)
     if (there) { /* false: it is about to ring */
         int64_t first = earlier(at, expiry_of(delay, place));
         (void)place_move_alarm(delay, place, first);
+        place_heed_context_locked(delay, place);
     }
     lock_release(&delay->lock);
     return there;

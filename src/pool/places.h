@@ -3,6 +3,8 @@
 #ifndef WEIR_POOL_PLACES_H
 #define WEIR_POOL_PLACES_H
 
+#include <errno.h>
+
 #include "pool/delay.h"
 
 /* What places for descriptors have besides, as far as other places need to know (descriptor.c). */
@@ -113,6 +115,17 @@ static inline bool place_move_alarm(struct delay *delay, struct delay_place *pla
     return moved;
 }
 
+/* After the alarm of a place at a gate was set or moved. If the context of the job is over, its
+ * hook may have come before that, or while no alarm was set: then the alarm is to ring at once. Not
+ * once the job is claimed: it would ring until the thread that has it goes on. */
+static inline void place_heed_context_locked(struct delay *delay, struct delay_place *place)
+{
+    const struct slot *slot = slot_in(delay, place); /* filled under the lock; likewise the claim */
+    if (weir_context_err(load_rlx(&slot->context)) == -ECANCELED &&
+        !claim_taken(load_rlx(&slot->claim)))
+        (void)place_move_alarm(delay, place, weir_now());
+}
+
 /* The job waits at its gate from now on, or goes on to do so, and expires at `start_by`. True: the
  * gate has to look, once the lock is free. */
 static inline bool place_enter_locked(struct delay *delay, struct delay_place *place,
@@ -124,6 +137,8 @@ static inline bool place_enter_locked(struct delay *delay, struct delay_place *p
     place_set_alarm_locked(delay, place, start_by);
     if (enters)
         weir__place_at_gate_locked(place);
+    else
+        place_heed_context_locked(delay, place);
     return enters ? gate->ops->enter_locked(gate, place->pass) : gate->ops->ring_locked(gate);
 }
 

@@ -38,6 +38,8 @@ struct item {
     int reserved; /* the tokens that it was let in with, or NONE */
     weir_task *task;
     weir_waitgroup gate;
+    weir_context *ctx; /* or NULL */
+    bool over;         /* it is */
 };
 
 /* Tokens that were taken: a stretch of the limiter's time. */
@@ -351,6 +353,10 @@ static bool start_item(struct item *item)
         end_expired(item);
         return false;
     }
+    if (item->over) {
+        end_item(item, WEIR_TASK_CANCELLED, -ECANCELED);
+        return false;
+    }
     world->started[world->started_count++] = index_of(item);
     item->where = ELSEWHERE;
     if (item->holds && !item->open) {
@@ -515,9 +521,12 @@ static void submit_gated(void)
     item->start_at = byte == 0 ? weir_after(input_duration()) : weir_now();
     if (byte == 0 || byte == 1)
         options->start_by = item->start_by = item->start_at + input_duration();
+    if (byte % 2 == 1)
+        check(weir_context_new(&item->ctx, NULL, WEIR_FOREVER) == 0);
     int err = byte == 0 ? weir_pool_submit_task_at(world->pool, item->task, run_item, item, options,
                                                    item->start_at)
-                        : weir_pool_submit_task(world->pool, item->task, run_item, item, options);
+                        : weir_pool_submit_task_until(world->pool, item->task, run_item, item,
+                                                      options, item->ctx, WEIR_FOREVER);
     if (!is_accepted(item, err, expected))
         return;
     world->places++;
@@ -561,6 +570,18 @@ static void cancel_item(void)
         take_out(world->due, &world->in_due, index_of(item));
     item->where = ELSEWHERE; /* in the queue its ticket is dead */
     end_item(item, WEIR_TASK_CANCELLED, -ECANCELED);
+}
+
+static void cancel_context(void)
+{
+    struct item *item = any_item();
+    if (item == NULL || item->ctx == NULL)
+        return;
+    weir_context_cancel(item->ctx, 0);
+    item->over = true;
+    settle();
+    if (item->where == AT_GATE)
+        end_item(item, WEIR_TASK_CANCELLED, -ECANCELED);
 }
 
 /* For one that no time ends. */
@@ -784,8 +805,10 @@ static void end(void)
         drop(world->breaker);
         drop(world->expected);
     }
-    for (int i = 0; i < world->count; i++)
+    for (int i = 0; i < world->count; i++) {
         drop(world->items[i].task);
+        weir_context_unref(world->items[i].ctx);
+    }
     drop(world);
 }
 
@@ -793,7 +816,7 @@ static const struct step steps[] = {
     STEP(submit_plain),  STEP(submit_gated),   STEP(submit_gated),    STEP(submit_gated),
     STEP(submit_gated),  STEP(open_gate),      STEP(open_gate),       STEP(cancel_item),
     STEP(wait_for_item), STEP(take_permit),    STEP(release_permits), STEP(sleep_a_while),
-    STEP(close_pool),    STEP(have_gate_look), STEP(sleep_a_while),   STEP(open_gate),
+    STEP(close_pool),    STEP(have_gate_look), STEP(cancel_context),  STEP(open_gate),
 };
 
 static bool has_room(void)

@@ -535,6 +535,84 @@ static void a_probe_against_cancel(void)
     end_work(work);
 }
 
+static void cancel_soon(void *arg)
+{
+    int err = weir_sleep_until(NULL, SOON);
+    check(err == 0);
+    weir_context_cancel(arg, 0);
+}
+
+/* The alarm rings for the gate, which has nothing for the task, while its context is cancelled. */
+static void cancel_of_a_context_against_a_ring(void)
+{
+    struct work *work = new_work(1, 1);
+    weir_context *ctx;
+    uint64_t ticket;
+    int err = weir_context_new(&ctx, NULL, WEIR_FOREVER);
+    check(err == 0);
+    end_gate(work->gate);
+    work->breaker = make(sizeof *work->breaker);
+    err = weir_breaker_init(work->breaker,
+                            WEIR_BREAKER_OPTIONS(.window = 1, .open_for = SOON - weir_now()));
+    check(err == 0);
+    work->gate = new_gate(work);
+    err = weir_breaker_allow(work->breaker, &ticket);
+    check(err == 0);
+    weir_breaker_record(work->breaker, ticket, -EIO);
+    weir_semaphore_release(work->sem, 1);
+    err = weir_pool_submit_task_until(work->pool, work->tasks[0], run, work,
+                                      WEIR_TASK_OPTIONS(.gate = work->gate), ctx, WEIR_FOREVER);
+    check(err == 0);
+    err = weir_semaphore_try_acquire(work->sem, 1);
+    check(err == 0);
+    settle();
+    explore_begin();
+    struct vthread *canceller = start(cancel_soon, ctx);
+    wait(work, 0);
+    finish(canceller);
+    explore_end();
+    check(weir_task_state(work->tasks[0]) == WEIR_TASK_CANCELLED);
+    weir_semaphore_release(work->sem, 1);
+    weir_context_unref(ctx);
+    end_gate(work->gate);
+    drop(work->breaker);
+    end_work(work);
+}
+
+static void look_at_gate(void *arg)
+{
+    weir_gate_look(((struct work *)arg)->gate);
+}
+
+static void cancel_of_a_context_against_a_look(void)
+{
+    struct work *work = new_work(1, 1);
+    weir_context *ctx;
+    int err = weir_context_new(&ctx, NULL, WEIR_FOREVER);
+    check(err == 0);
+    end_gate(work->gate);
+    work->limiter = make(sizeof *work->limiter);
+    err = weir_limiter_init(work->limiter, 0, 1);
+    check(err == 0);
+    weir_semaphore_release(work->sem, 1);
+    check(weir_limiter_allow(work->limiter, 1) == 0);
+    work->gate = new_gate(work);
+    err = weir_pool_submit_task_until(work->pool, work->tasks[0], run, work,
+                                      WEIR_TASK_OPTIONS(.gate = work->gate), ctx, WEIR_FOREVER);
+    check(err == 0);
+    explore_begin();
+    struct vthread *looker = start(look_at_gate, work);
+    weir_context_cancel(ctx, 0);
+    wait(work, 0);
+    finish(looker);
+    explore_end();
+    check(weir_task_state(work->tasks[0]) == WEIR_TASK_CANCELLED);
+    weir_context_unref(ctx);
+    end_gate(work->gate);
+    drop(work->limiter);
+    end_work(work);
+}
+
 static void look(void *arg)
 {
     weir_gate_look(((struct work *)arg)->gate);
@@ -576,6 +654,8 @@ const struct scenario gate_scenarios[] = {
      false},
     {"gate: tokens against cancel", tokens_against_cancel, false},
     {"gate: a probe against cancel", a_probe_against_cancel, false},
+    {"gate: cancel of a context against a ring", cancel_of_a_context_against_a_ring, false},
+    {"gate: cancel of a context against a look", cancel_of_a_context_against_a_look, false},
     {"gate: release against look", release_against_look, false},
     {NULL, NULL, false},
 };
