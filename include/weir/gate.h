@@ -33,14 +33,16 @@
  *
  * A semaphore, limiter or breaker may be shared by gates, and with direct calls. Of a breaker that
  * is shared a gate may learn late, by the breaker's `open_for` at most, that others have closed it;
- * of another rate of the limiter with its next token, and if the rate was 0 not at all. For these
- * there is weir_gate_look.
+ * and of a rate of the limiter that was 0 not at all: for these there is weir_gate_look. Tokens
+ * that were taken ahead come when they were to come, whatever the rate is then (limiter.h).
  *
  * Ownership: the caller's memory, and so are the three objects, which must outlive it. Nothing is
  * allocated.
  * Thread-safety: every call but init and destroy may be made by any number of threads at once, from
  * tasks and callbacks too. What gives something back may let tasks in, so the breaker's on_change
- * may be called on a worker, on the thread of a pool's timers, and in weir_semaphore_release.
+ * may be called on a worker, on the thread of a pool's timers, and in weir_semaphore_release. One
+ * thread at a time does so, and goes on as long as others bring tasks that may start: where many
+ * threads submit to a gate that holds none of them up, a call may let in thousands.
  * A thread that is stopped for ever in a call that has to do with a gate (a submit with it, a
  * release of its permits, a cancel or the end of a task behind it), or in a weir_context_cancel, of
  * any context, may hold up all that has to do with this gate; in the pools of its tasks also
@@ -87,7 +89,8 @@ WEIR_API WEIR_NODISCARD int weir_gate_init(weir_gate *gate, const weir_gate_opti
 
 /* Ends its use: from now on a submit with it is -EINVAL. NULL, and a gate that was never made, are
  * fine. Blocks while another thread is in a call on it that began before the last task had ended,
- * for a short time: so not from the breaker's on_change.
+ * for a short time: so not from the breaker's on_change. For calls of weir_gate_look and
+ * weir_gate_waiting it does not wait: none may be under way, or come later.
  * Misuse that aborts: a task is behind it. A task is not any more once it has ended: from its
  * on_done on, and when a wait for it has returned. */
 WEIR_API void weir_gate_destroy(weir_gate *gate);

@@ -86,7 +86,8 @@ typedef struct weir_lane_stats {
     uint64_t peak_queued; /* the most of them at once */
     uint64_t submitted;   /* how often a place was taken: by a task, by a turn of a serial */
     uint64_t rejected;    /* submits that were refused with -EAGAIN: no room in the lane, or none at
-                             the limit of a group, a serial or keys, or for a timer or a retry */
+                             the limit of a group, a serial or keys, or in the places for timers,
+                             retries, gates and descriptors */
     uint64_t dropped;     /* tasks that DROP_OLDEST has dropped */
     uint64_t in_place;    /* tasks that were run by the thread that submitted them: no room in the
                              lane, or none at the limit of their group */

@@ -6,8 +6,9 @@
  * WAITS back to OUTSIDE, if the job ends before its turn. The gate is there from `join_locked`
  * until the `leave` that is the last, and while a call of `look` is due.
  *
- * Locks: that of the places, then the gate's own, or that of a context's hooks; a hook, which is
- * called under that, takes none but the clock's. The gate holds none while it calls the pool.
+ * Locks: that of the places, then the gate's own, or that of a context's hooks. The lock of the
+ * places is held while the stop of a hook waits for its call: so that takes none but the clock's
+ * and those of a wake. The gate holds none while it calls the pool.
  */
 #ifndef WEIR_POOL_GATE_H
 #define WEIR_POOL_GATE_H

@@ -56,6 +56,7 @@ static inline void slot_init(struct slot *slot, uint32_t index)
 {
     store_rlx(&slot->claim, (uint64_t)index << 1 | CLAIM_TAKEN);
     store_rlx(&slot->context, NULL);
+    store_rlx(&slot->fn, NULL); /* may be looked at before: take_beside_turns */
     store_rlx(&slot->sink, NULL);
     store_rlx(&slot->place, 0);
     store_rlx(&slot->lane, 0);

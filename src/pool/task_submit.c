@@ -265,7 +265,7 @@ static __attribute__((noinline)) int submit_task(weir_pool *pool, weir_task *tas
 int weir_pool_submit_task(weir_pool *pool, weir_task *task, weir_task_fn *fn, void *arg,
                           const weir_task_options *options)
 {
-    /* Another one than below, since nobody keeps its address: so it takes no memory. */
+    /* An entry of its own, whose address nobody keeps: so it stays in registers. */
     struct entry plain = {.mode = SUBMIT_POLICY, .deadline = WEIR_FOREVER};
     if (options == NULL)
         return submit_with(pool, task, fn, arg, NULL, &plain);
