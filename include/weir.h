@@ -4,6 +4,7 @@
 #define WEIR_H
 
 #include "weir/base.h"
+#include "weir/blocking.h"
 #include "weir/breaker.h"
 #include "weir/channel.h"
 #include "weir/clock.h"

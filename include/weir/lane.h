@@ -22,6 +22,8 @@
  *   Starvation. While a lane has a task, at most `lane_burst` tasks of more urgent lanes start
  *   between two of its own; or as many as there are workers, if that is more.
  *
+ * `workers` here is `workers_max`, of a pool that has it.
+ *
  * For the latter a lane that has a task is given a start once nearly lane_burst more urgent tasks
  * have started. Nearly, because each of the W workers counts a share of its starts by itself before
  * it adds them to those of the others; the bound holds whatever is not added yet. The share is

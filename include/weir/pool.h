@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* weir/pool.h - a bounded worker pool: a fixed number of threads run tasks from a lock-free queue.
+/* weir/pool.h - a bounded worker pool: threads run tasks from a lock-free queue. Their number
+ * is fixed, unless `workers_max` says how many there may be (blocking.h).
  *
  *     weir_pool *pool;
  *     weir_pool_new(&pool, WEIR_POOL_OPTIONS(.workers = 4, .capacity = 256));
@@ -85,14 +86,27 @@ WEIR_API WEIR_NODISCARD int64_t weir_pool_submit_many(weir_pool *pool, const wei
 WEIR_API WEIR_NODISCARD int64_t weir_pool_try_submit_many(weir_pool *pool, const weir_job jobs[],
                                                           size_t n);
 
-/* Never block. Of NULL: 0. `queued` is exact while nobody submits or starts a task. `capacity` is
- * that of all lanes (lane.h) together, without the places at the workers (`local`), which `queued`
- * counts too: with WEIR_ORDER_LOCAL it may be the larger one. */
+/* Has a pool that was made with `workers_max` grow to `workers`, and shrink to them and not below
+ * from now on; that is under way when it returns, not done. Workers above it leave after the task
+ * that they run, or once it does not block any more; more come again when tasks block. One that
+ * cannot be made is counted (weir_pool_stats.not_grown) and tried again, a millisecond later at
+ * first and a second later at most. Of two calls at once, one is the last. Never blocks; from a
+ * task too.
+ * Returns 0: it is under way; -EINVAL (NULL, 0, above workers_max, or the pool is fixed); -EPIPE
+ * (it was shut down); -ESTALE. */
+WEIR_API WEIR_NODISCARD int weir_pool_resize(weir_pool *pool, unsigned workers);
+
+/* Never block. Of NULL: 0. `workers`: threads, now; `workers_max`: of a fixed pool, the same.
+ * `queued` is exact while nobody submits or starts a task. `capacity` is that of all lanes (lane.h)
+ * together, without the places at the workers (`local`), which `queued` counts too: with
+ * WEIR_ORDER_LOCAL it may be the larger one. */
 WEIR_API unsigned weir_pool_workers(const weir_pool *pool);
+WEIR_API unsigned weir_pool_workers_max(const weir_pool *pool);
 WEIR_API unsigned weir_pool_capacity(const weir_pool *pool);
 WEIR_API size_t weir_pool_queued(const weir_pool *pool);
 
-/* The pool whose worker is calling, or NULL; and that worker's index, 0 to workers - 1, or -1. */
+/* The pool whose worker is calling, or NULL; and that worker's index, 0 to workers_max - 1,
+ * or -1. */
 WEIR_API weir_pool *weir_pool_current(void);
 WEIR_API int weir_pool_worker_index(void);
 

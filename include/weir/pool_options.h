@@ -35,7 +35,8 @@ typedef enum weir_order {
                         submitted from elsewhere starts, once it is the oldest such, after at most
                         64 of these on each worker; of those that a worker takes of its own, one in
                         61 is its oldest. Whatever its worker does, the oldest that waits there
-                        starts after at most 64 x workers starts of any one worker that goes on.
+                        starts after at most 64 x workers starts of any one worker that goes on
+                        (with workers_max: 64 x those).
                         What a task runs while it waits is part of it */
 } weir_order;
 
@@ -88,6 +89,22 @@ typedef struct weir_stuck {
     size_t queued;      /* tasks that wait to start */
 } weir_stuck;
 
+/* What a rule for growth is asked about (weir_pool_options.growth_rule). */
+typedef struct weir_growth {
+    size_t size;          /* of this struct */
+    unsigned workers;     /* threads that there are */
+    unsigned blocked;     /* of these: task says that it blocks, or waits in weir */
+    unsigned workers_min; /* to which the pool shrinks */
+    unsigned workers_max;
+    size_t queued;      /* tasks that wait to start; never 0 */
+    int full;           /* 1: a lane has no room for another */
+    int64_t stalled_ns; /* no worker has taken a task for so long, within a millisecond */
+} weir_growth;
+
+/* The rule that a pool has without another: one more if no worker has taken a task for 1 ms, and
+ * more than 2 x workers tasks are queued, or a lane is full. */
+WEIR_API int weir_growth_rule(const weir_growth *growth, void *user);
+
 typedef struct weir_pool_options {
     size_t size;            /* filled by WEIR_POOL_OPTIONS or weir_pool_options_init */
     unsigned workers;       /* threads, at most 1024; 0: the CPUs this process may use (affinity and
@@ -99,7 +116,7 @@ typedef struct weir_pool_options {
     size_t stack_size;      /* of the threads, in bytes; 0: the system's default */
     weir_context *context; /* parent of every task's context; the pool holds a reference; 0: none */
     int (*on_worker_start)(unsigned index, void *user); /* non-zero fails weir_pool_new with it */
-    void (*on_worker_stop)(unsigned index, void *user);
+    void (*on_worker_stop)(unsigned index, void *user); /* the other must not end its thread */
     /* Called once for an accepted plain task (no weir_task) that will never start, on any thread;
        must not block. `why`: CANCELLED, EXPIRED or DROPPED. */
     void (*on_drop)(weir_task_fn *fn, void *arg, weir_state why, void *user);
@@ -144,6 +161,17 @@ typedef struct weir_pool_options {
     unsigned local;   /* LOCAL: so many tasks, beside `capacity`, wait at each worker, at most 2048;
                          0: 256. Beyond that what a task submits is queued as from elsewhere.
                          FIFO: must be 0 */
+    /* More workers while tasks block (blocking.h): so many at most, up to 1024; 0: `workers`.
+       Such a pool has one thread more, which makes the others: with the CPUs and the scheduling of
+       the thread that made the pool. One whose on_worker_start fails is tried again */
+    unsigned workers_max;
+    /* ns. Of the workers above `workers`, so many leave as were not needed at any moment of so long
+       a time, but not less than 1 ms; up to twice as late. 0: 10 s */
+    int64_t idle_timeout;
+    /* Asked at most once in a millisecond, on that thread, while tasks are queued, no worker could
+       take one and there may be one more: non-zero adds one. Must neither block nor end the thread.
+       Misuse that aborts: it frees the pool; to shut it down is -EDEADLK. 0: weir_growth_rule */
+    int (*growth_rule)(const weir_growth *growth, void *user);
 } weir_pool_options;
 
 /* A pointer to options with the fields named set and the others default (C only). */

@@ -63,10 +63,15 @@ typedef struct weir_pool_stats {
     uint64_t parks;      /* sleeps of workers for want of tasks */
     uint64_t wakes;      /* those that a wake has ended */
     uint64_t busy_ns;    /* time of the workers, all together: running tasks or looking for one */
-    uint64_t blocked_ns; /* in a wait of weir inside a task; the rest they were parked */
+    uint64_t blocked_ns; /* in a wait of weir inside a task, or between weir_blocking_begin and
+                            _end; the rest they were parked */
     unsigned workers_busy;    /* now running a task, and not blocked */
-    unsigned workers_blocked; /* now in a wait of weir inside a task */
+    unsigned workers_blocked; /* now in a wait, as in blocked_ns */
     uint64_t gated;           /* now at a gate, of counts.delayed */
+    unsigned workers;         /* threads, now */
+    /* Of a pool with workers_max: workers that were added; that left again; and that could not be
+       added, for want of a thread or because on_worker_start refused, each try */
+    uint64_t grown, shrunk, not_grown;
 } weir_pool_stats;
 
 /* Reads the stats of a pool. Each number is read by itself, while tasks move; at rest all agree

@@ -99,8 +99,10 @@ int weir_wait_ready_until(int fd, unsigned events, weir_context *ctx, int64_t de
     if (result != -ETIMEDOUT || (deadline != WEIR_FOREVER && deadline <= weir_now()))
         return result;
     note_block(TELL("weir_wait_ready", NULL));
+    bool begun = sleep_begin();
     result = ctx != NULL ? wait_with_context(fd, events, ctx, deadline)
                          : wait_alone(fd, events, deadline);
+    sleep_end(begun);
     note_unblock();
     return result;
 }

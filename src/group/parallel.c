@@ -198,7 +198,7 @@ int weir_parallel_for_until(weir_pool *pool, size_t n, size_t grain, weir_range_
         return -ENOMEM;
     struct loop loop = {
         .sink = {&helper_ops}, .pool = pool, .parent = parent, .fn = fn, .arg = arg, .n = n};
-    loop.most = pool->crew.count - (own_seat(&pool->queue) != NULL ? 1 : 0);
+    loop.most = weir__crew_workers(&pool->crew) - (own_seat(&pool->queue) != NULL ? 1 : 0);
     loop.grain = grain != 0 ? grain : n / CHUNKS_FOR_EACH / ((size_t)loop.most + 1);
     if (loop.grain == 0)
         loop.grain = 1;

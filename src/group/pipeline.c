@@ -266,7 +266,8 @@ static int read_arguments(struct pipeline *line, const weir_stage stages[], size
             return -EINVAL;
     line->stages.stages = stages;
     line->stages.n = (unsigned)n;
-    line->stages.most = line->pool->crew.count - (own_seat(&line->pool->queue) != NULL ? 1 : 0);
+    unsigned workers = weir__crew_workers(&line->pool->crew);
+    line->stages.most = workers - (own_seat(&line->pool->queue) != NULL ? 1 : 0);
     if (options->in_flight == 0)
         options->in_flight = IN_FLIGHT_FOR_EACH * ((size_t)line->stages.most + 1);
     return 0;

@@ -43,6 +43,11 @@ int weir__thread_start(pthread_t *ret_thread, void *(*run)(void *), void *arg, s
     return -err;
 }
 
+void weir__thread_ignore_cancel(void)
+{
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL); /* cannot fail */
+}
+
 enum { NAME_LIMIT = 16 }; /* Linux: 15 bytes and the NUL */
 
 /* `suffix` is shorter than the limit. */
@@ -65,6 +70,11 @@ void weir__thread_name(const char *name, unsigned index)
 void weir__thread_name_timer(const char *name)
 {
     name_thread(name, "/timer");
+}
+
+void weir__thread_name_manager(const char *name)
+{
+    name_thread(name, "/manager");
 }
 
 void weir__thread_name_signals(void)

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/assert.h"
 #include "os/park.h"
 
 /* Which of the tasks that a thread submits are measured: record/sample.h. */
@@ -24,6 +25,14 @@ struct passed_job {
     uint64_t position;
 };
 
+struct self;
+
+/* What a thread does around a sleep in a wait: `begin` says whether it is to call `end`. */
+struct around_sleep {
+    bool (*begin)(struct self *self);
+    void (*end)(struct self *self);
+};
+
 /* One for each thread of the process, all-zero (except the park) at its start, gone at its end. */
 struct self {
     struct park park;          /* where this thread sleeps when it waits for an object */
@@ -34,6 +43,8 @@ struct self {
     struct list *granted;      /* requests whose calls this thread makes (semaphore.c), or NULL */
     struct activity *activity; /* where it notes what it does; NULL: nothing to note */
     unsigned inline_runs;      /* within each other */
+    unsigned blocking;         /* calls of weir_blocking_begin that have not ended */
+    const struct around_sleep *around_sleep; /* for waits; or NULL */
     struct sampler sampler;
     uint64_t random; /* state of a generator of random numbers (random.h); 0: not yet seeded */
     int id;          /* the system's number of this thread; 0: not yet asked for */
@@ -56,6 +67,19 @@ static inline struct self *this_thread(void)
     return &weir__this_thread;
 }
 
+static inline bool sleep_begin(void)
+{
+    struct self *self = this_thread();
+    return unlikely(self->around_sleep != NULL) && self->around_sleep->begin(self);
+}
+
+/* `begun`: as sleep_begin has returned. */
+static inline void sleep_end(bool begun)
+{
+    if (unlikely(begun))
+        this_thread()->around_sleep->end(this_thread());
+}
+
 /* Starts a thread with all asynchronous signals blocked, under a name such as "weir/3". A zero
  * stack_size means the default. Returns 0 or what pthread_create returned, negated. */
 int weir__thread_start(pthread_t *ret_thread, void *(*run)(void *), void *arg, size_t stack_size);
@@ -63,10 +87,14 @@ int weir__thread_start(pthread_t *ret_thread, void *(*run)(void *), void *arg, s
 /* Does the kernel raise it for what the thread itself did? To block such a signal is undefined. */
 bool weir__signal_is_synchronous(int number);
 
-/* Names the calling thread "<name>/<index>" or "<name>/timer", "weir/signals" or "weir/ready"; the
- * name is cut to what the system takes. */
+/* From now on no pthread_cancel ends the calling thread. */
+void weir__thread_ignore_cancel(void);
+
+/* Names the calling thread "<name>/<index>", "<name>/timer" or "<name>/manager", "weir/signals" or
+ * "weir/ready"; the name is cut to what the system takes. */
 void weir__thread_name(const char *name, unsigned index);
 void weir__thread_name_timer(const char *name);
+void weir__thread_name_manager(const char *name);
 void weir__thread_name_signals(void);
 void weir__thread_name_ready(void);
 

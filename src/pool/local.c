@@ -115,7 +115,7 @@ int weir__local_put(struct seat *seat, const struct job *job)
     if (job->sink != NULL && sink_ops(job->sink)->placed != NULL)
         sink_ops(job->sink)->placed(job->sink, ticket.claim, 0);
     uint64_t position = deque_push(own, slot - 1);
-    if (unlikely(eventcount_notify(&queue->idle)))
+    if (unlikely(queue_notify(queue)))
         weir__queue_woke(queue);
     if (trace_on() || probe_wanted(task_submit))
         weir__queue_show_put(queue, job, &ticket);

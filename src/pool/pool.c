@@ -11,6 +11,7 @@
 #include "pool/descriptor.h"
 #include "pool/due.h"
 #include "pool/lane_options.h"
+#include "pool/size_options.h"
 #include "pool/lanes.h"
 #include "weir/shutdown.h"
 
@@ -77,7 +78,7 @@ static const char *wrong_field(const weir_pool_options *options)
         return "local: above 2048";
     if (options->local > 0 && options->order != WEIR_ORDER_LOCAL)
         return "local: set without WEIR_ORDER_LOCAL";
-    return NULL;
+    return weir__size_options_wrong(options, MAX_WORKERS);
 }
 
 const char *weir_pool_options_error(const weir_pool_options *given)
@@ -92,9 +93,12 @@ static void settle(weir_pool_options *options)
 {
     if (options->workers == 0) {
         options->workers = weir__usable_cpus();
-        if (options->workers > MAX_WORKERS)
-            options->workers = MAX_WORKERS;
+        unsigned most = options->workers_max != 0 ? options->workers_max : MAX_WORKERS;
+        if (options->workers > most)
+            options->workers = most;
     }
+    if (options->idle_timeout == 0)
+        options->idle_timeout = WEIR_S(10);
     if (options->capacity == 0)
         options->capacity = DEFAULT_CAPACITY;
     weir__lane_options_settle(options);
@@ -148,6 +152,9 @@ static void release(weir_pool *pool)
     if (pool->host.watchdog != NULL)
         weir__watchdog_release(pool->host.watchdog);
     weir__free(pool->host.watchdog);
+    if (pool->crew.size != NULL)
+        weir__size_release(pool->crew.size, inherited);
+    weir__free(pool->crew.size);
     weir__crew_free(&pool->crew);
     weir__queue_destroy(&pool->queue, inherited);
     weir__free(pool->host.times);
@@ -164,6 +171,8 @@ void weir_pool_free(weir_pool *pool)
             weir__misuse("weir_pool_free", "a task cannot free the pool that it runs on.");
         if (pool->host.watchdog != NULL && weir__watchdog_telling(pool->host.watchdog))
             weir__misuse("weir_pool_free", "on_stuck cannot free the pool that it is told of.");
+        if (weir__crew_manages(&pool->crew))
+            weir__misuse("weir_pool_free", "growth_rule cannot free the pool that it is of.");
         if (load_rlx(&pool->in_metrics) != 0) /* the caller orders the remove before the free */
             weir__misuse("weir_pool_free", "metrics still read the pool.");
         int err = weir_pool_shutdown(pool, 0, WEIR_FOREVER, NULL);
@@ -191,7 +200,7 @@ static void set_host(weir_pool *pool, const weir_pool_options *options)
     host->queue = &pool->queue;
     host->fork = fork_count();
     host->outside_waiters_help = options->outside_waiters_help != 0;
-    host->cpus_to_spare = options->workers <= weir__usable_cpus();
+    host->cpus_to_spare = weir__size_options_seats(options) <= weir__usable_cpus();
     host->on_drop = options->on_drop;
     host->name_of = options->name_of;
     host->on_task_start = options->on_task_start;
@@ -236,6 +245,24 @@ static int make_times(struct host *host, unsigned workers, unsigned lanes)
     return lanes > 1 ? make_lane_times(host, lanes) : 0;
 }
 
+static int make_size(weir_pool *pool, const weir_pool_options *options)
+{
+    if (options->workers_max == 0)
+        return 0;
+    struct size *size = weir__alloc(1, sizeof *size);
+    if (size == NULL)
+        return -ENOMEM;
+    pool->crew.size = size;
+    const struct size_options size_options = {
+        .workers = options->workers,
+        .most = options->workers_max,
+        .idle_timeout = options->idle_timeout,
+        .rule = options->growth_rule,
+        .user = options->user,
+    };
+    return weir__size_init(size, &pool->queue, &size_options);
+}
+
 static int make_watchdog(weir_pool *pool, const weir_pool_options *options)
 {
     if (options->on_stuck == NULL)
@@ -243,6 +270,7 @@ static int make_watchdog(weir_pool *pool, const weir_pool_options *options)
     pool->host.watchdog = weir__alloc(1, sizeof *pool->host.watchdog);
     if (pool->host.watchdog == NULL)
         return -ENOMEM;
+    pool->host.watchdog->size = pool->crew.size;
     return weir__watchdog_init(pool->host.watchdog, pool, &pool->queue, options, pool->crew.name);
 }
 
@@ -257,10 +285,13 @@ static int build(weir_pool *pool, const weir_pool_options *options)
     pool->has_parent_context = options->context != NULL;
     struct queue_shape shape = weir__lane_options_shape(options, place_slots(&places));
     shape.local = options->local;
+    shape.workers = weir__size_options_seats(options);
     int err = weir__queue_init(&pool->queue, &shape);
     pool->queue.measure = options->measure;
     if (err == 0)
-        err = make_times(&pool->host, options->workers, pool->queue.lane_count);
+        err = make_times(&pool->host, weir__size_options_seats(options), pool->queue.lane_count);
+    if (err == 0)
+        err = make_size(pool, options);
     if (err == 0)
         err = make_watchdog(pool, options);
     if (err == 0)
@@ -271,15 +302,18 @@ static int build(weir_pool *pool, const weir_pool_options *options)
         err = weir__delay_init(&pool->delay, &pool->host, &places, pool->crew.name,
                                options->context != NULL ? pool->host.context : NULL);
     if (err == 0)
-        err = weir__repeats_init(&pool->repeats, (uint32_t)(weir__lanes_capacity(&pool->queue) +
-                                                            deques_capacity(&pool->queue.deques)) +
-                                                     options->workers + places.times + SLOT_MARGIN);
+        err = weir__repeats_init(
+            &pool->repeats,
+            (uint32_t)(weir__lanes_capacity(&pool->queue) + deques_capacity(&pool->queue.deques)) +
+                weir__size_options_seats(options) + places.times + SLOT_MARGIN);
     return err;
 }
 
-static int start(weir_pool *pool, unsigned workers)
+static int start(weir_pool *pool, const weir_pool_options *options)
 {
-    int err = weir__crew_start(&pool->crew, workers);
+    int err = weir__crew_start(&pool->crew, options->workers, weir__size_options_seats(options));
+    if (err == 0 && pool->crew.size != NULL && (err = weir__manager_start(&pool->crew)) != 0)
+        weir__crew_give_up(&pool->crew);
     if (err != 0 && pool->host.watchdog != NULL) { /* an on_worker_start may have submitted */
         weir__watchdog_stop(pool->host.watchdog);
         weir__watchdog_join(pool->host.watchdog);
@@ -303,7 +337,7 @@ int weir_pool_new(weir_pool **ret, const weir_pool_options *given)
         return -ENOMEM;
     err = build(pool, &options);
     if (err == 0)
-        err = start(pool, options.workers);
+        err = start(pool, &options);
     if (err != 0) {
         release(pool);
         return err;
@@ -312,9 +346,29 @@ int weir_pool_new(weir_pool **ret, const weir_pool_options *given)
     return 0;
 }
 
+int weir_pool_resize(weir_pool *pool, unsigned workers)
+{
+    if (pool == NULL)
+        return -EINVAL;
+    if (pool_stale(pool))
+        return -ESTALE;
+    struct size *size = pool->crew.size;
+    if (size == NULL || workers == 0 || workers > size->most)
+        return -EINVAL;
+    if (queue_phase(&pool->queue) >= POOL_STOPPING)
+        return -EPIPE;
+    weir__size_resize(size, workers);
+    return 0;
+}
+
 /* Observers. */
 
 unsigned weir_pool_workers(const weir_pool *pool)
+{
+    return pool != NULL ? weir__crew_workers(&pool->crew) : 0;
+}
+
+unsigned weir_pool_workers_max(const weir_pool *pool)
 {
     return pool != NULL ? pool->crew.count : 0;
 }

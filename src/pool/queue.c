@@ -74,6 +74,23 @@ COLD void weir__queue_note_peak(struct lane *lane, uint64_t t)
         continue;
 }
 
+void weir__queue_gate(struct queue *queue, struct size *size, bool (*may_wake)(struct queue *queue))
+{
+    queue->size = size;
+    queue->may_wake = may_wake;
+    (void)eventcount_prepare(&queue->idle); /* never cancelled */
+}
+
+static inline bool gate_opens(struct queue *queue)
+{
+    return likely(queue->may_wake == NULL) || queue->may_wake(queue);
+}
+
+COLD bool weir__queue_wake(struct queue *queue)
+{
+    return gate_opens(queue) && weir__eventcount_wake(&queue->idle);
+}
+
 COLD void weir__queue_woke(struct queue *queue)
 {
     note_wake(&this_thread()->sampler, eventcount_wake_gap(&queue->idle) >= WORKER_SHORT_GAP_NS);
@@ -83,7 +100,8 @@ void weir__queue_found_full(struct queue *queue)
 {
     /* Empty: the places are kept for serials that run. A worker could take nothing, and would wake
      * those that wait for room in its turn, and so on. */
-    if (unlikely(eventcount_has_sleepers(&queue->idle)) && !weir__queue_empty(queue))
+    if (unlikely(eventcount_has_sleepers(&queue->idle)) && !weir__queue_empty(queue) &&
+        gate_opens(queue))
         weir__eventcount_wake_another(&queue->idle);
 }
 
@@ -321,13 +339,21 @@ bool weir__queue_empty(const struct queue *queue)
 void weir__queue_pass_wake(struct queue *queue)
 {
     if (!weir__queue_empty(queue))
-        (void)eventcount_notify(&queue->idle);
+        (void)queue_notify(queue);
 }
 
 bool weir__queue_has_lead(const struct seat *seat)
 {
     const struct ring *ring = &queue_lane(seat->queue, seat->lane)->ring;
     return ring->capacity < LEAD_FROM || ring_passed(ring, seat->heads[seat->lane] + LEAD, 0);
+}
+
+bool weir__queue_has_full_lane(const struct queue *queue)
+{
+    for (unsigned k = 0; k < queue->lane_count; k++)
+        if (lane_full(queue_lane(queue, k)))
+            return true;
+    return false;
 }
 
 uint64_t weir__queue_count(const struct queue *queue)

@@ -16,6 +16,10 @@
  *
  * A job that only the popper can want (no sink, queue open) is taken without a claim.
  *
+ * The gate. If not all workers may run jobs at all times, one is woken for a job only if the gate
+ * lets it (size.h). So that a thread which would wake one asks, also if none is asleep, `idle` has
+ * one sleeper for ever who is nobody; a queue without a gate has none of that.
+ *
  * Turns. A job without a function is a turn (turn.h). Before a thread takes its ticket, it keeps
  * the place that the ticket has; so no submit can get it in between.
  */
@@ -63,6 +67,8 @@ struct queue {
     struct lane *others;                         /* all but `lane` */
     struct deques deques;                        /* of the workers: local.h */
     _Alignas(CACHE_LINE) struct eventcount idle; /* workers */
+    struct size *size;                           /* constant, as the next: see weir__queue_gate */
+    bool (*may_wake)(struct queue *queue);
     _Alignas(CACHE_LINE) struct room clock_room; /* of the clock's thread alone: due.c */
     atomic(uint32_t) clock_wants;                /* bits of the lanes in which that has no room */
     struct quiet quiet;
@@ -142,6 +148,20 @@ static inline int queue_phase(const struct queue *queue)
 
 void weir__queue_set_phase(struct queue *queue, enum phase phase);
 
+/* From now on, each time that a worker could be woken for a job, may_wake is asked; before others
+ * know the queue. */
+void weir__queue_gate(struct queue *queue, struct size *size,
+                      bool (*may_wake)(struct queue *queue));
+
+/* Of queue_notify. */
+bool weir__queue_wake(struct queue *queue);
+
+/* There is a job: wakes an idle worker, if there is one. True: a wake was made. */
+static inline bool queue_notify(struct queue *queue)
+{
+    return unlikely(eventcount_has_sleepers(&queue->idle)) && weir__queue_wake(queue);
+}
+
 /* Putting. */
 
 /* What weir__queue_retract needs to know. */
@@ -168,7 +188,7 @@ static inline bool queue_push(struct queue *queue, struct lane *lane, uint32_t s
         weir__queue_found_full(queue);
         return false;
     }
-    bool woke = eventcount_notify(&queue->idle);
+    bool woke = queue_notify(queue);
     if (unlikely(woke))
         weir__queue_woke(queue);
     int64_t taken = (int64_t)(position + 1 - load_rlx(&lane->head_seen)) + lane_kept(lane);
@@ -351,6 +371,8 @@ void weir__queue_pass_wake(struct queue *queue);
 /* Are so many more queued in the lane of the job that this worker took last? */
 bool weir__queue_has_lead(const struct seat *seat);
 
+/* Is there a lane with no room? */
+bool weir__queue_has_full_lane(const struct queue *queue);
 /* Jobs that are queued and not dead: exact at rest. */
 uint64_t weir__queue_count(const struct queue *queue);
 

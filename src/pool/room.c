@@ -11,6 +11,7 @@
 
 #include "base/deadline.h"
 #include "base/pace.h"
+#include "os/thread.h"
 
 void weir__room_idle(struct room *room)
 {
@@ -39,10 +40,12 @@ static void cancel(struct eventcount *ec, bool timed)
 
 static int sleep_until(struct eventcount *ec, bool timed, uint32_t key, int64_t until)
 {
-    if (!timed)
-        return weir__eventcount_sleep(ec, key, until);
-    int64_t soon = weir_after(ROOM_TIMED_NS);
-    return weir__eventcount_sleep_timed(ec, key, earlier(until, soon));
+    bool begun = sleep_begin();
+    int err = timed
+                  ? weir__eventcount_sleep_timed(ec, key, earlier(until, weir_after(ROOM_TIMED_NS)))
+                  : weir__eventcount_sleep(ec, key, until);
+    sleep_end(begun);
+    return err;
 }
 
 int weir__room_wait(struct room *room, const struct room_wait *wait)

@@ -46,8 +46,10 @@ void weir__forget_host(const struct host *host)
 {
     static struct host stale = {.fork = UINT32_MAX}; /* stands for all that are gone */
     struct self *self = this_thread();
-    if (self->seat != NULL && self->seat->host == host)
+    if (self->seat != NULL && self->seat->host == host) {
         self->seat = NULL;
+        self->around_sleep = NULL;
+    }
     for (struct frame *frame = self->frame; frame != NULL; frame = frame->below)
         if (frame->host == host)
             frame->host = &stale;

@@ -137,7 +137,7 @@ int weir_pool_shutdown(weir_pool *pool, int64_t soft_deadline, int64_t hard_dead
         return -EINVAL;
     if (pool_stale(pool))
         return -ESTALE;
-    if (weir__inside(&pool->host) ||
+    if (weir__inside(&pool->host) || weir__crew_manages(&pool->crew) ||
         (pool->host.watchdog != NULL && weir__watchdog_telling(pool->host.watchdog)))
         return -EDEADLK;
     weir_pool_close(pool);

@@ -40,7 +40,7 @@ uint64_t weir__queue_put_turn(struct queue *queue, uint32_t number, struct sink 
     uint64_t claim;
     uint32_t slot = fill_turn(queue, number, sink, &claim);
     (void)ring_push_kept(&lane->ring, slot - 1);
-    (void)eventcount_notify(&queue->idle);
+    (void)queue_notify(queue);
     place_freed(queue, lane); /* for a moment the place was counted twice */
     return claim;
 }

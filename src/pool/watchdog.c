@@ -125,11 +125,11 @@ int weir__watchdog_init(struct watchdog *watchdog, weir_pool *pool, const struct
     watchdog->user = options->user;
     watchdog->pool = pool;
     watchdog->queue = queue;
-    watchdog->workers = options->workers;
+    watchdog->workers = options->workers_max != 0 ? options->workers_max : options->workers;
     store_rlx(&watchdog->next, WATCH_NONE); /* nobody else knows it yet */
-    watchdog->watched = weir__alloc(options->workers, sizeof *watchdog->watched);
+    watchdog->watched = weir__alloc(watchdog->workers, sizeof *watchdog->watched);
     watchdog->told =
-        weir__alloc((size_t)options->workers * WATCH_LEVELS + 1, sizeof *watchdog->told);
+        weir__alloc((size_t)watchdog->workers * WATCH_LEVELS + 1, sizeof *watchdog->told);
     return watchdog->watched != NULL && watchdog->told != NULL ? 0 : -ENOMEM;
 }
 

@@ -138,6 +138,8 @@ static int64_t all_blocked_since(const struct watchdog *watchdog)
         return WEIR_FOREVER;
     for (unsigned i = 0; i < watchdog->workers; i++) {
         struct activity_view view;
+        if (watchdog->size != NULL && !size_has(watchdog->size, i))
+            continue;
         if (!weir__activity_read(watchdog->watched[i].activity, &view) ||
             (view.state & ACTIVITY_BLOCKED) == 0 || activity_levels(view.state) == 0)
             return WEIR_FOREVER;

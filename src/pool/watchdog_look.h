@@ -5,7 +5,7 @@
 #define WEIR_POOL_WATCHDOG_LOOK_H
 
 #include "base/assert.h"
-#include "pool/queue.h"
+#include "pool/size.h"
 #include "record/activity.h"
 #include "sync/alarm.h"
 
@@ -50,6 +50,7 @@ struct watchdog {
     weir_pool *pool;           /* to be told only */
     const struct queue *queue; /* asked how many are queued */
     unsigned workers;
+    const struct size *size; /* says which of them there are; or NULL: all */
     struct watched *watched;
     struct told_run *told; /* of each run of each worker, and last of all workers at once */
 };

@@ -21,12 +21,11 @@
  */
 #include "pool/worker.h"
 
-#include <errno.h>
 #include <setjmp.h>
 
+#include "base/assert.h"
 #include "base/pace.h"
 #include "base/unwind.h"
-#include "os/alloc.h"
 #include "pool/lanes.h"
 #include "pool/local.h"
 
@@ -77,8 +76,10 @@ static void give_head_start(struct seat *seat)
     seat->submits = false;
 }
 
-/* Runs jobs until there is none. `*woken`: this thread was woken, and has not passed that on. */
-static void run_queued(struct host *host, struct seat *seat, bool *woken, struct patience *ret)
+/* Runs jobs until there is none, or `size` (a constant NULL where it does not change) asks for
+ * something else. `*woken`: this thread was woken, and has not passed that on. */
+static inline void run_queued(struct host *host, struct seat *seat, struct size *size, bool *woken,
+                              struct patience *ret)
 {
     struct queue *queue = host->queue;
     struct job job;
@@ -91,9 +92,15 @@ static void run_queued(struct host *host, struct seat *seat, bool *woken, struct
         } else {
             ret->looks = host->cpus_to_spare ? WORKER_LOOKS : 0;
         }
+        if (size != NULL)
+            size_note_start(size);
         weir__run(host, &job);
+        if (unlikely(this_thread()->blocking != 0))
+            weir__misuse("weir_blocking_begin", "its task has returned without weir_blocking_end.");
         if (++in_a_row % LEAD == 0)
             give_head_start(seat);
+        if (size != NULL && size_asks(size))
+            break;
     }
     if (in_a_row > 0 && unlikely(lanes_have_timed(queue)))
         weir__lanes_idle(queue);
@@ -106,7 +113,7 @@ static void serve(struct worker *worker)
     struct patience patience = {0, false};
     bool woken = false;
     for (;;) {
-        run_queued(host, &worker->seat, &woken, &patience);
+        run_queued(host, &worker->seat, NULL, &woken, &patience);
         if (spin(&patience))
             continue;
         uint32_t key = eventcount_prepare(&queue->idle);
@@ -121,17 +128,96 @@ static void serve(struct worker *worker)
     }
 }
 
+/* The same where the size may change (size.h). */
+
+/* Without a right: parks until it may have one and there is a job, or until it is one too many.
+ * False: the pool is stopping. */
+static bool rest(struct worker *worker, bool *woken, struct patience *ret)
+{
+    struct host *host = worker->crew->host;
+    struct queue *queue = host->queue;
+    const struct size *size = worker->crew->size;
+    uint32_t key = eventcount_prepare(&queue->idle);
+    uint64_t word = size_word(size);
+    bool empty = weir__queue_empty(queue), stopping = queue_phase(queue) >= POOL_STOPPING;
+    if (stopping || size_is_above(size, word) || (!empty && size_has_right(word))) {
+        eventcount_cancel(&queue->idle);
+        return !stopping || !empty;
+    }
+    *woken = park(host, key, ret);
+    return true;
+}
+
+static void serve_in_turn(struct worker *worker)
+{
+    struct host *host = worker->crew->host;
+    struct share *share = &worker->share;
+    struct size *size = share->size;
+    struct patience patience = {0, false};
+    bool woken = false;
+    for (;;) {
+        if (size_is_above(size, size_word(size))) {
+            weir__size_give(share);
+            if (weir__size_leave(share))
+                return;
+        }
+        woken |= share->state == SHARE_NONE; /* I3: it looks at the queue after its first job */
+        if (weir__size_take(share) || queue_phase(host->queue) >= POOL_STOPPING)
+            run_queued(host, &worker->seat, size, &woken, &patience);
+        if (!size_asks(size) && spin(&patience))
+            continue;
+        weir__size_give(share);
+        if (!rest(worker, &woken, &patience))
+            return;
+    }
+}
+
 /* A thread's life. */
 
-static int start(struct worker *worker);
+/* Around each sleep in a task, where the size may change. */
+
+static bool give_right(struct self *self)
+{
+    struct worker *worker = container_of(self->seat, struct worker, seat);
+    return !host_stale(worker->crew->host) && weir__size_block(&worker->share);
+}
+
+static void take_right_again(struct self *self)
+{
+    weir__size_go_on(&container_of(self->seat, struct worker, seat)->share);
+}
+
+static const struct around_sleep around_sleep = {give_right, take_right_again};
+
+static void become(struct worker *worker)
+{
+    struct self *self = this_thread();
+    self->seat = &worker->seat;
+    self->blocking = 0;
+    self->around_sleep = worker->crew->size != NULL ? &around_sleep : NULL;
+    note_begin(&worker->activity);
+}
+
+static void become_nobody(void)
+{
+    this_thread()->blocking = 0;
+    note_leave();
+    this_thread()->seat = NULL;
+    this_thread()->around_sleep = NULL;
+}
 
 /* The thread is at its end, one way or the other. */
-static void left(struct worker *worker)
+static void left(const struct worker *worker)
 {
     const struct crew *crew = worker->crew;
-    weir__quiet_idle(&crew->host->queue->quiet); /* it does not come to that by parking */
+    weir__lanes_idle(crew->host->queue); /* it does not come to these by parking */
+    weir__quiet_idle(&crew->host->queue->quiet);
     if (crew->on_stop != NULL)
         crew->on_stop(worker->index, crew->host->user);
+}
+
+static void join_predecessor(struct worker *worker)
+{
     if (worker->has_predecessor)
         (void)pthread_join(worker->predecessor, NULL);
     worker->has_predecessor = false;
@@ -140,48 +226,68 @@ static void left(struct worker *worker)
 struct service {
     struct worker *worker;
     jmp_buf *begin; /* where a thread that dies and cannot be replaced goes on */
-    bool done;
+    bool leaves, done;
 };
+
+void weir__crew_out(struct crew *crew)
+{
+    atomic(unsigned) *alive = &crew->alive;
+    tsan_release(alive);
+    sub_seqcst(alive, 1);  /* pairs with all_left */
+    weir__wake_all(alive); /* only the address: the pool is freed after this thread is joined */
+}
+
+/* Also if its on_stop ended the thread. */
+static void leave_pool(struct service *service)
+{
+    struct worker *worker = service->worker;
+    struct crew *crew = worker->crew;
+    service->done = true;
+    join_predecessor(worker);
+    if (crew->host->watchdog != NULL)
+        weir__watchdog_park(crew->host->watchdog, worker->seat.watched);
+    become_nobody();
+    if (crew->size != NULL)
+        weir__size_left(crew->size, worker->index);
+    weir__crew_out(crew);
+}
 
 static void replace_if_dying(struct service *service)
 {
     struct worker *worker = service->worker;
     if (service->done || host_stale(worker->crew->host))
         return;
-    left(worker);
-    worker->predecessor = pthread_self();
-    worker->has_predecessor = true;
-    note_leave();
-    this_thread()->seat = NULL; /* what still runs on this thread is outside */
-    if (start(worker) == 0)
+    if (service->leaves) {
+        leave_pool(service);
         return;
-    this_thread()->seat = &worker->seat;
-    note_begin(&worker->activity);
+    }
+    left(worker);
+    join_predecessor(worker);
+    worker->predecessor = pthread_self();
+    worker->has_predecessor = worker->replaces = true;
+    become_nobody(); /* what still runs on this thread is outside */
+    if (worker->crew->size != NULL)
+        weir__size_died(&worker->share);
+    if (weir__worker_start(worker) == 0)
+        return;
+    become(worker);
     worker->has_predecessor = false;
     if (worker->crew->on_start != NULL)
         (void)worker->crew->on_start(worker->index, worker->crew->host->user);
     longjmp(*service->begin, 1);
 }
 
-static void leave_pool(struct worker *worker)
-{
-    atomic(unsigned) *alive = &worker->crew->alive;
-    left(worker);
-    if (worker->crew->host->watchdog != NULL)
-        weir__watchdog_park(worker->crew->host->watchdog, worker->seat.watched);
-    note_leave();
-    this_thread()->seat = NULL;
-    tsan_release(alive);
-    sub_seqcst(alive, 1);  /* pairs with all_left */
-    weir__wake_all(alive); /* only the address: the pool is freed after this thread is joined */
-}
-
 static void serve_once(struct worker *worker, jmp_buf *begin)
 {
-    struct service service ON_LEAVE(replace_if_dying) = {worker, begin, false};
-    serve(worker);
-    leave_pool(worker);
-    service.done = true;
+    struct service service ON_LEAVE(replace_if_dying) = {worker, begin, false, false};
+    if (worker->crew->size != NULL)
+        serve_in_turn(worker);
+    else
+        serve(worker);
+    weir__thread_ignore_cancel();
+    service.leaves = true;
+    left(worker);
+    leave_pool(&service);
 }
 
 /* In a function of its own: no variable changes between setjmp and longjmp. */
@@ -192,120 +298,44 @@ static __attribute__((noinline)) void serve_for_life(struct worker *worker)
     serve_once(worker, &begin);
 }
 
+/* A worker that replaces none has begun, or has not: on_start returned `err`. */
+static void tell_started(struct crew *crew, int err)
+{
+    int none = 0;
+    if (err != 0)
+        (void)cas_rlx(&crew->start_error, &none, err); /* published by the next step */
+    tsan_release(&crew->started);
+    add_seqcst(&crew->started, 1); /* pairs with all_started */
+    weir__wake_all(&crew->started);
+}
+
 static void *worker_main(void *arg)
 {
     struct worker *worker = arg;
     struct crew *crew = worker->crew;
-    this_thread()->seat = &worker->seat;
-    note_begin(&worker->activity);
+    bool replaces = worker->replaces;
+    worker->thread = pthread_self();
+    become(worker);
     weir__thread_name(crew->name, worker->index);
     int err = 0;
     if (crew->on_start != NULL)
         err = crew->on_start(worker->index, crew->host->user);
-    bool first_time = !worker->has_predecessor;
-    if (first_time) {
-        int none = 0;
-        if (err != 0)
-            (void)cas_rlx(&crew->start_error, &none, err); /* published by the next step */
-        tsan_release(&crew->started);
-        add_seqcst(&crew->started, 1); /* pairs with all_started */
-        weir__wake_all(&crew->started);
-    }
-    if (err == 0 || !first_time)
+    if (host_stale(crew->host))
+        weir__misuse("fork", "an on_worker_start that forked must not return in the child.");
+    bool begins = err == 0 || replaces;
+    if (!begins)
+        become_nobody();
+    if (!replaces)
+        tell_started(crew, err);
+    if (begins)
         serve_for_life(worker);
     return NULL;
 }
 
-static int start(struct worker *worker)
+int weir__worker_start(struct worker *worker)
 {
-    pthread_t thread; /* undefined after a failure, and then worker->thread is still right */
-    int err = weir__thread_start(&thread, worker_main, worker, worker->crew->stack_size);
-    if (err == 0)
-        worker->thread = thread;
-    return err;
-}
-
-/* The crew. */
-
-static bool all_started(void *arg)
-{
-    const struct crew *crew = arg;
-    unsigned started = load_seqcst(&crew->started); /* pairs with worker_main */
-    tsan_acquire(&crew->started);
-    return started == crew->count;
-}
-
-static void join(struct crew *crew, unsigned count)
-{
-    for (unsigned i = 0; i < count; i++)
-        (void)pthread_join(crew->workers[i].thread, NULL);
-}
-
-void weir__crew_join(struct crew *crew)
-{
-    join(crew, crew->count);
-}
-
-/* Shows their runs to the watchdog, which may look at all of them as soon as the first one runs. */
-static void watch_workers(struct worker *workers, struct watchdog *watchdog)
-{
-    for (unsigned i = 0; i < watchdog->workers; i++)
-        watchdog->watched[i].activity = &workers[i].activity;
-}
-
-int weir__crew_start(struct crew *crew, unsigned count)
-{
-    struct queue *queue = crew->host->queue;
-    unsigned made = 0;
-    int err = 0;
-    crew->workers = weir__alloc(count, sizeof *crew->workers);
-    if (crew->workers == NULL)
-        return -ENOMEM;
-    if (crew->host->watchdog != NULL)
-        watch_workers(crew->workers, crew->host->watchdog);
-    crew->count = count;            /* constant before the first one may ask */
-    store_rlx(&crew->alive, count); /* no other thread yet */
-    for (unsigned i = 0; i < count && err == 0; i++) {
-        struct worker *worker = &crew->workers[i];
-        worker->crew = crew;
-        worker->index = i;
-        weir__seat_init(&worker->seat, queue, crew->host, i);
-        worker->seat.times = &crew->host->times[i];
-        if (crew->host->watchdog != NULL)
-            worker->seat.watched = &crew->host->watchdog->watched[i];
-        err = start(worker);
-        made += err == 0;
-    }
-    if (err == 0) {
-        (void)weir__wait_until(TELL_NOTHING, &crew->started, all_started, crew, NULL, NULL,
-                               WEIR_FOREVER);
-        err = load_rlx(&crew->start_error); /* each was set before its thread was counted */
-    }
-    if (err != 0) {
-        weir__queue_set_phase(queue, POOL_STOPPING);
-        weir__eventcount_wake_all(&queue->idle);
-        join(crew, made);
-    }
-    return err;
-}
-
-void weir__crew_free(struct crew *crew)
-{
-    weir__free(crew->workers);
-}
-
-static bool all_left(void *arg)
-{
-    const atomic(unsigned) *alive = &((const struct crew *)arg)->alive;
-    bool left = load_seqcst(alive) == 0; /* pairs with leave_pool */
-    tsan_acquire(alive);
-    return left;
-}
-
-int weir__crew_wait(struct told told, struct crew *crew, int64_t deadline)
-{
-    weir__eventcount_wake_all(&crew->host->queue->idle);
-    return weir__wait_until(told, &crew->alive, all_left, crew, NULL, NULL, deadline);
+    pthread_t thread; /* it notes that itself: it may be gone before this one gets on */
+    return weir__thread_start(&thread, worker_main, worker, worker->crew->stack_size);
 }
 
 struct worker *weir__own_worker(void)

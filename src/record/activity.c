@@ -82,6 +82,7 @@ void weir__activity_begin(struct self *self, struct activity *activity)
 
 void weir__activity_end(struct self *self)
 {
+    weir__activity_unblock(self); /* it may have died between weir_blocking_begin and _end */
     weir__activity_park(self);
     self->activity = NULL;
 }
@@ -122,6 +123,8 @@ void weir__activity_block(struct self *self, struct told told)
 void weir__activity_unblock(struct self *self)
 {
     struct activity *activity = self->activity;
+    if (self->blocking != 0) /* the wait was inside of that */
+        return;
     if (activity == NULL || (load_rlx(&activity->state) & ACTIVITY_BLOCKED) == 0) /* ours */
         return;
     stopwatch_stop(&activity->blocked, weir_now());

@@ -48,7 +48,8 @@ struct run_more {
 };
 
 /* What is told of a thread that is about to block. Of waits within each other, as in a callback
- * that a wait calls, the outermost is told; it is over with the first that ends. */
+ * that a wait calls, the outermost is told; it is over with the first that ends. Or, between
+ * weir_blocking_begin and weir_blocking_end, with the latter. */
 struct told {
     const char *call;   /* a string literal; NULL: nothing is told */
     const void *object; /* that it is called on; addresses only, as the next one */

@@ -200,6 +200,23 @@ static void dump_others(struct dump *dump)
 
 /* The pool and its queue. */
 
+/* Of a pool whose size may change: how many there may be, have blocked, and may run. */
+static void put_size(struct dump *dump)
+{
+    const struct size *size = dump->pool->crew.size;
+    if (size == NULL)
+        return;
+    uint64_t word = size_word(size);
+    put(dump, " of ");
+    weir__text_number(&dump->text, size_wanted(size));
+    put(dump, " to ");
+    weir__text_number(&dump->text, size->most);
+    put(dump, ", ");
+    weir__text_number(&dump->text, size_count(word, SIZE_BLOCKED));
+    put(dump, " blocking, ");
+    weir__text_count(&dump->text, size_count(word, SIZE_RIGHTS), "turn");
+}
+
 static void dump_pool(struct dump *dump)
 {
     static const char *const phases[] = {"open", "closed", "cancelled", "stopping", "stopped"};
@@ -209,7 +226,8 @@ static void dump_pool(struct dump *dump)
     put(dump, ": ");
     put(dump, phases[queue_phase(&pool->queue)]);
     put(dump, ", ");
-    weir__text_count(&dump->text, pool->crew.count, "worker");
+    weir__text_count(&dump->text, weir__crew_workers(&pool->crew), "worker");
+    put_size(dump);
     weir__text_line(&dump->text);
 }
 
@@ -326,7 +344,8 @@ int weir_pool_dump(const weir_pool *pool, weir_write_fn *write, void *arg)
     dump_pool(&dump);
     dump_queue(&dump);
     for (unsigned i = 0; i < pool->crew.count && dump.text.err == 0; i++)
-        dump_worker(&dump, i);
+        if (weir__crew_has(&pool->crew, i))
+            dump_worker(&dump, i);
     if (dump.text.err == 0)
         dump_queued(&dump);
     if (dump.text.err == 0)

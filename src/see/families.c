@@ -49,15 +49,15 @@ READ_COUNT(pool, running)
 READ_COUNT(pool, delayed)
 READ_COUNT(pool, peak_queued)
 
-static void read_queued(const void *pool, int64_t ret[FAMILY_VALUES])
-{
-    ret[0] = (int64_t)weir_pool_queued(pool);
-}
+#define POOL_CALL(name)                                                                            \
+    static void read_##name(const void *pool, int64_t ret[FAMILY_VALUES])                          \
+    {                                                                                              \
+        ret[0] = (int64_t)weir_pool_##name(pool);                                                  \
+    }
 
-static void read_capacity(const void *pool, int64_t ret[FAMILY_VALUES])
-{
-    ret[0] = weir_pool_capacity(pool);
-}
+POOL_CALL(queued)
+POOL_CALL(capacity)
+POOL_CALL(workers_max)
 
 /* Of each lane that the pool has. */
 static void read_lanes(const weir_pool *pool,
@@ -104,7 +104,8 @@ static void read_workers(const void *pool, int64_t ret[FAMILY_VALUES])
     weir_pool_stats stats = stats_of(pool);
     ret[0] = stats.workers_busy;
     ret[1] = stats.workers_blocked;
-    ret[2] = (int64_t)weir_pool_workers(pool) - ret[0] - ret[1];
+    int64_t idle = (int64_t)stats.workers - ret[0] - ret[1];
+    ret[2] = idle > 0 ? idle : 0; /* one may have come in between */
 }
 
 static const char *const worker_states[] = {"busy", "blocked", "idle", NULL};
@@ -119,6 +120,9 @@ POOL_STAT(busy, busy_ns)
 POOL_STAT(blocked, blocked_ns)
 POOL_STAT(in_place, in_place)
 POOL_STAT(helped, helped)
+POOL_STAT(grown, grown)
+POOL_STAT(shrunk, shrunk)
+POOL_STAT(not_grown, not_grown)
 
 static void read_gated(const void *pool, int64_t ret[FAMILY_VALUES])
 {
@@ -323,10 +327,13 @@ const struct family weir__families[] = {
     ONE(POOL, GAUGE, "weir_pool_gated", "Those of them that wait at a gate.", read_gated),
     SOME(POOL, GAUGE, "weir_pool_workers", "Workers, by what they are doing.", "state",
          worker_states, read_workers),
+    ONE(POOL, GAUGE, "weir_pool_workers_max", "The most workers there may be.", read_workers_max),
+    ONE(POOL, COUNTER, "weir_pool_workers_added_total", "Workers that were added.", read_grown),
+    ONE(POOL, COUNTER, "weir_pool_workers_left_total", "Workers that left again.", read_shrunk),
+    ONE(POOL, COUNTER, "weir_pool_workers_failed_total", "Workers not added.", read_not_grown),
     SECONDS(POOL, "weir_pool_busy_seconds_total",
             "Time that workers spent running tasks or looking for one.", read_busy),
-    SECONDS(POOL, "weir_pool_blocked_seconds_total",
-            "Time that workers spent in waits of weir inside tasks.", read_blocked),
+    SECONDS(POOL, "weir_pool_blocked_seconds_total", "Time in tasks that blocked.", read_blocked),
     ONE(POOL, COUNTER, "weir_pool_in_place_total",
         "Tasks that the thread which submitted them ran, for want of room.", read_in_place),
     ONE(POOL, COUNTER, "weir_pool_helped_total", "Tasks that a thread which waited for them ran.",

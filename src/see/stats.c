@@ -38,6 +38,17 @@ static void read_worker(const struct activity *activity, weir_pool_stats *ret)
     ret->workers_blocked += in_task && blocked;
 }
 
+static void read_size(const struct crew *crew, weir_pool_stats *ret)
+{
+    const struct size *size = crew->size;
+    ret->workers = weir__crew_workers(crew);
+    if (size == NULL)
+        return;
+    ret->grown = load_rlx(&size->grown); /* counts by themselves */
+    ret->shrunk = load_rlx(&size->shrunk);
+    ret->not_grown = load_rlx(&size->not_grown);
+}
+
 /* A worker may be about to note a change of a moment ago, so that its times seem to go back a bit.
  * They count up for whoever reads them: what was told once is told again. */
 static uint64_t never_back(atomic(uint64_t) *most, uint64_t time)
@@ -61,6 +72,7 @@ int weir_pool_read_stats(const weir_pool *pool, weir_pool_stats *ret)
     read_times(&pool->host, &stats);
     for (unsigned i = 0; i < pool->crew.count; i++)
         read_worker(&pool->crew.workers[i].activity, &stats);
+    read_size(&pool->crew, &stats);
     weir_pool *kept = (weir_pool *)(uintptr_t)pool;
     stats.busy_ns = never_back(&kept->busy_ns, stats.busy_ns);
     stats.blocked_ns = never_back(&kept->blocked_ns, stats.blocked_ns);

@@ -44,6 +44,7 @@ int weir__wait_until(struct told told, const void *key, bool (*ready)(void *arg)
         weir__waiter_add(&object);
     watch_contexts(&watch, ctx, also, park);
     note_block(told);
+    bool asleep = false, begun = false;
     for (int slept = 0;;) {
         uint32_t seen = load_acq(&park->word); /* pairs with weir__wake_thread; before the looks */
         if (ready(arg)) {
@@ -61,9 +62,13 @@ int weir__wait_until(struct told told, const void *key, bool (*ready)(void *arg)
             weir__waiter_add(&object);
             again = true;
         }
-        if (!again)
-            slept = weir__park_wait(park, seen, until);
+        if (again)
+            continue;
+        begun = asleep ? begun : sleep_begin();
+        asleep = true;
+        slept = weir__park_wait(park, seen, until);
     }
+    sleep_end(begun);
     note_unblock();
     if (key != NULL)
         weir__waiter_remove(&object);

@@ -85,6 +85,15 @@ void weir__thread_name(const char *name, unsigned index)
     (void)index;
 }
 
+void weir__thread_ignore_cancel(void)
+{
+}
+
+void weir__thread_name_manager(const char *name)
+{
+    (void)name;
+}
+
 void weir__thread_name_timer(const char *name)
 {
     (void)name;

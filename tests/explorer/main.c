@@ -38,7 +38,7 @@ static const struct scenario *const all[] = {
     names_scenarios,    signals_scenarios,    pipeline_scenarios,   chain_scenarios,
     metrics_scenarios,  watchdog_scenarios,   trace_scenarios,      slot_scenarios,
     follow_scenarios,   ready_scenarios,      gate_scenarios,       lanes_scenarios,
-    local_scenarios};
+    local_scenarios,    size_scenarios};
 
 /* Calls visit for every scenario until it returns false. */
 static void each_scenario(bool (*visit)(const struct scenario *scenario, void *arg), void *arg)

@@ -49,6 +49,10 @@ static void start_up(const struct scenario *const list[])
     told = jobs_memory(sizeof *told);
     if (shares == NULL)
         exit(EXIT_FAILURE);
+    if (scenario_count > MAX_SCENARIOS) {
+        (void)fprintf(stderr, "MAX_SCENARIOS is too small\n");
+        exit(EXIT_FAILURE);
+    }
 }
 
 /* The file. */

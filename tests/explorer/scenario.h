@@ -32,7 +32,7 @@ extern const struct scenario pool_scenarios[], task_scenarios[], group_scenarios
     signals_scenarios[], pipeline_scenarios[], chain_scenarios[], metrics_scenarios[],
     watchdog_scenarios[], trace_scenarios[], slot_scenarios[], follow_scenarios[],
     ready_scenarios[], gate_scenarios[], serial_scenarios[], descriptor_scenarios[],
-    reactor_scenarios[], lanes_scenarios[], deque_scenarios[], local_scenarios[];
+    reactor_scenarios[], lanes_scenarios[], deque_scenarios[], local_scenarios[], size_scenarios[];
 
 #define SCENARIO_TEXT_(x) #x
 #define SCENARIO_TEXT(x) SCENARIO_TEXT_(x)

@@ -559,6 +559,132 @@ START_TEST(a_pool_outlives_the_limit_on_threads_of_the_system)
 }
 END_TEST
 
+/* A pool whose size may change: a thread that cannot be made is tried again, and nobody fails. */
+
+static weir_pool *new_elastic_pool(void)
+{
+    weir_pool *pool = NULL;
+    ck_assert_int_eq(weir_pool_new(&pool, WEIR_POOL_OPTIONS(.workers = 1, .workers_max = 3)), 0);
+    return pool;
+}
+
+static uint64_t failed_starts(const weir_pool *pool)
+{
+    weir_pool_stats stats = {.size = sizeof stats};
+    ck_assert_int_eq(weir_pool_read_stats(pool, &stats), 0);
+    return stats.not_grown;
+}
+
+static void await_workers(const weir_pool *pool, unsigned n)
+{
+    int64_t deadline = patience();
+    while (weir_pool_workers(pool) != n) {
+        ck_assert_int_lt(weir_now(), deadline);
+        (void)sched_yield();
+    }
+}
+
+static uint64_t await_failed_starts(const weir_pool *pool, uint64_t n)
+{
+    int64_t deadline = patience();
+    while (failed_starts(pool) < n && weir_now() < deadline)
+        (void)sched_yield();
+    return failed_starts(pool);
+}
+
+enum { ALL_THREADS = 1000000 };
+
+START_TEST(a_resize_for_which_no_thread_can_be_made_is_made_up_for_later)
+{
+    counter runs = COUNTER_INIT;
+    weir_pool *pool = new_elastic_pool();
+    faults_begin_many(FAULT_THREAD, 1, ALL_THREADS);
+    int64_t began = weir_now();
+    int err = weir_pool_resize(pool, 3);
+    int submitted = weir_pool_submit(pool, counter_task, &runs);
+    counter_await(&runs, 1);
+    uint64_t failed = await_failed_starts(pool, 5);
+    int64_t took = weir_now() - began;
+    (void)faults_end();
+    ck_assert_int_eq(err, 0);
+    ck_assert_int_eq(submitted, 0);
+    if (failed < 10) /* each pause is twice as long as the one before it, up to a second */
+        ck_assert_int_ge(took, WEIR_MS((1 << (failed - 1)) - 1));
+    await_workers(pool, 3); /* without anything else that happens */
+    weir_pool_free(pool);
+}
+END_TEST
+
+START_TEST(a_pool_that_cannot_grow_refuses_no_submit_and_grows_when_it_can)
+{
+    gate door = GATE_INIT;
+    weir_pool *pool = new_elastic_pool();
+    faults_begin_many(FAULT_THREAD, 1, ALL_THREADS);
+    int err = 0;
+    int64_t deadline = patience();
+    while ((err == 0 || err == -EAGAIN) && failed_starts(pool) == 0 && weir_now() < deadline)
+        err = weir_pool_try_submit(pool, gate_task, &door); /* each may look */
+    (void)faults_end();
+    ck_assert(err == 0 || err == -EAGAIN);
+    ck_assert_uint_ge(failed_starts(pool), 1);
+    deadline = patience();
+    while (gate_arrived(&door) < 3) {
+        ck_assert_int_lt(weir_now(), deadline);
+        err = weir_pool_try_submit(pool, gate_task, &door);
+        ck_assert(err == 0 || err == -EAGAIN);
+    }
+    gate_open(&door);
+    ck_assert_int_eq(weir_pool_drain_until(pool, NULL, patience()), 0);
+    weir_pool_free(pool);
+}
+END_TEST
+
+static int block_at_gate(weir_context *ctx, void *arg)
+{
+    weir_blocking_begin();
+    int err = gate_task(ctx, arg);
+    weir_blocking_end();
+    return err;
+}
+
+START_TEST(a_task_that_blocks_goes_on_although_no_other_worker_can_be_made)
+{
+    gate door = GATE_INIT;
+    counter runs = COUNTER_INIT;
+    weir_pool *pool = new_elastic_pool();
+    faults_begin_many(FAULT_THREAD, 1, ALL_THREADS);
+    int err = weir_pool_submit(pool, block_at_gate, &door);
+    gate_await(&door, 1);
+    int submitted = weir_pool_submit(pool, counter_task, &runs);
+    uint64_t failed = await_failed_starts(pool, 1);
+    (void)faults_end();
+    ck_assert_int_eq(err, 0);
+    ck_assert_int_eq(submitted, 0);
+    ck_assert_uint_ge(failed, 1);
+    counter_await(&runs, 1); /* it was tried again */
+    ck_assert_uint_eq(weir_pool_workers(pool), 2);
+    gate_open(&door);
+    weir_pool_free(pool);
+}
+END_TEST
+
+START_TEST(tasks_that_come_one_by_one_make_no_threads)
+{
+    weir_pool *pool = new_elastic_pool();
+    counter runs = COUNTER_INIT;
+    int err = 0;
+    faults_begin(FAULT_THREAD, 0);
+    for (size_t i = 1; i <= 50 && err == 0; i++) {
+        err = weir_pool_submit(pool, counter_task, &runs);
+        counter_await(&runs, i);
+    }
+    struct faults seen = faults_end();
+    ck_assert_int_eq(err, 0);
+    ck_assert_uint_eq(seen.threads, 0);
+    weir_pool_free(pool);
+}
+END_TEST
+
 Suite *weir_suite(void)
 {
     Suite *suite = suite_create("faults_threads");
@@ -580,5 +706,10 @@ Suite *weir_suite(void)
     tcase_add_test(lifecycle, without_a_thread_for_its_pause_a_task_is_not_retried);
     tcase_add_test(lifecycle, a_descriptor_that_no_thread_can_wait_for_is_refused);
     tcase_add_test(lifecycle, without_a_thread_the_watchdog_is_blind_until_a_worker_wakes_again);
+    TCase *size = add_group(suite, "size");
+    tcase_add_test(size, a_resize_for_which_no_thread_can_be_made_is_made_up_for_later);
+    tcase_add_test(size, a_pool_that_cannot_grow_refuses_no_submit_and_grows_when_it_can);
+    tcase_add_test(size, a_task_that_blocks_goes_on_although_no_other_worker_can_be_made);
+    tcase_add_test(size, tasks_that_come_one_by_one_make_no_threads);
     return suite;
 }

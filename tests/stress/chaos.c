@@ -65,6 +65,7 @@ enum behaviour {
     SPIN,
     YIELD,
     NAP,
+    BLOCK,        /* says that it does */
     KEEP_CONTEXT, /* takes a reference on its own context and leaves it for later */
     CANCEL_SELF,
     SUBMIT_MORE, /* does what a producer does */
@@ -90,7 +91,7 @@ enum { FULL = 1, LATE = 2, CANCELLED = 4, BUSY = 8 };
 static struct {
     uint64_t seed;
     unsigned number;
-    unsigned workers, lanes, capacity; /* of each lane */
+    unsigned workers, workers_max, lanes, capacity; /* the last of each lane; max 0: fixed */
     weir_overflow overflow;
     enum finish finish;
     bool outside_waiters_help;
@@ -180,6 +181,11 @@ static int behave(entry *e, dice *d, weir_context *ctx)
         return 0;
     case NAP:
         return weir_sleep_until(ctx, weir_after((int64_t)dice_below(d, 30000)));
+    case BLOCK:
+        weir_blocking_begin();
+        (void)sched_yield();
+        weir_blocking_end();
+        return 0;
     case KEEP_CONTEXT:
         e->kept = weir_context_ref(ctx);
         return 0;
@@ -192,6 +198,8 @@ static int behave(entry *e, dice *d, weir_context *ctx)
         return 0;
     case DIE:
         if (runs_on_this_thread == 1 && weir_pool_worker_index() >= 0) {
+            if (dice_once_in(d, 2))
+                weir_blocking_begin();
             end_run(e, -ECANCELED);
             pthread_exit(NULL);
         }
@@ -794,11 +802,23 @@ static void submit_to_gate(dice *d, unsigned depth, weir_context *ctx)
     }
 }
 
+static void resize(dice *d)
+{
+    if (the.workers_max == 0 || !dice_once_in(d, 4))
+        return;
+    int err = weir_pool_resize(the.pool, 1 + dice_below(d, the.workers_max));
+    if (err != 0 && err != -EPIPE)
+        broken("a resize failed");
+}
+
 static void act(dice *d, unsigned depth, weir_context *ctx)
 {
-    switch (dice_below(d, 10)) {
+    switch (dice_below(d, 11)) {
     case 9:
         submit_to_gate(d, depth, ctx);
+        break;
+    case 10:
+        resize(d);
         break;
     case 8:
         submit_for_descriptor(d, depth, ctx);
@@ -1097,7 +1117,10 @@ static void make_pool(dice *d)
                           .overflow = the.overflow, .context = the.above,
                           .on_worker_start = worker_starts, .on_worker_stop = worker_stops,
                           .on_drop = ledger_drop, .outside_waiters_help = the.outside_waiters_help,
-                          .timers = PLACES, .descriptors = 8, .lanes = the.lanes,
+                          .timers = PLACES, .descriptors = 8, .workers_max = the.workers_max,
+                          .idle_timeout =
+                              the.workers_max == 0 ? 0 : 1 + (int64_t)dice_below(d, 1000000),
+                          .lanes = the.lanes,
                           .lane_burst = the.lanes > 1 ? 1 + dice_below(d, 64) : 0,
                           .default_lane = any_lane(d),
                           .order = the.local != 0 ? WEIR_ORDER_LOCAL : WEIR_ORDER_FIFO,
@@ -1114,8 +1137,21 @@ static void make_pool(dice *d)
     ways_make();
 }
 
+/* Of a pool that was shut down. */
+static void check_size(void)
+{
+    weir_pool_stats stats = {.size = sizeof stats};
+    if (weir_pool_read_stats(the.pool, &stats) != 0)
+        broken("there are no stats");
+    if (stats.workers != the.workers + stats.grown - stats.shrunk)
+        broken("workers came or went uncounted");
+    if (stats.workers > (the.workers_max != 0 ? the.workers_max : the.workers))
+        broken("there are more workers than there may be");
+}
+
 static void unmake_pool(void)
 {
+    check_size();
     doing("freeing the pool");
     bool before = the.number % 2 == 0;
     if (before)
@@ -1155,9 +1191,11 @@ static void check_round(void)
 static void print_round(FILE *to)
 {
     fprintf(to,
-            "seed %" PRIu64 ", round %u: %u workers, %u lanes of %u, %s, end: %s%s%s, local %u\n",
-            the.seed, the.number, the.workers, the.lanes, the.capacity, policy_names[the.overflow],
-            finish_names[the.finish], the.outside_waiters_help ? ", outside waiters help" : "",
+            "seed %" PRIu64
+            ", round %u: %u to %u workers, %u lanes of %u, %s, end: %s%s%s, local %u\n",
+            the.seed, the.number, the.workers, the.workers_max, the.lanes, the.capacity,
+            policy_names[the.overflow], finish_names[the.finish],
+            the.outside_waiters_help ? ", outside waiters help" : "",
             the.serials ? ", serials" : "", the.local);
 }
 
@@ -1184,6 +1222,7 @@ static void play_round(unsigned shape, dice *d)
     the.finish = dice_once_in(d, 3) ? DRAIN : (enum finish)dice_below(d, FINISHES);
     the.outside_waiters_help = dice_once_in(d, 3);
     the.serials = dice_below(d, 3) > 0;
+    the.workers_max = dice_once_in(d, 2) ? 0 : the.workers + dice_below(d, 8);
     the.lanes = dice_once_in(d, 2) ? 1 : 1 + dice_below(d, WEIR_MAX_LANES);
     the.local = the.lanes == 1 && dice_once_in(d, 2) ? locals[dice_below(d, LOCALS)] : 0;
     the.midway = 1 + dice_below(d, PRODUCERS * STEPS * 3 / 4);

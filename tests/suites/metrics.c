@@ -195,6 +195,10 @@ START_TEST(a_pool_tells_what_its_workers_do)
     assert_line(text, "weir_pool_workers{pool=\"a\",state=\"busy\"} 1");
     assert_line(text, "weir_pool_workers{pool=\"a\",state=\"blocked\"} 1");
     assert_line(text, "weir_pool_workers{pool=\"a\",state=\"idle\"} 1");
+    assert_line(text, "weir_pool_workers_max{pool=\"a\"} 3");
+    assert_line(text, "weir_pool_workers_added_total{pool=\"a\"} 0");
+    assert_line(text, "weir_pool_workers_left_total{pool=\"a\"} 0");
+    assert_line(text, "weir_pool_workers_failed_total{pool=\"a\"} 0");
     gate_open(&hold);
     ck_assert_int_eq(weir_channel_send(sleeper.channel, "x"), 0);
     ck_assert_int_eq(weir_pool_drain(pool), 0);

@@ -69,6 +69,9 @@ struct work {
     weir_pool *pool;
     unsigned runs[2][EACH];
     unsigned last;
+    bool asked; /* by the manager */
+    weir_waitgroup gate, first;
+    unsigned back;
 };
 
 static int freezable_worker(unsigned index, void *user)
@@ -237,6 +240,148 @@ static void frozen_worker_of_two_lanes(void)
     explore_end();
     check_lanes_work(work);
     check(runs_of(work, 0) + runs_of(work, 1) >= 2 * EACH - (froze() ? 1 : 0));
+    end_unless_frozen(work);
+}
+
+/* Where the size changes: the first worker may be frozen while it blocks, starts another one, waits
+ * for its right, or leaves. */
+static int block_and_count(weir_context *ctx, void *arg)
+{
+    weir_blocking_begin();
+    weir_blocking_end();
+    return count_run(ctx, arg);
+}
+
+static void frozen_worker_of_a_pool_that_changes(void)
+{
+    struct work *work = make(sizeof *work);
+    work->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 2, .workers_max = 4, .capacity = 4,
+                                            .on_worker_start = freezable_worker));
+    explore_begin();
+    for (unsigned i = 0; i < EACH; i++) {
+        int err = weir_pool_submit(work->pool, block_and_count, &work->runs[0][i]);
+        check(err == 0);
+    }
+    int err = weir_pool_resize(work->pool, 3);
+    check(err == 0);
+    settle();
+    explore_end();
+    check_pool_works(work);
+    check(runs_of(work, 0) >= EACH - (froze() ? 1 : 0));
+    end_unless_frozen(work);
+}
+
+static void resize_frozen(void *arg)
+{
+    struct work *work = arg;
+    freezable_begin();
+    int err = weir_pool_resize(work->pool, 1);
+    check(err == 0);
+    err = weir_pool_resize(work->pool, 3);
+    check(err == 0);
+    freezable_end();
+}
+
+static void frozen_in_a_resize(void)
+{
+    struct work *work = make(sizeof *work);
+    work->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 2, .workers_max = 3, .capacity = 4));
+    explore_begin();
+    struct vthread *victim = start(resize_frozen, work);
+    submit_each(work, 0);
+    settle();
+    explore_end();
+    check_pool_works(work);
+    check(runs_of(work, 0) == EACH);
+    if (!froze())
+        finish(victim);
+    end_unless_frozen(work);
+}
+
+/* The manager: then the number of workers does not change, and nothing else is held up. */
+static int freezable_rule(const weir_growth *growth, void *user)
+{
+    struct work *work = user;
+    (void)growth;
+    if (!work->asked)
+        freezable_begin();
+    work->asked = true;
+    return 1;
+}
+
+static void wait_at_gate(void *arg)
+{
+    int err = weir_waitgroup_wait(&((struct work *)arg)->gate);
+    check(err == 0);
+}
+
+static int keep_worker(weir_context *ctx, void *arg)
+{
+    (void)ctx;
+    finish(start(wait_at_gate, arg));
+    return 0;
+}
+
+static void frozen_manager(void)
+{
+    struct work *work = make(sizeof *work);
+    weir_waitgroup_add(&work->gate, 1);
+    work->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 1, .workers_max = 2, .capacity = 4,
+                                            .growth_rule = freezable_rule, .user = work));
+    int err = weir_pool_submit(work->pool, keep_worker, work);
+    check(err == 0);
+    err = weir_sleep_until(NULL, weir_after(2000000)); /* the rule may be asked from here on */
+    check(err == 0);
+    explore_begin();
+    for (unsigned i = 0; i < EACH; i++) {
+        err = weir_pool_submit(work->pool, block_and_count, &work->runs[0][i]);
+        check(err == 0);
+    }
+    settle();
+    err = weir_pool_resize(work->pool, 1);
+    check(err == 0);
+    weir_waitgroup_done(&work->gate);
+    settle();
+    explore_end();
+    check_pool_works(work);
+    check(runs_of(work, 0) == EACH);
+    end_unless_frozen(work);
+}
+
+/* A submitter that comes by a worker which waits for its right, or has just been given one. */
+static int block_and_come_back(weir_context *ctx, void *arg)
+{
+    struct work *work = arg;
+    weir_blocking_begin();
+    int err = weir_waitgroup_wait(&work->first);
+    weir_blocking_end();
+    return err != 0 ? err : count_run(ctx, &work->back);
+}
+
+static void frozen_in_submit_beside_an_end(void)
+{
+    struct work *work = make(sizeof *work);
+    weir_waitgroup_add(&work->gate, 1);
+    weir_waitgroup_add(&work->first, 1);
+    work->pool = new_pool(WEIR_POOL_OPTIONS(.workers = 1, .workers_max = 2, .capacity = 2 * EACH));
+    int err = weir_pool_submit(work->pool, block_and_come_back, work);
+    check(err == 0);
+    settle();
+    err = weir_pool_submit(work->pool, keep_worker, work);
+    check(err == 0);
+    settle();
+    explore_begin();
+    struct vthread *victim = start(submit_frozen, work);
+    weir_waitgroup_done(&work->first);
+    submit_each(work, 0);
+    weir_waitgroup_done(&work->gate);
+    settle();
+    explore_end();
+    check(work->back == 1);
+    check_pool_works(work);
+    check(runs_of(work, 0) == EACH);
+    if (!froze())
+        finish(victim);
     end_unless_frozen(work);
 }
 
@@ -486,6 +631,10 @@ const struct scenario freeze_scenarios[] = {
     {"frozen worker", frozen_worker, true},
     {"frozen worker of a full pool", frozen_worker_of_a_full_pool, true},
     {"frozen worker of two lanes", frozen_worker_of_two_lanes, true},
+    {"frozen worker of a pool that changes", frozen_worker_of_a_pool_that_changes, true},
+    {"frozen in a resize", frozen_in_a_resize, true},
+    {"frozen manager", frozen_manager, true},
+    {"frozen in submit beside an end", frozen_in_submit_beside_an_end, true},
     {"frozen in a submit to a serial", frozen_in_a_submit_to_a_serial, true},
     {"frozen in a cancel in a serial", frozen_in_a_cancel_in_a_serial, true},
     {"frozen in a submit to a key", frozen_in_a_submit_to_a_key, true},

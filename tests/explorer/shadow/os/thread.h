@@ -18,6 +18,13 @@ struct passed_job {
     uint64_t claim, position;
 };
 
+struct self;
+
+struct around_sleep {
+    bool (*begin)(struct self *self);
+    void (*end)(struct self *self);
+};
+
 struct self {
     struct park park;
     struct frame *frame;
@@ -26,7 +33,8 @@ struct self {
     struct list *granted;
     struct hold *hold;
     struct activity *activity;
-    unsigned inline_runs;
+    unsigned inline_runs, blocking;
+    const struct around_sleep *around_sleep;
     struct sampler sampler;
     uint64_t random;
     int id;
@@ -50,9 +58,23 @@ static inline struct self *this_thread(void)
     return virtual_self();
 }
 
+static inline bool sleep_begin(void)
+{
+    struct self *self = this_thread();
+    return self->around_sleep != NULL && self->around_sleep->begin(self);
+}
+
+static inline void sleep_end(bool begun)
+{
+    if (begun)
+        this_thread()->around_sleep->end(this_thread());
+}
+
 int weir__thread_start(pthread_t *ret_thread, void *(*run)(void *), void *arg, size_t stack_size);
+void weir__thread_ignore_cancel(void);
 void weir__thread_name(const char *name, unsigned index);
 void weir__thread_name_timer(const char *name);
+void weir__thread_name_manager(const char *name);
 void weir__thread_name_signals(void);
 void weir__thread_name_ready(void);
 int weir__thread_id(void);
