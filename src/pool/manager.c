@@ -143,7 +143,7 @@ static int64_t trim(struct manager *manager)
     uint64_t word = size_word(size);
     unsigned alive = size_count(word, SIZE_ALIVE), rights = size_count(word, SIZE_RIGHTS);
     unsigned wanted = size_wanted(size);
-    if (alive <= wanted) {
+    if (alive <= wanted && rights <= wanted) {
         manager->window = WEIR_FOREVER;
     } else if (manager->window == WEIR_FOREVER) {
         begin_window(manager);
@@ -153,6 +153,7 @@ static int64_t trim(struct manager *manager)
         unsigned busiest = larger(wanted, load_rlx(&size->busiest));
         if (busiest < rights)
             take_back_rights(size, rights, busiest);
+        needed = larger(needed, size_count(size_word(size), SIZE_RIGHTS));
         if (needed < alive)
             weir__size_limit(size, needed);
         begin_window(manager);
