@@ -98,7 +98,8 @@ typedef struct weir_growth {
     unsigned workers_max;
     size_t queued;      /* tasks that wait to start; never 0 */
     int full;           /* 1: a lane has no room for another */
-    int64_t stalled_ns; /* no worker has taken a task for so long, within a millisecond */
+    int64_t stalled_ns; /* no worker has taken a task for so long, within a millisecond: neither
+                           from the queue, nor one that it runs while it waits, or in place */
 } weir_growth;
 
 /* The rule that a pool has without another: one more if no worker has taken a task for 1 ms, and

@@ -207,7 +207,7 @@ static void set_host(weir_pool *pool, const weir_pool_options *options)
     host->on_task_end = options->on_task_end;
     host->attended =
         options->on_stuck != NULL || options->on_task_start != NULL || options->on_task_end != NULL;
-    host->notes_starts = host->attended || options->lanes > 1;
+    host->notes_starts = host->attended || options->lanes > 1 || options->workers_max != 0;
     host->user = options->user;
     weir__trace_pool_init(&host->trace, options->name,
                           options->lane_capacity[options->default_lane - WEIR_LANE(0)]);

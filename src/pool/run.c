@@ -298,6 +298,8 @@ static ALWAYS_INLINE void begin(struct frame *frame, struct host *host, const st
     self->frame = frame;
     if (unlikely(host->notes_starts)) {
         lanes_count_start(self->seat, job);
+        if (host->queue->size != NULL && own_seat(host->queue) != NULL)
+            size_note_start(host->queue->size);
         if (host->attended)
             attend_start(frame, own_limit);
     }

@@ -18,7 +18,7 @@ struct host {
     struct times *times;           /* of each worker, and of all other threads */
     struct lane_times *lane_times; /* theirs; or NULL */
     unsigned workers;
-    bool notes_starts; /* there are several lanes, or it is attended: */
+    bool notes_starts; /* there are several lanes, or the size may change, or it is attended: */
     bool attended;     /* each run is told to one of the next three, which else are NULL */
     struct watchdog *watchdog;
     void (*on_task_start)(weir_task_fn *fn, void *arg, int worker, void *user);

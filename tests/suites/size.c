@@ -358,6 +358,88 @@ START_TEST(another_rule_takes_the_place_of_the_first)
 }
 END_TEST
 
+/* What a worker starts while another task of its own runs. */
+
+struct moves {
+    counter asked;
+    unsigned told; /* so often that a worker has just taken a task */
+};
+
+static int note_moves(const weir_growth *growth, void *user)
+{
+    struct moves *moves = user;
+    moves->told += growth->stalled_ns == 0; /* one thread at a time, as above */
+    counter_add(&moves->asked, 1);
+    return 0;
+}
+
+/* The second of these questions is asked after this task has started. */
+static int await_two_questions(weir_context *ctx, void *arg)
+{
+    struct moves *moves = arg;
+    (void)ctx;
+    counter_await(&moves->asked, counter_get(&moves->asked) + 2);
+    return 0;
+}
+
+enum { STEPS_WITHIN = 5 };
+
+static int help_with_tasks(weir_context *ctx, void *arg)
+{
+    weir_waitgroup group = WEIR_WAITGROUP_INIT;
+    (void)ctx;
+    for (int i = 0; i < STEPS_WITHIN; i++) {
+        int err = weir_waitgroup_go(&group, weir_pool_current(), await_two_questions, arg);
+        if (err != 0)
+            return err;
+    }
+    return weir_waitgroup_wait(&group);
+}
+
+static int run_tasks_in_place(weir_context *ctx, void *arg)
+{
+    int err = 0;
+    (void)ctx;
+    for (int i = 0; i < STEPS_WITHIN && err == 0; i++)
+        err = weir_pool_submit(weir_pool_current(), await_two_questions, arg);
+    return err;
+}
+
+/* A plain task waits behind it all the time. */
+static void is_told_of_starts_within(weir_task_fn *outer, unsigned capacity)
+{
+    struct moves moves = {.asked = COUNTER_INIT};
+    counter runs = COUNTER_INIT;
+    weir_task task = WEIR_TASK_INIT;
+    weir_pool *pool =
+        make_pool(WEIR_POOL_OPTIONS(.workers = 1, .workers_max = 2, .capacity = capacity,
+                                    .growth_rule = note_moves, .user = &moves));
+    gate door = GATE_INIT;
+    saturate(pool, &door, 1);
+    ck_assert_int_eq(weir_pool_submit_task(pool, &task, outer, &moves, NULL), 0);
+    if (capacity > 1)
+        ck_assert_int_eq(weir_pool_submit(pool, counter_task, &runs), 0);
+    gate_open(&door);
+    if (capacity == 1)
+        ck_assert_int_eq(weir_pool_submit(pool, counter_task, &runs), 0);
+    ck_assert_int_eq(weir_task_wait(&task), 0);
+    ck_assert_int_eq(weir_task_status(&task), 0);
+    finish_pool(pool);
+    ck_assert_uint_ge(moves.told, STEPS_WITHIN);
+}
+
+START_TEST(what_a_waiting_worker_helps_with_is_no_stall)
+{
+    is_told_of_starts_within(help_with_tasks, 16);
+}
+END_TEST
+
+START_TEST(what_a_worker_runs_in_place_is_no_stall)
+{
+    is_told_of_starts_within(run_tasks_in_place, 1);
+}
+END_TEST
+
 /* One worker is busy; what else is submitted goes round it, or pushes out what waits. */
 static void grows_although_the_queue_moves(weir_overflow overflow)
 {
@@ -931,6 +1013,8 @@ Suite *weir_suite(void)
     tcase_add_test(growth, a_pool_in_which_nothing_starts_grows_to_workers_max);
     tcase_add_test(growth, two_tasks_a_worker_may_wait_without_growth);
     tcase_add_test(growth, another_rule_takes_the_place_of_the_first);
+    tcase_add_test(growth, what_a_waiting_worker_helps_with_is_no_stall);
+    tcase_add_test(growth, what_a_worker_runs_in_place_is_no_stall);
     tcase_add_test(growth, a_pool_that_drops_grows);
     tcase_add_test(growth, a_pool_whose_callers_run_what_does_not_fit_grows);
     tcase_add_test(growth, a_full_queue_is_enough_for_growth);
