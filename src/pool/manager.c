@@ -154,7 +154,7 @@ static int64_t trim(struct manager *manager)
         if (busiest < rights)
             take_back_rights(size, rights, busiest);
         needed = larger(needed, size_count(size_word(size), SIZE_RIGHTS));
-        if (needed < alive)
+        if (needed < alive && size_unblocked(word) > wanted) /* else none may leave */
             weir__size_limit(size, needed);
         begin_window(manager);
     }

@@ -646,6 +646,61 @@ START_TEST(a_light_load_that_keeps_all_of_them_awake_does_not_keep_them)
 }
 END_TEST
 
+static int default_rule_until(const weir_growth *growth, void *user)
+{
+    const atomic_bool *over = user;
+    return !atomic_load(over) && weir_growth_rule(growth, NULL);
+}
+
+/* A right must not outlive its worker: then the next task would bring one without the rule. */
+START_TEST(a_pool_that_shrinks_does_not_grow_without_its_rule)
+{
+    enum { MOST = 6, TOGETHER = 2 };
+    gate door = GATE_INIT;
+    counter runs = COUNTER_INIT;
+    atomic_bool over = false;
+    weir_pool *pool =
+        make_pool(WEIR_POOL_OPTIONS(.workers = 1, .workers_max = MOST, .idle_timeout = 1,
+                                    .growth_rule = default_rule_until, .user = &over));
+    let_grow(pool, &door, MOST);
+    atomic_store(&over, true);
+    gate_open(&door);
+    int64_t end = weir_after(WEIR_MS(300));
+    for (size_t n = TOGETHER; weir_now() < end; n += TOGETHER) {
+        for (int i = 0; i < TOGETHER; i++)
+            ck_assert_int_eq(weir_pool_submit(pool, counter_task, &runs), 0);
+        counter_await(&runs, n);
+    }
+    ck_assert_uint_eq(stats_of(pool).grown, MOST - 1);
+    finish_pool(pool);
+}
+END_TEST
+
+/* Time goes by for the manager, in vain: nobody may leave. */
+START_TEST(idle_workers_that_may_not_leave_sleep_on)
+{
+    enum { BLOCKED = 3 };
+    gate door = GATE_INIT;
+    weir_pool *pool =
+        make_pool(WEIR_POOL_OPTIONS(.workers = 2, .workers_max = 5, .idle_timeout = 1));
+    for (int i = 0; i < BLOCKED; i++)
+        ck_assert_int_eq(weir_pool_submit(pool, block_at_gate, &door), 0);
+    gate_await(&door, BLOCKED);
+    ck_assert_int_eq(weir_pool_resize(pool, 5), 0);
+    await_workers(pool, 5);
+    ck_assert_int_eq(weir_pool_resize(pool, 2), 0);
+    int64_t deadline = patience();
+    uint64_t before;
+    do {
+        ck_assert_int_lt(weir_now(), deadline);
+        before = stats_of(pool).parks;
+        ck_assert_int_eq(weir_sleep_until(NULL, weir_after(WEIR_MS(50))), 0);
+    } while (stats_of(pool).parks != before);
+    gate_open(&door);
+    finish_pool(pool);
+}
+END_TEST
+
 START_TEST(a_resize_is_the_least_to_which_a_pool_shrinks)
 {
     gate door = GATE_INIT;
@@ -1024,6 +1079,8 @@ Suite *weir_suite(void)
     TCase *shrinking = add_group(suite, "shrinking");
     tcase_add_test(shrinking, workers_that_have_nothing_to_do_leave_and_others_come);
     tcase_add_test(shrinking, a_light_load_that_keeps_all_of_them_awake_does_not_keep_them);
+    tcase_add_test(shrinking, a_pool_that_shrinks_does_not_grow_without_its_rule);
+    tcase_add_test(shrinking, idle_workers_that_may_not_leave_sleep_on);
     tcase_add_test(shrinking, a_resize_is_the_least_to_which_a_pool_shrinks);
     tcase_add_test(shrinking, turns_that_were_not_used_go_although_the_workers_are_needed);
     TCase *threads = add_group(suite, "threads");

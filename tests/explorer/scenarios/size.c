@@ -144,6 +144,13 @@ static struct work *new_busy_work(void)
     return work;
 }
 
+/* A right that outlives its worker would bring another one, for which the rule was not asked. */
+static bool rights_have_workers(const weir_pool *pool)
+{
+    uint64_t word = size_word(pool->crew.size);
+    return size_count(word, SIZE_RIGHTS) <= size_count(word, SIZE_ALIVE);
+}
+
 /* The worker that was added leaves, since its time has come, and its right with it. If neither has
  * when the job is queued, it runs it: nobody else will. */
 static void a_worker_leaves_against_submit(void)
@@ -163,6 +170,7 @@ static void a_worker_leaves_against_submit(void)
     settle();
     explore_end();
     check(weir_pool_queued(work->pool) == 0 || !there);
+    check(rights_have_workers(work->pool));
     store_rlx(&work->grows, 1); /* if it has left, one comes for the job, without another submit */
     sleep_for(LONG);
     check(weir_pool_queued(work->pool) == 0);
