@@ -98,8 +98,8 @@ typedef struct weir_growth {
     unsigned workers_max;
     size_t queued;      /* tasks that wait to start; never 0 */
     int full;           /* 1: a lane has no room for another */
-    int64_t stalled_ns; /* no worker has taken a task for so long, within a millisecond: neither
-                           from the queue, nor one that it runs while it waits, or in place */
+    int64_t stalled_ns; /* no worker has taken a task for so long, also none that it runs while it
+                           waits, or in place; within a millisecond */
 } weir_growth;
 
 /* The rule that a pool has without another: one more if no worker has taken a task for 1 ms, and
@@ -117,7 +117,7 @@ typedef struct weir_pool_options {
     size_t stack_size;      /* of the threads, in bytes; 0: the system's default */
     weir_context *context; /* parent of every task's context; the pool holds a reference; 0: none */
     int (*on_worker_start)(unsigned index, void *user); /* non-zero fails weir_pool_new with it */
-    void (*on_worker_stop)(unsigned index, void *user); /* the other must not end its thread */
+    void (*on_worker_stop)(unsigned index, void *user); /* neither may end its thread: may abort */
     /* Called once for an accepted plain task (no weir_task) that will never start, on any thread;
        must not block. `why`: CANCELLED, EXPIRED or DROPPED. */
     void (*on_drop)(weir_task_fn *fn, void *arg, weir_state why, void *user);
@@ -170,8 +170,8 @@ typedef struct weir_pool_options {
        a time, but not less than 1 ms; up to twice as late. 0: 10 s */
     int64_t idle_timeout;
     /* Asked at most once in a millisecond, on that thread, while tasks are queued, no worker could
-       take one and there may be one more: non-zero adds one. Must neither block nor end the thread.
-       Misuse that aborts: it frees the pool; to shut it down is -EDEADLK. 0: weir_growth_rule */
+       take one and there may be one more: non-zero adds one. Must not block. Misuse that aborts: it
+       ends the thread, or frees the pool; to shut it down is -EDEADLK. 0: weir_growth_rule */
     int (*growth_rule)(const weir_growth *growth, void *user);
 } weir_pool_options;
 

@@ -18,6 +18,7 @@
 
 #include "base/assert.h"
 #include "base/deadline.h"
+#include "base/unwind.h"
 #include "pool/worker.h"
 #include "weir/clock.h"
 
@@ -176,7 +177,9 @@ static bool rule_wants_more(struct manager *manager, int64_t now)
         .stalled_ns = now - manager->moved,
     };
     manager->asked = now;
+    struct user_call call ON_LEAVE(check_returned) = {"growth_rule", false};
     bool more = growth.queued != 0 && size->rule(&growth, size->user) != 0;
+    call.returned = true;
     if (host_stale(manager->crew->host))
         weir__misuse("fork", "a growth_rule that forked must not return in the child.");
     return more;

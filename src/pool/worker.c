@@ -206,6 +206,17 @@ static void become_nobody(void)
     this_thread()->around_sleep = NULL;
 }
 
+static int call_on_start(const struct worker *worker)
+{
+    const struct crew *crew = worker->crew;
+    if (crew->on_start == NULL)
+        return 0;
+    struct user_call call ON_LEAVE(check_returned) = {"on_worker_start", false};
+    int err = crew->on_start(worker->index, crew->host->user);
+    call.returned = true;
+    return err;
+}
+
 /* The thread is at its end, one way or the other. */
 static void left(const struct worker *worker)
 {
@@ -252,6 +263,14 @@ static void leave_pool(struct service *service)
     weir__crew_out(crew);
 }
 
+/* A thread that ends a second time would not come here again: the worker would be lost. */
+static void left_dying(const struct worker *worker)
+{
+    struct user_call call ON_LEAVE(check_returned) = {"on_worker_stop", false};
+    left(worker);
+    call.returned = true;
+}
+
 static void replace_if_dying(struct service *service)
 {
     struct worker *worker = service->worker;
@@ -261,7 +280,7 @@ static void replace_if_dying(struct service *service)
         leave_pool(service);
         return;
     }
-    left(worker);
+    left_dying(worker);
     join_predecessor(worker);
     worker->predecessor = pthread_self();
     worker->has_predecessor = worker->replaces = true;
@@ -272,8 +291,7 @@ static void replace_if_dying(struct service *service)
         return;
     become(worker);
     worker->has_predecessor = false;
-    if (worker->crew->on_start != NULL)
-        (void)worker->crew->on_start(worker->index, worker->crew->host->user);
+    (void)call_on_start(worker);
     longjmp(*service->begin, 1);
 }
 
@@ -317,9 +335,7 @@ static void *worker_main(void *arg)
     worker->thread = pthread_self();
     become(worker);
     weir__thread_name(crew->name, worker->index);
-    int err = 0;
-    if (crew->on_start != NULL)
-        err = crew->on_start(worker->index, crew->host->user);
+    int err = call_on_start(worker);
     if (host_stale(crew->host))
         weir__misuse("fork", "an on_worker_start that forked must not return in the child.");
     bool begins = err == 0 || replaces;

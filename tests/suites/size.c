@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "support/abort.h"
 #include "support/gate.h"
 #include "support/pools.h"
 #include "support/threads.h"
@@ -1034,6 +1035,64 @@ START_TEST(a_child_of_fork_cannot_resize)
 }
 END_TEST
 
+/* Misuse. */
+
+static int end_this_thread(void)
+{
+    pthread_exit(NULL);
+}
+
+static int end_at_start(unsigned index, void *user)
+{
+    (void)index;
+    (void)user;
+    return end_this_thread();
+}
+
+static void end_at_stop(unsigned index, void *user)
+{
+    (void)index;
+    (void)user;
+    (void)end_this_thread();
+}
+
+static int end_in_rule(const weir_growth *growth, void *user)
+{
+    (void)growth;
+    (void)user;
+    return end_this_thread();
+}
+
+/* A task that waits while others are queued, then tasks that end their thread. */
+static void run_deadly_tasks(void *arg)
+{
+    gate door = GATE_INIT;
+    weir_pool *pool = make_pool(arg);
+    for (int i = 0; i < 4; i++)
+        ck_assert_int_eq(weir_pool_submit(pool, i == 0 ? gate_task : end_thread, &door), 0);
+    gate_await(&door, 1);
+    if (weir_pool_workers_max(pool) == 1)
+        gate_open(&door);
+    for (;;)
+        (void)pause();
+}
+
+START_TEST(a_hook_that_ends_its_thread_aborts)
+{
+    assert_aborts(run_deadly_tasks,
+                  WEIR_POOL_OPTIONS(.workers = 1, .on_worker_start = end_at_start),
+                  "on_worker_start: it must not end its thread");
+    assert_aborts(run_deadly_tasks, WEIR_POOL_OPTIONS(.workers = 1, .on_worker_stop = end_at_stop),
+                  "on_worker_stop: it must not end its thread");
+    assert_aborts(run_deadly_tasks,
+                  WEIR_POOL_OPTIONS(.workers = 1, .workers_max = 1, .on_worker_stop = end_at_stop),
+                  "on_worker_stop: it must not end its thread");
+    assert_aborts(run_deadly_tasks,
+                  WEIR_POOL_OPTIONS(.workers = 1, .workers_max = 2, .growth_rule = end_in_rule),
+                  "growth_rule: it must not end its thread");
+}
+END_TEST
+
 /* The end of a pool, while it grows. */
 START_TEST(a_pool_can_be_freed_while_it_grows)
 {
@@ -1094,6 +1153,7 @@ Suite *weir_suite(void)
     tcase_add_test(others, a_dump_says_how_many_there_may_be_and_leaves_out_who_is_not_there);
     tcase_add_test(others, a_child_of_fork_that_waits_runs_nothing_of_the_pool);
     tcase_add_test(others, a_child_of_fork_cannot_resize);
+    tcase_add_test(others, a_hook_that_ends_its_thread_aborts);
     tcase_add_test(others, a_pool_can_be_freed_while_it_grows);
     return suite;
 }
