@@ -286,7 +286,8 @@ COLD int weir__count_rejected(weir_pool *pool, uint32_t lane, int err)
  * place? The phase is not looked at again once the job is counted in, as the long way does: the
  * pool is open, so a close is still to come, and what comes after that waits until the pool is
  * quiet, which it is not before the task that asks is through. Sleepers are looked at last: if a
- * worker went to sleep before the queue became full, the long way wakes it. */
+ * worker went to sleep before the queue became full, the long way wakes it. A queue with a gate
+ * seems to have one at all times, so there it is false. */
 static ALWAYS_INLINE bool runs_in_place(weir_pool *pool, const struct job *job,
                                         enum submit_mode mode)
 {
