@@ -235,6 +235,29 @@ static void the_manager_rests_against_the_last_free_worker(void)
     end_work(work);
 }
 
+/* The same once it has watched a stall, which is over: until it says that it rests it is not called
+ * for another. */
+static void the_manager_rests_after_a_stall(void)
+{
+    struct work *work = new_busy_work();
+    submit(work, 0);
+    settle();
+    weir_waitgroup_done(&work->gate);
+    settle();
+    weir_waitgroup_add(&work->gate, 1);
+    store_rlx(&work->grows, 1);
+    explore_begin();
+    instant(weir_after(SIZE_LOOK_NS));
+    int err = weir_pool_submit(work->pool, keep_worker, work);
+    check(err == 0);
+    submit(work, 1);
+    sleep_for(LONG);
+    explore_end();
+    check(weir_pool_queued(work->pool) == 0);
+    weir_waitgroup_done(&work->gate);
+    end_work(work);
+}
+
 /* Blocking. */
 
 static int block_and_count(weir_context *ctx, void *arg)
@@ -242,6 +265,31 @@ static int block_and_count(weir_context *ctx, void *arg)
     weir_blocking_begin();
     weir_blocking_end();
     return count_run(ctx, arg);
+}
+
+static int block_at_gate(weir_context *ctx, void *arg)
+{
+    (void)ctx;
+    weir_blocking_begin();
+    wait_at_gate(arg);
+    weir_blocking_end();
+    return 0;
+}
+
+/* It gives the right away that the job needs, at once. */
+static void a_begin_against_submit(void)
+{
+    struct work *work = new_work(1, 2);
+    weir_waitgroup_add(&work->gate, 1);
+    explore_begin();
+    int err = weir_pool_submit(work->pool, block_at_gate, work);
+    check(err == 0);
+    submit(work, 0);
+    settle();
+    explore_end();
+    check(weir_pool_queued(work->pool) == 0);
+    weir_waitgroup_done(&work->gate);
+    end_work(work);
 }
 
 /* What runs behind the end has the only right: it is never two. */
@@ -448,6 +496,8 @@ const struct scenario size_scenarios[] = {
     {"size: growth while nothing starts", growth_while_nothing_starts, false},
     {"size: the manager rests against the last free worker",
      the_manager_rests_against_the_last_free_worker, false},
+    {"size: the manager rests after a stall", the_manager_rests_after_a_stall, false},
+    {"size: a begin against submit", a_begin_against_submit, false},
     {"size: two ends", two_ends, false},
     {"size: one more right for a spare worker", one_more_right_for_a_spare_worker, false},
     {"size: an end against a sleeping worker", an_end_against_a_sleeping_worker, false},
