@@ -19,18 +19,18 @@
  * starts another. Of several that wait, any may be the next.
  *
  * The calls of weir in which a task waits do the same by themselves, with one difference: when such
- * a wait is over, the task goes on at once; so for each wait that ends there may be one task more
- * at once than there are turns, until one ends. And a task that waits in weir for another is not in
- * the way if that waits for its turn. But weir does not know of locks that are not its own. A task
- * that holds one between the two calls, and another that waits for that lock without having said
- * so, can wait for each other: hold none, or have each wait for it between the two calls as well.
- * Nor does a task that a wait between the two runs itself (task.h) have a turn: wait for tasks
- * before or after.
+ * a wait is over, the task goes on at once, past those that wait in the end; so for each wait that
+ * ends there may be one task more at once than there are turns, until one ends. And a task that
+ * waits in weir for another is not in the way if that waits for its turn. But weir does not know of
+ * locks that are not its own. A task that holds one between the two calls, and another that waits
+ * for that lock without having said so, can wait for each other: hold none, or have each wait for
+ * it between the two calls as well. Nor does a task that a wait between the two runs itself
+ * (task.h) have a turn: wait for tasks before or after.
  *
- * On a fixed pool, and on a thread that is no worker, the two only say so to those who look
- * (stats.h, dump.h). They may be nested; the outermost count. Neither fails, whatever the state of
- * the pool, also if no thread can be made. A task may end its thread between the two. In a child of
- * fork() the end, for a begin before the fork, just returns.
+ * On a fixed pool the two only say so to those who look (stats.h, dump.h), and on a thread that is
+ * no worker they do nothing. They may be nested; the outermost count. Neither fails, whatever the
+ * state of the pool, also if no thread can be made. A thread may end between the two, also by
+ * cancellation. In a child of fork() the end, for a begin before the fork, just returns.
  */
 #ifndef WEIR_BLOCKING_H
 #define WEIR_BLOCKING_H

@@ -16,9 +16,12 @@ static struct share *own_share(void)
     return &worker->share;
 }
 
+/* Only what a worker says is shown: another thread that ended between the two would leave its note
+ * behind. */
 void weir_blocking_begin(void)
 {
-    if (this_thread()->blocking++ > 0)
+    struct self *self = this_thread();
+    if (self->blocking++ > 0 || self->seat == NULL)
         return;
     note_block(TELL("weir_blocking_begin", NULL));
     struct share *share = own_share();
@@ -31,7 +34,7 @@ void weir_blocking_end(void)
     struct self *self = this_thread();
     if (self->blocking == 0)
         weir__misuse("weir_blocking_end", "there was no weir_blocking_begin before it.");
-    if (--self->blocking > 0)
+    if (--self->blocking > 0 || self->seat == NULL)
         return;
     note_unblock();
     struct share *share = own_share();

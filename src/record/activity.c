@@ -123,7 +123,7 @@ void weir__activity_block(struct self *self, struct told told)
 void weir__activity_unblock(struct self *self)
 {
     struct activity *activity = self->activity;
-    if (self->blocking != 0) /* the wait was inside of that */
+    if (self->blocking != 0 && self->seat != NULL) /* the wait was inside of that */
         return;
     if (activity == NULL || (load_rlx(&activity->state) & ACTIVITY_BLOCKED) == 0) /* ours */
         return;

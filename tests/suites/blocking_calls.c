@@ -250,6 +250,53 @@ START_TEST(elsewhere_they_do_nothing)
 }
 END_TEST
 
+static void *end_between(void *arg)
+{
+    (void)arg;
+    weir_blocking_begin();
+    return NULL;
+}
+
+static int end_thread_between(weir_context *ctx, void *arg)
+{
+    (void)ctx;
+    (void)arg;
+    weir_blocking_begin();
+    pthread_exit(NULL);
+}
+
+static void *run_in_place(void *arg)
+{
+    ck_assert_int_eq(weir_pool_submit(arg, end_thread_between, NULL), 0);
+    return NULL;
+}
+
+static void run_to_its_end(void *(*run)(void *arg), void *arg)
+{
+    pthread_t thread;
+    ck_assert_int_eq(pthread_create(&thread, NULL, run, arg), 0);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+}
+
+START_TEST(a_thread_outside_that_ends_between_the_two_leaves_no_note)
+{
+    struct text all = {0};
+    gate door = GATE_INIT;
+    weir_pool *pool = NULL;
+    ck_assert_int_eq(weir_pool_new(&pool, WEIR_POOL_OPTIONS(.workers = 1, .capacity = 1,
+                                                            .overflow = WEIR_OVERFLOW_CALLER_RUNS)),
+                     0);
+    saturate(pool, &door, 1);
+    ck_assert_int_eq(weir_pool_submit(pool, gate_task, &door), 0);
+    run_to_its_end(end_between, NULL);
+    run_to_its_end(run_in_place, pool);
+    ck_assert_int_eq(weir_pool_dump(pool, collect, &all), 0);
+    ck_assert_ptr_null(strstr(all.bytes, "weir_blocking_begin"));
+    gate_open(&door);
+    finish_pool(pool);
+}
+END_TEST
+
 START_TEST(they_work_in_a_pool_that_was_closed)
 {
     struct blocker blocker = BLOCKER_INIT;
@@ -426,6 +473,7 @@ Suite *weir_suite(void)
     TCase *anywhere = add_group(suite, "anywhere");
     tcase_add_test(anywhere, the_two_may_be_nested);
     tcase_add_test(anywhere, elsewhere_they_do_nothing);
+    tcase_add_test(anywhere, a_thread_outside_that_ends_between_the_two_leaves_no_note);
     tcase_add_test(anywhere, they_work_in_a_pool_that_was_closed);
     tcase_add_test(anywhere, a_task_may_end_its_thread_between_the_two);
     tcase_add_test(anywhere, a_death_between_the_two_ends_the_time_of_blocking);
