@@ -19,6 +19,7 @@ import gdb
 
 PHASES = ["open", "closed", "cancelled", "stopping", "stopped"]
 BLOCKED, PARKED = 1, 2
+SEAT_TAKEN = 1
 INDEX_BITS = 24
 
 
@@ -158,12 +159,21 @@ def queued_in_deque(deque, slots):
     return [slot for slot in found if number(slot["claim"]) & 1 == 0]
 
 
+def workers(pool):
+    """{index: worker} of those that there are."""
+    crew = pool["crew"]
+    seats = [crew["workers"][index] for index in range(number(crew["count"]))]
+    size = crew["size"]
+    return {index: worker for index, worker in enumerate(seats)
+            if number(size) == 0 or number(size["seats"][index]) == SEAT_TAKEN}
+
+
 def pool_line(address, pool):
     capacity = sum(number(each["capacity"]) for each in rings(pool) + deques(pool))
     phase = number(pool["queue"]["phase"])
     return (f"pool {address:#x} {quoted(text_at(pool['crew']['name'], 16))}: "
             f"{PHASES[phase] if phase < len(PHASES) else phase}, "
-            f"{number(pool['crew']['count'])} workers, {len(queued(pool))} of {capacity} queued")
+            f"{len(workers(pool))} workers, {len(queued(pool))} of {capacity} queued")
 
 
 # Workers.
@@ -199,9 +209,7 @@ def worker_line(index, worker, numbers):
 
 
 def print_workers(pool, numbers):
-    crew = pool["crew"]
-    for index in range(number(crew["count"])):
-        worker = crew["workers"][index]
+    for index, worker in workers(pool).items():
         print(worker_line(index, worker, numbers))
         for level in reversed(stacked(worker["activity"])[:-1]):
             print(f"worker {index}: within {level_name(level)}")

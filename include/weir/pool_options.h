@@ -67,8 +67,9 @@ typedef struct weir_pool weir_pool;
 
 typedef enum weir_stuck_reason {
     WEIR_STUCK_RUNNING,    /* a task has run for longer than it may */
-    WEIR_STUCK_BLOCKED,    /* likewise, and all that time in one call of weir, in which it waits */
-    WEIR_STUCK_ALL_BLOCKED /* every worker is in such a call, and tasks wait to start */
+    WEIR_STUCK_BLOCKED,    /* likewise, and all that time in one call of weir, in which it waits, or
+                              between weir_blocking_begin and _end */
+    WEIR_STUCK_ALL_BLOCKED /* every worker is blocked like that, and tasks wait to start */
 } weir_stuck_reason;
 
 /* What on_stuck is told. */
@@ -82,7 +83,8 @@ typedef struct weir_stuck {
     const char *name;   /* of the task, or else of its function, valid during the call; or "" */
     weir_task_fn *fn;   /* that it runs; or NULL */
     int64_t ns;         /* how long the task has run; ALL_BLOCKED: how long all are blocked */
-    const char *call;   /* that it is blocked in, of weir, as "weir_channel_recv"; or NULL */
+    const char *call;   /* that it is blocked in, of weir, as "weir_channel_recv"; after a
+                           "weir_blocking_begin" in one that is not weir's; or NULL */
     const void *object; /* on which; an address only, or NULL */
     int64_t call_ns;    /* for so long */
     int holder;         /* the worker that runs what it waits for there, if that is known; or -1 */

@@ -18,7 +18,7 @@ static int send_mail(weir_context *ctx, void *channel)
 }
 
 static struct {
-    weir_pool *pool;
+    weir_pool *pool, *spare; /* the latter has nothing to do */
     weir_task inner;
 } nest;
 
@@ -42,6 +42,9 @@ int main(void)
         err =
             weir_pool_new(&nest.pool, WEIR_POOL_OPTIONS(.workers = 2, .capacity = 8, .name = "hung",
                                                         .order = WEIR_ORDER_LOCAL, .local = 4));
+    if (err == 0)
+        err = weir_pool_new(&nest.spare,
+                            WEIR_POOL_OPTIONS(.workers = 1, .workers_max = 4, .name = "spare"));
     if (err == 0)
         err = weir_pool_submit(nest.pool, wait_for_mail, channel);
     if (err == 0)

@@ -48,6 +48,9 @@ worker='worker [01] \(thread [0-9]+, gdb.s [0-9]+\): running'
 blocked='blocked in weir_channel_recv on 0x[0-9a-f]+'
 for where in live dead; do
     expect $where 'pool 0x[0-9a-f]+ "hung": open, 2 workers, 5 of 16 queued'
+    expect $where 'pool 0x[0-9a-f]+ "spare": open, 1 workers, 0 of 1024 queued'
+    [ "$(grep -c '^worker [0-9]* (thread' "$folder/$where")" -eq 3 ] ||
+        { echo "$where: not three workers"; problems=1; }
     expect $where "$worker wait_for_mail, $blocked"
     expect $where "$worker \"the \\\\\"inner\\\\\" one\", $blocked"
     expect $where 'worker [01]: within wait_for_inner'
