@@ -3,8 +3,8 @@
  * as it is shipped; the others must make progress, and must not see a false "full" or "empty".
  *
  * Two processes. The subject has a victim thread, which makes one operation, and its main thread,
- * the witness. The tracer steps the victim through the first k instructions of the operation,
- * leaves it there, and has the witness make its 1000 pushes and pops; then the victim may end, and
+ * the witness. The tracer has the victim make the first k instructions of the operation, leaves it
+ * there, and has the witness make its 1000 pushes and pops; then the victim may end, and
  * all that went in must have come out once. Then again, with k + 1.
  *
  * Victims: push and pop of a weir_ring, from every fill; try_submit to a pool, when its workers
@@ -37,6 +37,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "breakpoint.h"
 #include "weir.h"
 
 enum {
@@ -629,23 +630,150 @@ static void wake_worker(pid_t victim)
     }
 }
 
-/* Freezes the victim after k instructions of its operation. False: it has fewer. */
-static bool freeze_after(unsigned k, pid_t victim)
+static void step(pid_t victim)
+{
+    resume(PTRACE_SINGLESTEP, victim);
+    await_stop(victim);
+}
+
+static bool is_inside(void)
+{
+    return atomic_load(&shared->phase) == INSIDE;
+}
+
+/* Where the operation goes through: the address of each instruction, as the victim made it once.
+ * The marks are those to which it seems to come each time, and as often. */
+struct way {
+    uintptr_t at[MOST_POINTS];
+    bool mark[MOST_POINTS];
+    unsigned length;
+};
+
+static struct way way, other_way;
+
+static void learn_way(pid_t victim, struct way *ret_way)
+{
+    unsigned n = 0;
+    for (; n < MOST_POINTS && is_inside(); n++) {
+        ret_way->at[n] = breakpoint_place(victim);
+        step(victim);
+    }
+    if (n == MOST_POINTS)
+        fail("the operation does not end");
+    ret_way->length = n;
+}
+
+static unsigned times_at(uintptr_t place, const struct way *in)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < in->length; i++)
+        n += in->at[i] == place;
+    return n;
+}
+
+static void mark_way(void)
+{
+    enum { OFTEN = 10 }; /* as in a loop */
+    for (unsigned i = 0; i < way.length; i++) {
+        unsigned times = times_at(way.at[i], &way);
+        way.mark[i] = times < OFTEN && times == times_at(way.at[i], &other_way);
+    }
+}
+
+/* The mark to go to next on the way to point k: a near one, but not each; 0: there is none. */
+static unsigned next_mark(unsigned from, unsigned k)
+{
+    enum { NEAR = 100 };
+    unsigned next = 0;
+    for (unsigned i = from + 1; i <= k && i < way.length; i++)
+        if (way.mark[i] && (next == 0 || i <= from + NEAR))
+            next = i;
+    return next;
+}
+
+/* False: it has run for a second. */
+static bool stops_soon(pid_t victim)
+{
+    int status;
+    struct timespec begin, now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &begin);
+    while (waitpid(victim, &status, __WALL | WNOHANG) != victim) {
+        (void)clock_gettime(CLOCK_MONOTONIC, &now);
+        if (now.tv_sec - begin.tv_sec > 1)
+            return false;
+        (void)sched_yield();
+    }
+    if (!WIFSTOPPED(status))
+        fail("the victim has died");
+    return true;
+}
+
+/* How often a breakpoint at the mark stops the victim on its way there. Where it stands already it
+ * is stopped only if no breakpoint has brought it there. */
+static unsigned stops_before(unsigned mark, unsigned from)
+{
+    unsigned stops = from == 0 && way.at[0] == way.at[mark];
+    for (unsigned i = from + 1; i <= mark; i++)
+        stops += way.at[i] == way.at[mark];
+    return stops;
+}
+
+static void forget_marks(void)
+{
+    memset(way.mark, 0, sizeof way.mark);
+}
+
+/* Lets the victim run from one mark to another one. If it does not come there, its operation may be
+ * over: the mark is none. */
+static void run_to(unsigned mark, unsigned from, pid_t victim)
+{
+    if (!breakpoint_set(victim, way.at[mark], &shared->phase))
+        forget_marks();
+    for (unsigned stops = stops_before(mark, from); way.mark[mark] && stops > 0; stops--) {
+        resume(PTRACE_CONT, victim);
+        if (!stops_soon(victim)) {
+            forget_marks();
+            resume(PTRACE_INTERRUPT, victim);
+            await_stop(victim);
+        } else if (!is_inside()) {
+            way.mark[mark] = false;
+        }
+    }
+    breakpoint_clear(victim);
+}
+
+/* Has the victim make the first k instructions of its operation. It runs from mark to mark, and
+ * steps from the last one on: a step takes as long as ten thousand instructions. It halts at marks
+ * on its way, too, as what it does may depend on how fast it is. False: it has come to the end, or
+ * takes another way. */
+static bool advance(unsigned k, pid_t victim)
+{
+    unsigned at = 0;
+    for (unsigned mark; (mark = next_mark(at, k)) != 0; at = mark) {
+        run_to(mark, at, victim);
+        if (!way.mark[mark])
+            return false;
+    }
+    for (; at < k && is_inside(); at++)
+        step(victim);
+    return is_inside();
+}
+
+/* Brings the victim to the start of its operation. */
+static void set_out(pid_t victim)
 {
     ask(SET_UP);
     if (the.kind >= WORKER_POP)
         wake_worker(victim);
     else
         await_stop(victim);
-    while (atomic_load(&shared->phase) == BEFORE) {
-        resume(PTRACE_SINGLESTEP, victim);
-        await_stop(victim);
-    }
-    for (unsigned i = 0; i < k && atomic_load(&shared->phase) == INSIDE; i++) {
-        resume(PTRACE_SINGLESTEP, victim);
-        await_stop(victim);
-    }
-    bool inside = atomic_load(&shared->phase) == INSIDE;
+    while (atomic_load(&shared->phase) == BEFORE)
+        step(victim);
+}
+
+/* The others get on, while the victim stands still; then it does. */
+static void get_on(pid_t victim)
+{
     ask_for(GET_ON);
     bool free = answered();
     if (!free)
@@ -654,6 +782,31 @@ static bool freeze_after(unsigned k, pid_t victim)
     if (!free && !answered())
         fail("the subject does not get on after the victim was let go");
     ask(VERIFY);
+}
+
+static void learn_ways(pid_t victim)
+{
+    set_out(victim);
+    learn_way(victim, &other_way);
+    get_on(victim);
+    set_out(victim);
+    learn_way(victim, &way);
+    get_on(victim);
+    mark_way();
+}
+
+/* Freezes the victim after k instructions of its operation, also if it first takes other ways: what
+ * it does depends on chance, on the time and on how far the others have come. False: it has fewer,
+ * as far as that shows. */
+static bool freeze_after(unsigned k, pid_t victim)
+{
+    enum { TRIES = 3 };
+    bool inside = false;
+    for (unsigned i = 0; i < TRIES && !inside && blocked == 0; i++) {
+        set_out(victim);
+        inside = advance(k, victim);
+        get_on(victim);
+    }
     return inside;
 }
 
@@ -669,16 +822,17 @@ static void trace(pid_t subject, bool *ret_permitted)
         (void)kill(subject, SIGKILL);
         return;
     }
-    /* To go to each point from the start takes the square of their number: of the longest ways,
-     * each fourth, or sixteenth. */
+    /* Each point is gone to from the start: of the longest ways each fourth, or eighth. */
     unsigned stride = the.kind == WORKER_LOCAL                   ? 8
                       : the.kind == WORKER_NEXT || the.lanes > 1 ? 4
                                                                  : 1;
-    for (unsigned k = 0; freeze_after(k, victim) && blocked == 0; k += stride) {
-        points++;
-        if (k >= MOST_POINTS)
-            fail("the operation does not end");
-    }
+    unsigned frozen = 0, tried = 0;
+    learn_ways(victim);
+    for (unsigned k = 0; k < way.length && blocked == 0; k += stride, tried++)
+        frozen += freeze_after(k, victim);
+    if (blocked == 0 && 4 * frozen < tried)
+        fail("the victim takes another way each time");
+    points += frozen;
     if (the.kind < WORKER_POP)
         (void)kill(subject, SIGKILL); /* its victim thread never ends */
     else
