@@ -17,25 +17,10 @@
 #include "support/faults.h"
 #include "support/gate.h"
 #include "support/pools.h"
+#include "support/slow.h"
 #include "weir.h"
 
 enum { CYCLES = 10000, WARM_UP = 200, FEWER_CYCLES = 100, LESS_WARM_UP = 10 };
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED true
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED true
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED false
-#endif
-
-static bool slow(void)
-{
-    return SANITIZED || getenv("WEIR_TESTS_SLOW") != NULL;
-}
 
 static unsigned count_entries(const char *folder)
 {

@@ -15,6 +15,7 @@
 #include "base/pace.h"
 #include "record/histogram.h"
 #include "record/sample.h"
+#include "support/slow.h"
 
 int64_t __wrap_weir_now(void);
 
@@ -33,7 +34,7 @@ struct traffic {
     int64_t wake; /* how long it takes to wake one */
 };
 
-enum { MOST_WORKERS = 4, SEEDS = 100 };
+enum { MOST_WORKERS = 4, SEEDS = 100, FEWER_SEEDS = 20 };
 
 struct histograms {
     struct histogram wait, run;
@@ -123,18 +124,23 @@ static void assert_near(double sampled, double all, double off, const char *what
     ck_assert_msg(fabs(sampled - all) <= off * all, "%s: %g, sampled %g", what, all, sampled);
 }
 
+static unsigned seeds(void)
+{
+    return slow() ? FEWER_SEEDS : SEEDS;
+}
+
 /* By how much a share of `measured` tasks may be off: four times what is usual. */
 static double chance(double share_of_all_seeds, uint64_t measured)
 {
-    double met = share_of_all_seeds / SEEDS * (double)measured;
+    double met = share_of_all_seeds / seeds() * (double)measured;
     return met > 0 ? 4 / sqrt(met) : 0;
 }
 
 /* The same for a mean, by the mean of the squares; both summed over all seeds. */
 static double chance_of_mean(double mean, double squares, uint64_t measured)
 {
-    double variance = squares / SEEDS - mean / SEEDS * (mean / SEEDS);
-    return 4 * sqrt(variance / (double)measured) / (mean / SEEDS);
+    double variance = squares / seeds() - mean / seeds() * (mean / seeds());
+    return 4 * sqrt(variance / (double)measured) / (mean / seeds());
 }
 
 /* Plays it with many seeds; all that is told is right on average, and the count each time. Returns
@@ -144,7 +150,7 @@ static double assert_no_bias(const struct traffic *traffic, double off)
     static struct histograms all, sampled;
     struct sums of_all = {0}, of_sampled = {0};
     uint64_t measured = 0;
-    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+    for (uint64_t seed = 1; seed <= seeds(); seed++) {
         memset(&all, 0, sizeof all);
         memset(&sampled, 0, sizeof sampled);
         memset(&this_thread()->sampler, 0, sizeof this_thread()->sampler);
@@ -165,7 +171,7 @@ static double assert_no_bias(const struct traffic *traffic, double off)
                 "waits above the 9th decile");
     assert_near(of_sampled.tail_run, of_all.tail_run, off + chance(of_all.tail_run, measured),
                 "runs above the 9th decile");
-    return (double)measured / (double)(SEEDS * traffic->tasks);
+    return (double)measured / (double)(seeds() * traffic->tasks);
 }
 
 /* Traffics. */
