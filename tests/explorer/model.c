@@ -96,13 +96,6 @@ static bool knows(unsigned thread, uint16_t time)
     return current->clock.at[thread] >= time;
 }
 
-static bool any(times are)
-{
-    typedef uint64_t halves __attribute__((vector_size(sizeof(times))));
-    halves two = (halves)are;
-    return (two[0] | two[1]) != 0;
-}
-
 static unsigned first(times are)
 {
     unsigned i = 0;
@@ -247,7 +240,7 @@ static bool releases(enum memory_order order)
 static bool is_last(const struct store *store)
 {
     return knows(store->thread, store->time) ||
-           any((times)(store->seen != 0) & ~unknown(store->seen));
+           times_any((times)(store->seen != 0) & ~unknown(store->seen));
 }
 
 /* What a step does to a word: it acts on the store that is `age` stores old. */
@@ -267,22 +260,21 @@ static rank rank_after(struct word *word, unsigned age)
     return age == 0 ? at + RANK_STEP : at + (aged(word, age - 1)->rank - at) / 2;
 }
 
-static struct psc_operation as_seqcst(const struct act *act)
+static void as_seqcst(const struct act *act, struct psc_operation *ret_operation)
 {
     struct store *store = aged(act->word, act->age);
-    struct psc_operation operation = {.address = act->address,
-                                      .others = act->word->last,
-                                      .before = current->clock,
-                                      .reads = act->reads,
-                                      .writes = act->writes};
+    *ret_operation = (struct psc_operation){.address = act->address,
+                                            .others = act->word->last,
+                                            .before = current->clock,
+                                            .reads = act->reads,
+                                            .writes = act->writes};
     if (act->reads) {
-        operation.source = store->self;
-        operation.read = store->rank;
-        clock_join(&operation.before, &store->released.clock);
+        ret_operation->source = store->self;
+        ret_operation->read = store->rank;
+        clock_join(&ret_operation->before, &store->released.clock);
     }
     if (act->writes)
-        operation.written = rank_after(act->word, act->age);
-    return operation;
+        ret_operation->written = rank_after(act->word, act->age);
 }
 
 static bool is_allowed(const struct act *act)
@@ -293,12 +285,13 @@ static bool is_allowed(const struct act *act)
         return false;
     if (act->order != SEQCST)
         return true;
-    struct psc_operation operation = as_seqcst(act);
+    struct psc_operation operation;
+    as_seqcst(act, &operation);
     return psc_allows(&operation);
 }
 
 /* The act as it is, by what the store holds that it acts on: a CAS may only read. */
-typedef struct act act_on(const struct act *wanted, const struct store *store, const void *arg);
+typedef void act_on(struct act *act, const struct store *store, const void *arg);
 
 /* The values that a load may return though none of the stores in the history has it. */
 static unsigned add_futures(const struct act *act, uint32_t step, struct option options[],
@@ -318,32 +311,39 @@ static unsigned add_futures(const struct act *act, uint32_t step, struct option 
     return n;
 }
 
-static struct act choose_act(struct act act, act_on *is, const void *arg)
+static void choose_age(struct act *act, uint32_t step, act_on *is, const void *arg)
 {
-    uint32_t at = next_step();
-    struct word *word = act.word;
-    struct act first = is != NULL ? is(&act, aged(word, 0), arg) : act;
-    if (!exploring() || !choices_allow(KIND_VALUE) || (word->count == 1 && act.writes))
-        return first;
+    struct word *word = act->word;
     struct option options[HISTORY + MOST_FUTURES];
     unsigned n = 0;
-    for (act.age = 0; act.age < word->count; act.age++) {
-        if (act.age > 0 && is_last(aged(word, act.age - 1)))
+    for (unsigned age = 0; age < word->count; age++) {
+        if (age > 0 && is_last(aged(word, age - 1)))
             break;
-        struct act here = is != NULL ? is(&act, aged(word, act.age), arg) : act;
+        struct act here = *act;
+        here.age = age;
+        if (is != NULL)
+            is(&here, aged(word, age), arg);
         if (!is_allowed(&here))
             continue;
-        options[n++] = (struct option){KIND_VALUE, (uint8_t)act.age};
-        if (aged(word, act.age)->weakened)
+        options[n++] = (struct option){KIND_VALUE, (uint8_t)age};
+        if (aged(word, age)->weakened)
             choices_heat();
     }
-    if (act.order == RLX && !act.writes)
-        n = add_futures(&act, at, options, n);
-    struct option chosen = options[choose(at, options, n, false)];
-    act.comes = chosen.kind == KIND_FUTURE;
-    act.coming = chosen.value;
-    act.age = act.comes ? 0 : (unsigned)chosen.value;
-    return is != NULL ? is(&act, aged(word, act.age), arg) : act;
+    if (act->order == RLX && !act->writes)
+        n = add_futures(act, step, options, n);
+    struct option chosen = options[choose(step, options, n, false)];
+    act->comes = chosen.kind == KIND_FUTURE;
+    act->coming = chosen.value;
+    act->age = act->comes ? 0 : (unsigned)chosen.value;
+}
+
+static void choose_act(struct act *act, act_on *is, const void *arg)
+{
+    uint32_t step = next_step();
+    if (exploring() && choices_allow(KIND_VALUE) && (act->word->count > 1 || !act->writes))
+        choose_age(act, step, is, arg);
+    if (is != NULL)
+        is(act, aged(act->word, act->age), arg);
 }
 
 /* A place in the history for what is stored behind the one that is `age` old; it keeps its age. */
@@ -375,10 +375,10 @@ static uint64_t perform(const struct act *act, void *p, uint64_t value, const st
     struct message carried = from->released; /* read-modify-writes carry a release on */
     struct psc_operation operation;
     if (act->order == SEQCST)
-        operation = as_seqcst(act);
+        as_seqcst(act, &operation);
     if (act->reads) {
         if (from->seen[current->number] == 0)
-            from->seen[current->number] = my_time();
+            from->seen |= times_only(current->number, my_time());
         if (acquires(act->order))
             clock_join(&current->clock, &carried.clock);
     }
@@ -395,13 +395,13 @@ static uint64_t perform(const struct act *act, void *p, uint64_t value, const st
     store->changes = act->reads;
     store->self = self;
     store->weakened = site->in_force != site->order;
-    store->seen[current->number] = my_time();
+    store->seen = times_only(current->number, my_time());
     if (act->reads)
         store->released = carried;
     if (releases(act->order)) {
         struct message mine = psc_release();
         message_join(&store->released, &mine);
-        current->clock.at[current->number]++;
+        current->clock.at += times_only(current->number, 1);
     }
     if (act->age > 0)
         return old;
@@ -442,7 +442,8 @@ static const char *told(const struct act *act)
 
 uint64_t model_load(const void *p, size_t size, struct site *site)
 {
-    struct act act = choose_act(arrive(p, size, site, "load", false), NULL, NULL);
+    struct act act = arrive(p, size, site, "load", false);
+    choose_act(&act, NULL, NULL);
     uint64_t value = perform(&act, ADDRESS(p), 0, site);
     trace("  = %llx%s", (unsigned long long)value, told(&act));
     return value;
@@ -450,7 +451,8 @@ uint64_t model_load(const void *p, size_t size, struct site *site)
 
 void model_store(void *p, size_t size, uint64_t value, struct site *site)
 {
-    struct act act = choose_act(arrive(p, size, site, "store", true), NULL, NULL);
+    struct act act = arrive(p, size, site, "store", true);
+    choose_act(&act, NULL, NULL);
     (void)perform(&act, p, value, site);
     trace("  := %llx%s", (unsigned long long)cut(value, size), told(&act));
 }
@@ -466,7 +468,8 @@ static uint64_t change(const struct act *act, void *p, uint64_t value, const str
 uint64_t model_rmw(void *p, size_t size, enum rmw kind, uint64_t operand, struct site *site)
 {
     const char *operation = kind == RMW_XCHG ? "exchange" : kind == RMW_ADD ? "add" : "or";
-    struct act act = choose_act(arrive(p, size, site, operation, true), NULL, NULL);
+    struct act act = arrive(p, size, site, operation, true);
+    choose_act(&act, NULL, NULL);
     uint64_t old = aged(act.word, act.age)->value;
     return change(&act, p,
                   kind == RMW_XCHG  ? operand
@@ -475,21 +478,20 @@ uint64_t model_rmw(void *p, size_t size, enum rmw kind, uint64_t operand, struct
                   site);
 }
 
-static struct act as_cas(const struct act *wanted, const struct store *store, const void *expected)
+static void as_cas(struct act *act, const struct store *store, const void *expected)
 {
-    struct act act = *wanted;
-    act.writes = store->value == *(const uint64_t *)expected;
-    if (!act.writes && act.order == REL)
-        act.order = RLX;
-    if (!act.writes && act.order == ACQREL)
-        act.order = ACQ;
-    return act;
+    act->writes = store->value == *(const uint64_t *)expected;
+    if (!act->writes && act->order == REL)
+        act->order = RLX;
+    if (!act->writes && act->order == ACQREL)
+        act->order = ACQ;
 }
 
 bool model_cas(void *p, size_t size, void *expected, uint64_t value, struct site *site)
 {
     uint64_t before = read_memory(expected, size);
-    struct act act = choose_act(arrive(p, size, site, "cas", true), as_cas, &before);
+    struct act act = arrive(p, size, site, "cas", true);
+    choose_act(&act, as_cas, &before);
     if (!act.writes) {
         uint64_t found = perform(&act, p, 0, site);
         trace("  fails: %llx%s", (unsigned long long)found, told(&act));
@@ -521,22 +523,24 @@ void model_leave(const void *lock)
     struct word *word = find(lock, sizeof(uint32_t));
     psc_pass(lock, NULL, (struct ref){0, 0});
     word->history[0].released = psc_release();
-    current->clock.at[current->number]++;
+    current->clock.at += times_only(current->number, 1);
 }
 
 /* Plain data. */
 
-static struct granule *granule_at(const void *address)
+static struct granule *in_this_run(struct granule *granule)
 {
-    size_t offset;
-    if (!arena_offset(address, &offset))
-        return NULL;
-    struct granule *granule = &granules[offset / GRANULE];
     if (granule->run != run) {
         memset(granule, 0, sizeof *granule);
         granule->run = run;
     }
     return granule;
+}
+
+static struct granule *granule_at(const void *address)
+{
+    size_t offset;
+    return arena_offset(address, &offset) ? in_this_run(&granules[offset / GRANULE]) : NULL;
 }
 
 static void plain_write_before(const void *p, const char *site)
@@ -546,7 +550,7 @@ static void plain_write_before(const void *p, const char *site)
         return;
     if (granule->write_time != 0 && !knows(granule->writer, granule->write_time))
         fail("data race: T%u wrote %p, which is atomic at %s", granule->writer, p, site);
-    granule->atomics[current->number] = my_time();
+    granule->atomics = times_later(granule->atomics, times_only(current->number, my_time()));
 }
 
 void model_free(const void *memory, size_t size)
@@ -559,7 +563,7 @@ void model_free(const void *memory, size_t size)
         if (granule->run != run)
             continue;
         times racing = unknown(granule->reads) | unknown(granule->atomics);
-        if (any(racing))
+        if (times_any(racing))
             fail("data race: T%u used %p, T%u frees it", first(racing),
                  (const void *)((const char *)memory + i), current->number);
     }
@@ -576,21 +580,21 @@ void model_plain(const void *address, size_t size, bool writes, const void *code
         (void)snprintf(site, sizeof site, "code %p", code);
         fail_as_gone(address, place, owner, site);
     }
-    for (size_t i = 0; i < size; i += GRANULE) {
-        struct granule *granule = granule_at((const char *)address + i);
-        if (granule == NULL)
-            return;
+    const times mine = times_only(current->number, my_time());
+    struct granule *all = granule_at(address);
+    for (size_t i = 0; i * GRANULE < size; i++) {
+        struct granule *granule = in_this_run(&all[i]);
         if (granule->write_time != 0 && !knows(granule->writer, granule->write_time))
             fail("data race: T%u wrote %p, T%u %s it at code %p (see addr2line)", granule->writer,
                  address, current->number, writes ? "writes" : "reads", code);
         if (writes) {
             times racing = unknown(granule->reads);
-            if (any(racing))
+            if (times_any(racing))
                 fail("data race: T%u read %p, T%u writes it at code %p (see addr2line)",
                      first(racing), address, current->number, code);
             granule->writer = (uint8_t)current->number;
             granule->write_time = my_time();
         }
-        granule->reads[current->number] = my_time();
+        granule->reads = times_later(granule->reads, mine);
     }
 }

@@ -5,11 +5,13 @@
 
 struct event {
     times before; /* by thread: the last of its events that is not after this one */
+    times here;   /* by thread: its last event on the word, up to this one */
     struct ref others;
     uint8_t thread;
     bool reads, writes;
     uint16_t time;
     rank read, written;
+    rank last_written; /* the latest that an event on the word has stored, up to this one */
 };
 
 /* A thread as far as it has come. */
@@ -41,19 +43,13 @@ static struct event *event_at(struct ref ref)
     return &events[ref.thread][ref.index];
 }
 
-static times later(times a, times b)
-{
-    times is_later = (times)(a < b);
-    return (a & ~is_later) | (b & is_later);
-}
-
 /* With all that comes before them. */
 static times complete(times of)
 {
     times all = of;
     for (uint8_t i = 0; i < vthread_count(); i++)
         if (of[i] != 0)
-            all = later(all, event_at((struct ref){i, of[i]})->before);
+            all = times_later(all, event_at((struct ref){i, of[i]})->before);
     return all;
 }
 
@@ -69,28 +65,32 @@ static times all_before(const struct psc_operation *operation)
 {
     const struct past *past = mine();
     times direct = past->here != operation->address ? past->known : past->elsewhere;
-    if (past->count > direct[current->number])
-        direct[current->number] = past->count;
-    if (operation->source.index > direct[operation->source.thread])
-        direct[operation->source.thread] = operation->source.index;
+    direct = times_later(direct, times_only(current->number, past->count));
+    direct = times_later(direct, times_only(operation->source.thread, operation->source.index));
     times all = complete(direct);
-    for (struct ref ref = operation->others; ref.index != 0; ref = event_at(ref)->others)
+    for (struct ref ref = operation->others; times_any((times)(event_at(ref)->here > all));
+         ref = event_at(ref)->others)
         if (ref.index > all[ref.thread] && comes_before(event_at(ref), operation))
-            all = later(all, event_at(ref)->before);
+            all = times_later(all, event_at(ref)->before);
     return all;
 }
 
 /* Which events come after it: those that store what is later in the word's order. */
+static rank latest(const struct psc_operation *operation)
+{
+    return operation->writes ? operation->written : operation->read;
+}
+
 static bool comes_after(const struct event *event, const struct psc_operation *operation)
 {
-    return event->writes &&
-           event->written > (operation->writes ? operation->written : operation->read);
+    return event->writes && event->written > latest(operation);
 }
 
 bool psc_allows(const struct psc_operation *operation)
 {
     times before = all_before(operation);
-    for (struct ref ref = operation->others; ref.index != 0; ref = event_at(ref)->others)
+    for (struct ref ref = operation->others; event_at(ref)->last_written > latest(operation);
+         ref = event_at(ref)->others)
         if (ref.index <= before[ref.thread] && comes_after(event_at(ref), operation))
             return false;
     return true;
@@ -102,7 +102,7 @@ static void put_before(const struct event *event, struct ref later_one)
     for (unsigned i = 0; i < vthread_count(); i++)
         for (unsigned j = 1; j <= pasts[i].count; j++)
             if (events[i][j].before[later_one.thread] >= later_one.index)
-                events[i][j].before = later(events[i][j].before, event->before);
+                events[i][j].before = times_later(events[i][j].before, event->before);
 }
 
 struct ref psc_add(const struct psc_operation *operation)
@@ -110,8 +110,9 @@ struct ref psc_add(const struct psc_operation *operation)
     struct past *past = mine();
     struct ref self = {(uint8_t)current->number, (uint16_t)(past->count + 1)};
     struct event *event = event_at(self);
-    event->before = all_before(operation);
-    event->before[self.thread] = self.index;
+    event->before = times_later(all_before(operation), times_only(self.thread, self.index));
+    event->here =
+        times_later(event_at(operation->others)->here, times_only(self.thread, self.index));
     event->others = operation->others;
     event->thread = self.thread;
     event->time = current->clock.at[current->number];
@@ -119,7 +120,11 @@ struct ref psc_add(const struct psc_operation *operation)
     event->writes = operation->writes;
     event->read = operation->read;
     event->written = operation->written;
-    for (struct ref ref = operation->others; ref.index != 0; ref = event_at(ref)->others)
+    event->last_written = event_at(operation->others)->last_written;
+    if (event->writes && event->written > event->last_written)
+        event->last_written = event->written;
+    for (struct ref ref = operation->others; event_at(ref)->last_written > latest(operation);
+         ref = event_at(ref)->others)
         if (comes_after(event_at(ref), operation))
             put_before(event, ref);
     return self;
@@ -133,9 +138,9 @@ void psc_pass(const void *address, const struct message *acquired, struct ref se
         past->here = address;
     }
     if (past->last != address)
-        past->known[current->number] = past->count;
+        past->known = times_later(past->known, times_only(current->number, past->count));
     if (acquired != NULL)
-        past->known = later(past->known, acquired->known.at);
+        past->known = times_later(past->known, acquired->known.at);
     if (self.index != 0) {
         past->count = self.index;
         past->last = address;

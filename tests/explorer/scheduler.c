@@ -24,7 +24,7 @@ enum {
 
 struct vthread *current;
 
-static unsigned thread_count;
+unsigned thread_count;
 static jmp_buf outside; /* where a run ends */
 static char failure[1024];
 static bool failed, given_up;
@@ -48,11 +48,6 @@ struct shared {
 
 static struct shared shared[MAX_SHARED];
 static bool learned, assumed;
-
-unsigned vthread_count(void)
-{
-    return thread_count;
-}
 
 void fail(const char *format, ...)
 {
@@ -378,8 +373,9 @@ void point(const void *address, bool writes, const char *operation, const char *
         if (choices_everywhere() || note(address, writes)) {
             points++;
             for (;;) {
-                struct option options[MAX_OPTIONS] = {{KIND_THREAD, (uint8_t)current->number}};
+                struct option options[MAX_OPTIONS];
                 unsigned n = 1;
+                options[0] = (struct option){KIND_THREAD, (uint8_t)current->number};
                 if (choices_allow(KIND_THREAD))
                     n = others(options, n);
                 n = events(options, n);
@@ -411,7 +407,7 @@ struct vthread *vthread_start(void *(*run)(void *), void *arg)
     psc_begin_thread(thread);
     if (current != NULL) {
         thread->clock = current->clock;
-        current->clock.at[current->number]++;
+        current->clock.at += times_only(current->number, 1);
     }
     thread->clock.at[thread->number] = 1;
     thread->status = RUNNABLE;

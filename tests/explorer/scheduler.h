@@ -19,6 +19,27 @@
  * are counts of steps, of which a run has fewer than MAX_STEPS. */
 typedef uint16_t times __attribute__((vector_size(MAX_THREADS * sizeof(uint16_t))));
 
+static inline bool times_any(times are)
+{
+    typedef uint64_t halves __attribute__((vector_size(sizeof(times))));
+    halves two = (halves)are;
+    return (two[0] | two[1]) != 0;
+}
+
+/* Of one thread, and 0 of all others. (To write one element in memory is slow, if soon after all of
+ * them are read.) */
+static inline times times_only(unsigned thread, uint16_t time)
+{
+    const times threads = {0, 1, 2, 3, 4, 5, 6, 7};
+    return (times)(threads == (uint16_t)thread) & time;
+}
+
+static inline times times_later(times a, times b)
+{
+    times is_later = (times)(a < b);
+    return (a & ~is_later) | (b & is_later);
+}
+
 /* Vector clock: how far each thread is known to be. */
 struct clock {
     times at;
@@ -26,8 +47,7 @@ struct clock {
 
 static inline void clock_join(struct clock *into, const struct clock *from)
 {
-    times later = (times)(into->at < from->at);
-    into->at = (from->at & later) | (into->at & ~later);
+    into->at = times_later(into->at, from->at);
 }
 
 enum status {
@@ -69,7 +89,12 @@ static inline struct vthread *vthread_get(unsigned number)
     return (struct vthread *)arena_thread_page(number);
 }
 
-unsigned vthread_count(void);
+extern unsigned thread_count;
+
+static inline unsigned vthread_count(void)
+{
+    return thread_count;
+}
 
 /* Ends the run as failed, with a sentence. Does not return. */
 _Noreturn void fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
