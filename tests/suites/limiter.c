@@ -11,30 +11,16 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "support/slow.h"
 #include "support/threads.h"
 #include "weir.h"
 
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-#define SLOW 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
-#define SLOW 1
-#endif
-#endif
-#ifndef SLOW
-#define SLOW 0
-#endif
-
-/* Fewer under a sanitizer, and under valgrind, which loads itself into the process. */
 static int traces(int n)
 {
-    const char *preload = getenv("LD_PRELOAD");
-    bool valgrind = preload != NULL && strstr(preload, "vgpreload") != NULL;
-    return valgrind ? n / 500 : SLOW ? n / 20 : n;
+    return SANITIZED ? n / 20 : slow() ? n / 500 : n;
 }
 
 static uint64_t random_state = 1;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* slow.h - where everything is slow a test may do less of what is the same each time: under a
- * sanitizer, and if WEIR_TESTS_SLOW is in the environment, as it is under valgrind.
+ * sanitizer, and if WEIR_TESTS_SLOW is in the environment, as it is under valgrind and on an
+ * emulated CPU.
  */
 #ifndef WEIR_TESTS_SLOW_H
 #define WEIR_TESTS_SLOW_H
