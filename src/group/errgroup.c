@@ -202,7 +202,7 @@ static int wait_for_place(weir_errgroup *group, weir_context *ctx, int64_t deadl
     const weir_context *also[2] = {&group->context, host->context};
     int64_t until = earlier(deadline, weir_context_deadline(&group->context));
     until = earlier(until, weir_context_deadline(host->context));
-    int err = weir__wait_helping(TELL("weir_errgroup_go", group), weir__helped(host), &group->sink,
+    int err = weir__wait_helping(TELL("weir_errgroup_go", group), helped(host), &group->sink,
                                  &group->limit, load_rlx(&group->first), place_or_over, &place, ctx,
                                  also, until);
     if (place.taken)
@@ -304,9 +304,9 @@ int weir_errgroup_wait_until(weir_errgroup *group, weir_context *ctx, int64_t de
         return -ESTALE;
     if (weir__inside_sink(&group->sink))
         return -EDEADLK;
-    int err = weir__wait_helping(TELL("weir_errgroup_wait", group),
-                                 weir__helped(&group->pool->host), &group->sink, group,
-                                 load_rlx(&group->first), no_members, group, ctx, NULL, deadline);
+    int err = weir__wait_helping(TELL("weir_errgroup_wait", group), helped(&group->pool->host),
+                                 &group->sink, group, load_rlx(&group->first), no_members, group,
+                                 ctx, NULL, deadline);
     return err != 0 ? err : outcome(group);
 }
 

@@ -96,8 +96,3 @@ int weir__wait_helping(struct told told, struct host *helped, const struct sink 
         weir__run(helped, &help.job);
     }
 }
-
-struct host *weir__helped(struct host *host)
-{
-    return host->outside_waiters_help || weir__inside(host) ? host : NULL;
-}

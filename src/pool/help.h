@@ -7,7 +7,10 @@
 #include "pool/run.h"
 
 /* The pool that a thread which waits for its jobs helps, or NULL: it just sleeps. */
-struct host *weir__helped(struct host *host);
+static inline struct host *helped(struct host *host)
+{
+    return host->outside_waiters_help || inside_host(host) ? host : NULL;
+}
 
 /* Blocks until done(arg), running queued jobs of `sink` meanwhile if `helped` is not NULL; none is
  * before `first`. Asked again after wake_waiters(object); a thread that queues a job of the sink

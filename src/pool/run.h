@@ -115,6 +115,14 @@ static inline uint64_t ran_in_place(const struct host *host, uint32_t lane)
 /* Is this thread a worker of the pool, or does it run a job of it, or call a callback at the end of
  * one, at whatever depth? The host is only compared. */
 bool weir__inside(const struct host *host);
+
+/* The same, quickly for its workers. */
+static inline bool inside_host(const struct host *host)
+{
+    const struct seat *seat = this_thread()->seat;
+    return (seat != NULL && likely(seat->host == host)) || weir__inside(host);
+}
+
 /* Does it run a job of `sink`, or call a callback at the end of one? */
 bool weir__inside_sink(const struct sink *sink);
 

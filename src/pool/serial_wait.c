@@ -33,8 +33,7 @@ int weir__serial_wait(struct told told, struct serial *serial, const void *key,
     struct serial_wait wait = {.serial = serial, .over_locked = over_locked};
     for (;;) {
         /* Not when the deadline has passed: a task may take long. */
-        wait.helps =
-            weir__helped(host) != NULL && (deadline == WEIR_FOREVER || deadline > weir_now());
+        wait.helps = helped(host) != NULL && (deadline == WEIR_FOREVER || deadline > weir_now());
         wait.found = false;
         int err = weir__wait_until(told, key, over_or_found, &wait, ctx, also, deadline);
         if (!wait.found)

@@ -71,7 +71,7 @@ static struct task *task_at(const struct task_wait *wait, size_t i)
 static weir_pool *helped_pool(const struct task *task)
 {
     weir_pool *pool = task_pool(task);
-    return weir__helped(&pool->host) != NULL ? pool : NULL;
+    return helped(&pool->host) != NULL ? pool : NULL;
 }
 
 /* When the next of the queued tasks can be run here, or expires, after what has passed. */
@@ -94,7 +94,7 @@ static int64_t next_event(const struct task_wait *wait)
 }
 
 /* A task that this worker's own task has just submitted is mostly the newest in its deque. */
-static bool take_or_claim(struct task_wait *wait, weir_pool *pool, struct task *task)
+static inline bool take_or_claim(struct task_wait *wait, weir_pool *pool, struct task *task)
 {
     struct queue *queue = &pool->queue;
     return (deques_used(&queue->deques) && weir__local_take(queue, &task->sink, &wait->job)) ||
@@ -102,7 +102,7 @@ static bool take_or_claim(struct task_wait *wait, weir_pool *pool, struct task *
 }
 
 /* Takes the task to run it, or one that comes before it in its serial. */
-static bool claim_to_help(struct task_wait *wait, struct task *task)
+static ALWAYS_INLINE bool claim_to_help(struct task_wait *wait, struct task *task)
 {
     weir_pool *pool = helped_pool(task);
     struct serial *serial = task_serial(task);
@@ -183,7 +183,7 @@ static void expire(struct task_wait *wait)
     }
 }
 
-static void run_claimed(struct task_wait *wait)
+static inline void run_claimed(struct task_wait *wait)
 {
     struct serial *serial = task_serial((struct task *)wait->job.sink);
     if (serial != NULL) {
@@ -222,28 +222,15 @@ static int wait_for(struct task_wait *wait, const void *key, weir_context *ctx, 
 
 /* One. */
 
-/* The common case of fork and join, at once: the task is the newest in this worker's own deque. So
- * it is of the worker's pool, and is no task of a serial. This thread can be inside it only in its
- * on_done, which has queued it again. */
-static bool run_newest(const struct task *task)
-{
-    const struct self *self = this_thread();
-    struct seat *seat = self->seat;
-    struct job job;
-    if (seat == NULL || seat->local == NULL || self->ending != NULL ||
-        !weir__local_take(seat->queue, &task->sink, &job))
-        return false;
-    struct host *host = &container_of(seat->queue, weir_pool, queue)->host;
-    note_helped(own_times(host));
-    weir__run(host, &job);
-    return true;
-}
-
-/* Wherever it is queued: if this thread may run it, it need not begin to wait. */
+/* If it is queued and this thread may run it, it need not begin to wait. It can be inside a queued
+ * task only in its on_done, which has queued it again, and inside its serial only in a task of one.
+ */
 static bool run_if_queued(struct task_wait *wait, struct task *task)
 {
+    const struct self *self = this_thread();
     wait->passed = INT64_MIN;
-    if (task_word(task) != WEIR_TASK_QUEUED || !claim_to_help(wait, task))
+    if (self->ending != NULL || (self->hold != NULL && task_serial(task) != NULL) ||
+        task_word(task) != WEIR_TASK_QUEUED || !claim_to_help(wait, task))
         return false;
     run_claimed(wait);
     return true;
@@ -257,22 +244,20 @@ int weir_task_wait_until(weir_task *handle, weir_context *ctx, int64_t deadline)
     uint32_t word = task_word(task);
     if (state_in(word) == WEIR_TASK_IDLE)
         return -EINVAL;
-    int err = weir_context_err(ctx);
+    int err = context_err(ctx);
     if (err != 0 || state_done(word))
         return err;
     if (task_inherited(task))
         return -ESTALE;
-    if (ctx == NULL && deadline == WEIR_FOREVER && run_newest(task) && state_done(task_word(task)))
-        return 0;
-    if (waits_for_itself(task))
-        return -EDEADLK;
-    struct task_wait wait; /* wait_for sets the rest */
-    wait.set = (struct task_set){&handle, 1};
-    wait.told = (struct told){"weir_task_wait", task, &task->sink};
-    wait.deadlock = false;
+    struct task_wait wait; /* run_if_queued and wait_for set what they need besides */
     if (ctx == NULL && deadline == WEIR_FOREVER && run_if_queued(&wait, task) &&
         state_done(task_word(task)))
         return 0;
+    if (waits_for_itself(task))
+        return -EDEADLK;
+    wait.set = (struct task_set){&handle, 1};
+    wait.told = (struct told){"weir_task_wait", task, &task->sink};
+    wait.deadlock = false;
     return wait_for(&wait, task, ctx, deadline);
 }
 
