@@ -31,6 +31,15 @@
 #define store_rlx(p, v) atomic_store_explicit((p), (v), memory_order_relaxed)
 #define store_rel(p, v) atomic_store_explicit((p), (v), memory_order_release)
 
+/* A sequentially consistent store by a thread that makes a sequentially consistent
+ * read-modify-write, of whatever word, before its next such load. On x86-64 that one holds back the
+ * loads behind it, which is all that such a store needs a locked instruction for. */
+#if defined(__x86_64__)
+#define store_ahead_seqcst(p, v) (store_rel((p), (v)), atomic_signal_fence(memory_order_seq_cst))
+#else
+#define store_ahead_seqcst(p, v) atomic_store_explicit((p), (v), memory_order_seq_cst)
+#endif
+
 #define xchg_acqrel(p, v) atomic_exchange_explicit((p), (v), memory_order_acq_rel)
 #define xchg_seqcst(p, v) atomic_exchange_explicit((p), (v), memory_order_seq_cst)
 

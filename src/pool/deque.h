@@ -15,6 +15,9 @@
  *       owner's, any other one by the owner's take. That lowers `bottom` first and then looks at
  *       `top`; a thief looks at `top` and then at `bottom`. So of the two that want a word, either
  *       the owner finds it at `top`, and needs the CAS as well, or the thief finds nothing there.
+ *       An owner that changes another word in between, by a sequentially consistent
+ *       read-modify-write, lowers `bottom` by a store that relies on that one
+ *       (store_ahead_seqcst); to all others it is the same.
  *   I3  A word is written again only once the owner has seen that `top` is beyond its position; or
  *       after the owner took it, and then thieves that have read it lose their CAS: it was either
  *       the last one, so that `top` moved, or not at `top`.
@@ -98,7 +101,33 @@ static inline bool deque_newest(const struct deque *deque, uint32_t *ret_number)
     return true;
 }
 
-/* Takes the newest. False: it is empty. */
+/* Takes the newest, if there are several, in two steps; between them comes a sequentially
+ * consistent read-modify-write of something else. False: there are not; then there is no second
+ * step. */
+static inline bool deque_begin_take(struct deque *deque)
+{
+    uint64_t bottom = load_rlx(&deque->bottom) - 1;    /* our own */
+    if ((int64_t)(bottom - load_rlx(&deque->top)) < 1) /* as in deque_newest */
+        return false;
+    store_ahead_seqcst(&deque->bottom, bottom); /* I2: pairs with deque_range, deque_oldest */
+    return true;
+}
+
+/* False: thieves have taken it meanwhile. */
+static inline bool deque_end_take(struct deque *deque)
+{
+    uint64_t bottom = load_rlx(&deque->bottom); /* our own */
+    uint64_t top = load_seqcst(&deque->top);    /* pairs with deque_take_oldest */
+    int64_t older = (int64_t)(bottom - top);
+    if (likely(older > 0))
+        return true;
+    /* They have come at least that far; pairs with deque_oldest. */
+    bool ours = older == 0 && cas_seqcst(&deque->top, &top, top + 1);
+    store_rlx(&deque->bottom, bottom + 1); /* it is empty: nothing to publish */
+    return ours;
+}
+
+/* Takes the newest at once. False: it is empty. */
 static inline bool deque_take(struct deque *deque, uint32_t *ret_number)
 {
     uint64_t bottom = load_rlx(&deque->bottom) - 1; /* our own */
@@ -110,14 +139,7 @@ static inline bool deque_take(struct deque *deque, uint32_t *ret_number)
     if (older == 0)                                    /* the last one, in the way of a thief */
         return cas_seqcst(&deque->top, &top, top + 1); /* pairs with deque_oldest */
     (void)xchg_seqcst(&deque->bottom, bottom); /* I2: pairs with deque_range, deque_oldest */
-    top = load_seqcst(&deque->top);            /* pairs with deque_take_oldest */
-    older = (int64_t)(bottom - top);
-    if (likely(older > 0))
-        return true;
-    /* Thieves have come so far meanwhile; pairs with deque_oldest. */
-    bool ours = older == 0 && cas_seqcst(&deque->top, &top, top + 1);
-    store_rlx(&deque->bottom, bottom + 1); /* it is empty: nothing to publish */
-    return ours;
+    return deque_end_take(deque);
 }
 
 /* Has the one that the owner pushed there not been taken? The owner has not, nor what is older. */
@@ -132,7 +154,8 @@ static inline bool deque_holds(const struct deque *deque, uint64_t position)
 static inline void deque_range(const struct deque *deque, uint64_t *ret_top, uint64_t *ret_bottom)
 {
     uint64_t top = load_rlx(&deque->top); /* too low, at worst: then there are some too many */
-    uint64_t bottom = load_seqcst(&deque->bottom); /* pairs with deque_push, deque_take */
+    uint64_t bottom = load_seqcst(&deque->bottom); /* pairs with deque_push, deque_take,
+                                                      deque_begin_take */
     if ((int64_t)(bottom - top) < 0)
         bottom = top; /* the owner is taking the last one, or `top` moved on */
     else if (bottom - top > deque->capacity)
@@ -153,9 +176,10 @@ static inline uint64_t deque_count(const struct deque *deque)
 static inline bool deque_oldest(const struct deque *deque, uint64_t *ret_position,
                                 uint32_t *ret_number)
 {
-    /* I2: in this order. pairs with deque_take_oldest, deque_take */
+    /* I2: in this order. pairs with deque_take_oldest, deque_take, deque_end_take */
     uint64_t top = load_seqcst(&deque->top);
-    uint64_t bottom = load_seqcst(&deque->bottom); /* pairs with deque_push, deque_take */
+    uint64_t bottom = load_seqcst(&deque->bottom); /* pairs with deque_push, deque_take,
+                                                      deque_begin_take */
     if ((int64_t)(bottom - top) <= 0)
         return false;
     *ret_position = top;
@@ -166,7 +190,7 @@ static inline bool deque_oldest(const struct deque *deque, uint64_t *ret_positio
 /* Takes the one that deque_oldest has found there. False: another thread did. */
 static inline bool deque_take_oldest(struct deque *deque, uint64_t position)
 {
-    /* pairs with deque_full, deque_take, deque_holds, deque_oldest */
+    /* pairs with deque_full, deque_end_take, deque_holds, deque_oldest */
     return cas_seqcst(&deque->top, &position, position + 1);
 }
 

@@ -205,6 +205,24 @@ bool weir__local_next(struct seat *seat, struct job *ret)
 
 /* For threads that wait. */
 
+/* Takes the newest, whose claim this is, with its job. To claim it, as any thread may, is the only
+ * locked instruction of that, unless it is the last one. */
+static inline bool take_claimed(struct seat *seat, uint32_t index, uint64_t claim, struct job *ret)
+{
+    struct queue *queue = seat->queue;
+    struct deque *own = &seat->local->deque;
+    struct slot *slot = &queue->slots[index];
+    if (!deque_begin_take(own))
+        return deque_take(own, &index) && weir__queue_redeem(queue, seat, index, ret);
+    slot_read_anywhere(slot, ret);
+    bool won = queue_try_claim(queue, seat->tally, slot, claim);
+    if (deque_end_take(own)) {
+        quiet_unclaimed(&queue->quiet, seat->tally); /* the ticket is dead, and out */
+        freelist_give(&queue->free, &seat->slots, index + 1);
+    }
+    return won;
+}
+
 bool weir__local_take(struct queue *queue, const struct sink *sink, struct job *ret)
 {
     struct seat *seat = own_seat(queue);
@@ -213,13 +231,15 @@ bool weir__local_take(struct queue *queue, const struct sink *sink, struct job *
         return false;
     struct deque *own = &seat->local->deque;
     while (deque_newest(own, &index)) {
-        /* If it is not there any more, it is any slot, and the take finds nothing. */
-        if (load_rlx(&queue->slots[index].sink) != sink && !is_dead(queue, index))
+        /* If it is not there any more, it is any slot. */
+        struct slot *slot = &queue->slots[index];
+        uint64_t claim = slot_look(slot);
+        if (claim_taken(claim))
+            drop_newest_dead(seat);
+        else if (load_rlx(&slot->sink) == sink && slot_in_deque(slot))
+            return take_claimed(seat, index, claim, ret);
+        else
             return false;
-        if (!deque_take(own, &index))
-            return false;
-        if (weir__queue_redeem(queue, seat, index, ret))
-            return true;
     }
     return false;
 }

@@ -285,12 +285,8 @@ bool weir__queue_claim(struct queue *queue, struct slot *slot, uint64_t claim)
 {
     struct lane *lane = queue->lanes[slot_lane(slot)]; /* of the claim, if that is taken */
     bool in_deque = slot_in_deque(slot);               /* likewise */
-    COUNT(queue, claimed, 1);                          /* first: the ticket may come out at once */
-    if (!slot_claim(slot, claim)) {
-        weir__queue_no_ticket(queue);
+    if (!queue_try_claim(queue, own_tally(queue), slot, claim))
         return false;
-    }
-    trace_taken(claim, NO_POSITION);
     if (!in_deque) /* it may be at the head: then a blocked submitter can clear it */
         place_freed(queue, lane);
     return true;

@@ -350,7 +350,20 @@ enum taken weir__queue_take_head(struct queue *queue, struct lane *lane, const s
  * another thread: the job. False: another thread had claimed it. */
 bool weir__queue_redeem(struct queue *queue, struct seat *seat, uint32_t index, struct job *ret);
 
-/* Takes the job in `slot` by a claim. False: another thread has it. */
+/* Takes the job in `slot` by a claim. False: another thread has it. The first is for one whose
+ * ticket is in a deque. `own`: own_tally(queue). */
+static inline bool queue_try_claim(struct queue *queue, struct tally *own, struct slot *slot,
+                                   uint64_t claim)
+{
+    TALLY(&queue->quiet.tallies, own, claimed, 1); /* first: the ticket may come out at once */
+    bool won = slot_claim(slot, claim);
+    if (likely(won))
+        trace_taken(claim, NO_POSITION);
+    else
+        quiet_unclaimed(&queue->quiet, own);
+    return won;
+}
+
 bool weir__queue_claim(struct queue *queue, struct slot *slot, uint64_t claim);
 /* For a job that was claimed and has no ticket in the ring after all: its claim counts no more. */
 void weir__queue_no_ticket(struct queue *queue);

@@ -9,12 +9,21 @@
 
 #define top (&litmus_words[0])
 #define lowered (&litmus_words[1])
+#define claim (&litmus_words[2])
 #define owner_has litmus_results[0]
 #define thief_has litmus_results[1]
 
 static void take_newer(void)
 {
     (void)xchg_seqcst(lowered, 1);
+    owner_has = load_seqcst(top) == 0;
+}
+
+/* The same, with a change of another word between the two. */
+static void take_newer_in_steps(void)
+{
+    store_ahead_seqcst(lowered, 1);
+    (void)xchg_seqcst(claim, 1);
     owner_has = load_seqcst(top) == 0;
 }
 
@@ -108,6 +117,12 @@ const struct litmus litmus_deque[] = {
      {take_newer, steal_older, steal_newer},
      taken_twice,
      {"steal_newer cas_seqcst 1 -> acq_rel"}},
+    {"deque, the last one in two steps",
+     NEVER,
+     true,
+     {take_newer_in_steps, steal_older, steal_newer},
+     taken_twice,
+     {"steal_newer cas_seqcst 1 -> acq_rel", "take_newer_in_steps xchg_seqcst 1 -> acq_rel"}},
     {"deque, push against park",
      NEVER,
      true,

@@ -16,6 +16,7 @@ struct bench {
     unsigned items[MAX_ITEMS]; /* number + 1 once pushed, 0 once taken */
     unsigned pushed;
     unsigned taken[MAX_ITEMS];
+    atomic(unsigned) other; /* changed between the two steps of a take */
 };
 
 static struct bench *new_bench(uint32_t capacity)
@@ -46,6 +47,19 @@ static bool take(struct bench *bench)
 {
     uint32_t item;
     if (!deque_take(&bench->deque, &item))
+        return false;
+    has(bench, item);
+    return true;
+}
+
+/* In two steps, if it can be. */
+static bool take_in_steps(struct bench *bench)
+{
+    uint32_t item;
+    if (!deque_newest(&bench->deque, &item) || !deque_begin_take(&bench->deque))
+        return take(bench);
+    (void)add_seqcst(&bench->other, 1);
+    if (!deque_end_take(&bench->deque))
         return false;
     has(bench, item);
     return true;
@@ -101,21 +115,37 @@ static void the_last_one(void)
     end_bench(bench);
 }
 
-/* Two are queued: the newer one is the owner's without a CAS, unless a thief is there already. */
-static void two_thieves(void)
+/* Some are queued: the newest is the owner's without a CAS, unless a thief is there already. */
+static void owner_against_two(unsigned queued, bool (*take_newest)(struct bench *bench))
 {
-    struct bench *bench = new_bench(2);
-    check(push(bench) && push(bench));
+    struct bench *bench = new_bench(queued);
+    while (bench->pushed < queued)
+        check(push(bench));
     loads_may_be_late();
     explore_begin();
     struct vthread *first = start(steal_two, bench), *second = start(steal_two, bench);
-    (void)take(bench);
+    (void)take_newest(bench);
     (void)push(bench);
-    (void)take(bench);
+    (void)take_newest(bench);
     finish(first);
     finish(second);
     explore_end();
     end_bench(bench);
+}
+
+static void two_thieves(void)
+{
+    owner_against_two(2, take);
+}
+
+static void two_thieves_and_two_steps(void)
+{
+    owner_against_two(2, take_in_steps);
+}
+
+static void two_thieves_and_three_items(void)
+{
+    owner_against_two(3, take_in_steps);
 }
 
 /* The words go round: each is written again as soon as there is room. */
@@ -216,6 +246,7 @@ static void own_frozen(void *arg)
     (void)push(bench);
     (void)take(bench);
     (void)push(bench);
+    (void)take_in_steps(bench);
     freezable_end();
 }
 
@@ -276,6 +307,8 @@ static void frozen_thief(void)
 const struct scenario deque_scenarios[] = {
     {"deque: the last one", the_last_one, false},
     {"deque: two thieves", two_thieves, false},
+    {"deque: two thieves, a take in two steps", two_thieves_and_two_steps, false},
+    {"deque: two thieves, three items", two_thieves_and_three_items, false},
     {"deque: round and round, one word", round_with_one_word, false},
     {"deque: round and round, two words", round_with_two_words, false},
     {"deque: round and round, three of four words", round_below_the_words, false},

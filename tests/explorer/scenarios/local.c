@@ -423,19 +423,39 @@ static int submit_and_wait(weir_context *ctx, void *arg)
     return 0;
 }
 
-static void cancel_of_a_handle(void)
+static void cancel_of_handle(weir_task_fn *parent, unsigned others)
 {
     struct family *family = new_family(2, 2, 2);
     weir_waitgroup_add(family->gate, 1);
     explore_begin();
-    submit(family, submit_and_wait);
+    submit(family, parent);
     int err = weir_waitgroup_wait(family->gate);
     check(err == 0);
     family->cancelled = weir_task_cancel(family->task);
     drain(family);
     explore_end();
     check(family->ends == 1 && family->runs[0] == (family->cancelled == 0 ? 0U : 1U));
+    check(family->runs[1] == others);
     end_family(family);
+}
+
+static void cancel_of_a_handle(void)
+{
+    cancel_of_handle(submit_and_wait, 0);
+}
+
+/* Not the last one in the deque: the parent takes it by the claim that the canceller wants. */
+static int submit_two_and_wait(weir_context *ctx, void *arg)
+{
+    struct family *family = arg;
+    int err = weir_pool_submit(family->pool, count_run, &family->runs[1]);
+    check(err == 0);
+    return submit_and_wait(ctx, arg);
+}
+
+static void cancel_of_the_newest(void)
+{
+    cancel_of_handle(submit_two_and_wait, 1);
 }
 
 /* It frees no place in the ring: the submitter that waits for one sleeps on. */
@@ -557,6 +577,7 @@ const struct scenario local_scenarios[] = {
     {"local: cancel against a push and a thief", cancel_against_a_push_and_a_thief, false},
     {"local: cancel against a full deque", cancel_against_a_full_deque, false},
     {"local: cancel of a handle", cancel_of_a_handle, false},
+    {"local: cancel of the newest", cancel_of_the_newest, false},
     {"local: a cancel beside a blocked submitter", cancel_beside_a_blocked_submitter, false},
     {"local: expired in a full deque", expired_in_a_full_deque, false},
     {"local: frozen worker", frozen_worker, true},

@@ -73,6 +73,7 @@ bool model_cas(void *p, size_t size, void *expected, uint64_t value, struct site
 #define load_seqcst(p) LOAD(p, "load_seqcst", SEQCST)
 #define store_rlx(p, v) STORE(p, v, "store_rlx", RLX)
 #define store_rel(p, v) STORE(p, v, "store_rel", REL)
+#define store_ahead_seqcst(p, v) STORE(p, v, "store_ahead_seqcst", SEQCST)
 #define xchg_acqrel(p, v) RMW(p, RMW_XCHG, v, "xchg_acqrel", ACQREL)
 #define xchg_seqcst(p, v) RMW(p, RMW_XCHG, v, "xchg_seqcst", SEQCST)
 #define cas_rlx(p, expected, v) CAS(p, expected, v, "cas_rlx", RLX)

@@ -16,6 +16,7 @@ void delay_at_random(void);
 #undef load_seqcst
 #undef store_rlx
 #undef store_rel
+#undef store_ahead_seqcst
 #undef xchg_acqrel
 #undef xchg_seqcst
 #undef cas_rlx
@@ -39,6 +40,7 @@ void delay_at_random(void);
 #define load_seqcst(p) DELAYED(atomic_load_explicit((p), ORDER(seq_cst)))
 #define store_rlx(p, v) DELAYED(atomic_store_explicit((p), (v), ORDER(relaxed)))
 #define store_rel(p, v) DELAYED(atomic_store_explicit((p), (v), ORDER(release)))
+#define store_ahead_seqcst(p, v) DELAYED(atomic_store_explicit((p), (v), ORDER(seq_cst)))
 #define xchg_acqrel(p, v) DELAYED(atomic_exchange_explicit((p), (v), ORDER(acq_rel)))
 #define xchg_seqcst(p, v) DELAYED(atomic_exchange_explicit((p), (v), ORDER(seq_cst)))
 #define cas_rlx(p, expected, v)                                                                    \
