@@ -216,18 +216,45 @@ static ALWAYS_INLINE int submit_reported(weir_pool *pool, struct task *task, wei
     return err;
 }
 
-/* Inline, as all that it calls up to here, for the one caller that has no options: most of it is
- * for options. */
-static ALWAYS_INLINE int submit_with(weir_pool *pool, weir_task *handle, weir_task_fn *fn,
-                                     void *arg, const weir_task_options *given, struct entry *entry)
+/* The options are such as may be given here. */
+static ALWAYS_INLINE int submit_with(weir_pool *pool, struct task *task, weir_task_fn *fn,
+                                     void *arg, const weir_task_options *options,
+                                     struct entry *entry)
 {
-    if (pool == NULL || handle == NULL || fn == NULL)
+    int err = context_err(entry->ctx);
+    if (err != 0)
+        return count_rejected(pool, entry->lane, err);
+    bool goes_on;
+    if ((err = weir__task_reserve(task, &goes_on)) != 0)
+        return count_rejected(pool, entry->lane, err);
+    entry->goes_on = goes_on;
+    int status = load_rlx(&task->status), cause = load_rlx(&task->cause); /* ours */
+    err = submit_reported(pool, task, fn, arg, options, entry);
+    if (unlikely(err != 0)) {
+        store_rlx(&task->status, status);
+        store_rlx(&task->cause, cause);
+        weir__task_restore(task);
+    }
+    return err;
+}
+
+/* 0; -EINVAL or -ESTALE: nothing can be submitted like this. */
+static inline int check_call(const weir_pool *pool, const weir_task *task, weir_task_fn *fn)
+{
+    if (unlikely(pool == NULL || task == NULL || fn == NULL))
         return -EINVAL;
-    if (pool_stale(pool))
-        return -ESTALE;
+    return pool_stale(pool) ? -ESTALE : 0;
+}
+
+static __attribute__((noinline)) int submit_task(weir_pool *pool, weir_task *task, weir_task_fn *fn,
+                                                 void *arg, const weir_task_options *given,
+                                                 struct entry *entry)
+{
     weir_task_options options;
-    int err = read_task_options(&options, given);
     bool no_gate = entry->period != 0 || entry->serial != NULL || entry->events != 0;
+    int err = check_call(pool, task, fn);
+    if (err == 0)
+        err = read_task_options(&options, given);
     if (err == 0 && (wrong_field(&options) != NULL || (options.gate != NULL && no_gate)))
         err = -EINVAL;
     if (err == 0 && unlikely(options.lane != 0))
@@ -238,37 +265,20 @@ static ALWAYS_INLINE int submit_with(weir_pool *pool, weir_task *handle, weir_ta
     entry->gate = (struct job_gate *)options.gate;
     if (entry->gate != NULL && entry->gate->fork != fork_count())
         return -ESTALE;
-    if ((err = weir_context_err(entry->ctx)) != 0)
-        return count_rejected(pool, entry->lane, err);
-    struct task *task = (struct task *)handle;
-    bool goes_on;
-    if ((err = weir__task_reserve(task, &goes_on)) != 0)
-        return count_rejected(pool, entry->lane, err);
-    entry->goes_on = goes_on;
-    int status = load_rlx(&task->status), cause = load_rlx(&task->cause); /* ours */
-    err = submit_reported(pool, task, fn, arg, &options, entry);
-    if (err != 0) {
-        store_rlx(&task->status, status);
-        store_rlx(&task->cause, cause);
-        weir__task_restore(task);
-    }
-    return err;
-}
-
-static __attribute__((noinline)) int submit_task(weir_pool *pool, weir_task *task, weir_task_fn *fn,
-                                                 void *arg, const weir_task_options *options,
-                                                 struct entry *entry)
-{
-    return submit_with(pool, task, fn, arg, options, entry);
+    return submit_with(pool, (struct task *)task, fn, arg, &options, entry);
 }
 
 int weir_pool_submit_task(weir_pool *pool, weir_task *task, weir_task_fn *fn, void *arg,
                           const weir_task_options *options)
 {
-    /* An entry of its own, whose address nobody keeps: so it stays in registers. */
-    struct entry plain = {.mode = SUBMIT_POLICY, .deadline = WEIR_FOREVER};
-    if (options == NULL)
-        return submit_with(pool, task, fn, arg, NULL, &plain);
+    if (options == NULL) {
+        /* Most of the way is for options: inline, and with constants for them, nothing of that is
+         * left. An entry of its own, whose address nobody keeps: so it stays in registers. */
+        static const weir_task_options none;
+        struct entry plain = {.mode = SUBMIT_POLICY, .deadline = WEIR_FOREVER};
+        int err = check_call(pool, task, fn);
+        return err == 0 ? submit_with(pool, (struct task *)task, fn, arg, &none, &plain) : err;
+    }
     struct entry entry = {.mode = SUBMIT_POLICY, .deadline = WEIR_FOREVER};
     return submit_task(pool, task, fn, arg, options, &entry);
 }
