@@ -74,7 +74,7 @@ static void helper_ended(struct sink *sink, const struct job *job, weir_state en
 
 static void helper_starts(struct sink *sink, struct start *ret)
 {
-    ret->fn = (uintptr_t)((struct loop *)sink)->fn;
+    *ret = (struct start){.fn = (uintptr_t)((struct loop *)sink)->fn};
 }
 
 /* Nothing: it is a helper of this file's making. */

@@ -58,7 +58,7 @@ struct sink_ops {
     /* It was placed for WEIR_FOREVER: now it may start from `now` on. Of sinks whose jobs can
      * have a gate or wait for a descriptor; under the lock of the places. */
     void (*let_in)(struct sink *sink, int64_t now);
-    void (*starts)(struct sink *sink, struct start *ret);
+    void (*starts)(struct sink *sink, struct start *ret); /* sets all of it */
     /* What the user has submitted, if the job is something else: NULL both if nothing. */
     void (*submitted)(struct sink *sink, weir_task_fn **ret_fn, void **ret_arg);
     /* True: it repeats, and somebody else may have it by now. False: it is to end as *ret_end, if

@@ -77,11 +77,13 @@ static COLD void call_on_drop(const struct host *host, const struct job *job, we
     host->on_drop(job->fn, job->arg, end, host->user);
 }
 
-static void end(struct host *host, const struct job *job, weir_state end, int status)
+/* `own`: own_tally. */
+static void end(struct host *host, struct tally *own, const struct job *job, weir_state end,
+                int status)
 {
     struct sink *sink = job->sink;
     /* Out at last, also if a callback ends the thread. */
-    const struct work work ON_LEAVE(count_out) = {&host->queue->quiet, own_tally(host->queue)};
+    const struct work work ON_LEAVE(count_out) = {&host->queue->quiet, own};
     TALLY(&work.quiet->tallies, work.own, ends[end - WEIR_TASK_DONE], 1);
     if (unlikely(job->context != NULL))
         weir_context_unref(job->context);
@@ -106,7 +108,7 @@ void weir__end_unstarted(struct host *host, const struct job *job, weir_state wh
     int status =
         why == WEIR_TASK_CANCELLED ? -ECANCELED : (why == WEIR_TASK_EXPIRED ? -ETIMEDOUT : -EPIPE);
     TRACE(note_unstarted, &host->trace, why, status);
-    end(host, job, why, status);
+    end(host, own_tally(host->queue), job, why, status);
 }
 
 bool weir__clear_head(struct host *host, uint32_t number, int64_t passed, int64_t *ret_until)
@@ -136,7 +138,8 @@ static COLD void end_run(struct host *host, const struct job *job, weir_state wh
     if (repeats)
         quiet_out(&host->queue->quiet, own_tally(host->queue));
     else
-        end(host, job, why, why == WEIR_TASK_CANCELLED ? -ECANCELED : status);
+        end(host, own_tally(host->queue), job, why,
+            why == WEIR_TASK_CANCELLED ? -ECANCELED : status);
 }
 
 /* What the hooks are told of a job. */
@@ -216,7 +219,7 @@ static ALWAYS_INLINE void leave(struct frame *frame, int status)
     else if (job->sink != NULL && unlikely(sink_ops(job->sink)->again != NULL))
         end_run(host, job, why, status);
     else
-        end(host, job, why, status);
+        end(host, own, job, why, status);
 }
 
 static void check_fork(const struct host *host)
@@ -262,9 +265,10 @@ static __attribute__((noinline)) void begin_told(struct frame *frame, struct sel
     const struct job *job = frame->job;
     struct host *host = frame->host;
     struct sink *sink = job->sink;
-    *ret = (struct start){.cancelled = NULL};
     if (sink != NULL && sink_ops(sink)->starts != NULL)
         sink_ops(sink)->starts(sink, ret);
+    else
+        *ret = (struct start){.cancelled = NULL};
     struct run_more more = {.name = ret->name, .sink = sink, .owner = host};
     if (sink == NULL && host->name_of != NULL)
         more.name = host->name_of(job->fn, job->arg, host->user);

@@ -46,19 +46,28 @@ static struct telling *own_telling(const struct task *task)
     return (struct telling *)ending;
 }
 
-int weir__task_reserve(struct task *task, bool *ret_goes_on)
+/* False: another thread submits it, or it is on its way, unless it goes on. */
+static inline bool take_handle(struct task *task, bool goes_on)
 {
-    struct telling *own = unlikely(this_thread()->ending != NULL) ? own_telling(task) : NULL;
-    /* The place of one that was dropped is another's. */
-    bool goes_on = own != NULL && !own->goes_on && own->end != WEIR_TASK_DROPPED;
     uint32_t word = load_rlx(&task->word); /* the CAS checks it */
     do
         if (!goes_on &&
             ((word & SUBMITTING) != 0 || (state_in(word) != WEIR_TASK_IDLE && !state_done(word))))
-            return -EBUSY;
+            return false;
     while (!cas_acq(&task->word, &word, word | SUBMITTING)); /* pairs with finish */
     tsan_acquire(task);
     task->before = word;
+    return true;
+}
+
+/* By a thread that is in an on_done. */
+static COLD int reserve_in_on_done(struct task *task, bool *ret_goes_on)
+{
+    struct telling *own = own_telling(task);
+    /* The place of one that was dropped is another's. */
+    bool goes_on = own != NULL && !own->goes_on && own->end != WEIR_TASK_DROPPED;
+    if (!take_handle(task, goes_on))
+        return -EBUSY;
     *ret_goes_on = goes_on;
     if (!goes_on)
         return 0;
@@ -69,6 +78,14 @@ int weir__task_reserve(struct task *task, bool *ret_goes_on)
         return 0;
     weir__task_restore(task);
     return -ECANCELED;
+}
+
+int weir__task_reserve(struct task *task, bool *ret_goes_on)
+{
+    if (unlikely(this_thread()->ending != NULL))
+        return reserve_in_on_done(task, ret_goes_on);
+    *ret_goes_on = false;
+    return take_handle(task, false) ? 0 : -EBUSY;
 }
 
 bool weir__task_take_over(const struct task *task, const struct reports *reports)
@@ -142,7 +159,7 @@ bool weir__task_cancelled(struct sink *sink)
 static void finish(struct task *task, weir_state end, struct reports *reports, bool goes_on)
 {
     tsan_release(task);
-    if (!goes_on) /* pairs with task_word, first_done, weir__task_reserve */
+    if (!goes_on) /* pairs with task_word, first_done, take_handle */
         (void)xchg_seqcst(&task->word, (uint32_t)end);
     weir__task_wake(task);
     if (reports != NULL && goes_on)
@@ -158,7 +175,7 @@ static void finish_told(struct telling *telling)
     finish(telling->task, telling->end, telling->reports, telling->goes_on);
 }
 
-static void call_on_done(struct task *task, weir_state end, int status)
+static __attribute__((noinline)) void call_on_done(struct task *task, weir_state end, int status)
 {
     const weir_pool *pool = task_pool(task); /* constant until it is submitted again */
     struct telling telling ON_LEAVE(finish_told);
