@@ -314,15 +314,13 @@ static __attribute__((noinline)) int submit_local(weir_pool *pool, const struct 
                                                   enum submit_mode mode, weir_context *ctx,
                                                   int64_t deadline, struct seat *seat)
 {
-    int err = weir__refusal(pool);
-    if (unlikely(err != 0))
-        return err;
-    err = weir__local_put(seat, job);
-    if (likely(err != -EAGAIN))
-        return err;
-    if (runs_in_place(pool, job, mode) && weir__local_stays_full(seat))
+    if (deque_full(&seat->local->deque) && runs_in_place(pool, job, mode) &&
+        weir__local_stays_full(seat))
         return run_in_place(pool, job, seat);
-    return submit_job(pool, job, mode, ctx, deadline, seat);
+    int err = weir__refusal(pool);
+    if (likely(err == 0))
+        err = weir__local_put(seat, job);
+    return unlikely(err == -EAGAIN) ? submit_job(pool, job, mode, ctx, deadline, seat) : err;
 }
 
 int weir__submit(weir_pool *pool, const struct job *job, enum submit_mode mode, weir_context *ctx,
