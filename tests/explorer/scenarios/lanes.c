@@ -315,10 +315,10 @@ static void due_beside_a_full_lane(void)
 
 /* A task is due for a lane that is full, and finds room while the worker sits in the one that it
  * has taken from there. */
-static void due_as_a_place_becomes_free(void)
+static void due_as_a_place_becomes_free(unsigned lanes)
 {
     struct work *work =
-        new_work(WEIR_POOL_OPTIONS(.workers = 1, .lanes = LANES, .capacity = 1, .timers = 1));
+        new_work(WEIR_POOL_OPTIONS(.workers = 1, .lanes = lanes, .capacity = 1, .timers = 1));
     work->task = make(sizeof *work->task);
     weir_waitgroup_add(&work->first, 1);
     weir_waitgroup_add(&work->second, 1);
@@ -333,7 +333,7 @@ static void due_as_a_place_becomes_free(void)
     weir_waitgroup_done(&work->first);
     settle();
     weir_lane_stats stats = {.size = sizeof stats};
-    err = weir_pool_read_lane_stats(work->pool, 1, &stats);
+    err = weir_pool_read_lane_stats(work->pool, lanes - 1, &stats);
     check(err == 0 && stats.queued == 1);
     weir_waitgroup_done(&work->second);
     err = weir_task_wait(work->task);
@@ -343,6 +343,16 @@ static void due_as_a_place_becomes_free(void)
     check(work->runs[1][0] == 1);
     drop(work->task);
     drop(work);
+}
+
+static void due_in_one_of_two(void)
+{
+    due_as_a_place_becomes_free(LANES);
+}
+
+static void due_in_the_only_one(void)
+{
+    due_as_a_place_becomes_free(1);
 }
 
 /* Both lanes are full, a task is due for each, and the worker makes room. */
@@ -668,7 +678,8 @@ const struct scenario lanes_scenarios[] = {
     {"lanes: hard shutdown against submits", hard_shutdown_against_submits, false},
     {"lanes: a cancel against an owed start", cancel_against_an_owed_start, false},
     {"lanes: due beside a full lane", due_beside_a_full_lane, false},
-    {"lanes: due as a place becomes free", due_as_a_place_becomes_free, false},
+    {"lanes: due as a place becomes free", due_in_one_of_two, false},
+    {"lanes: due as a place of one becomes free", due_in_the_only_one, false},
     {"lanes: due into two full lanes", due_into_two_full_lanes, false},
     {"lanes: due beside an idle worker", due_beside_an_idle_worker, false},
     {"lanes: a submit beside an idle worker", submit_beside_an_idle_worker, false},
