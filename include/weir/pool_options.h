@@ -35,9 +35,8 @@ typedef enum weir_order {
                         submitted from elsewhere starts, once it is the oldest such, after at most
                         64 of these on each worker; of those that a worker takes of its own, one in
                         61 is its oldest. Whatever its worker does, the oldest that waits there
-                        starts after at most 64 x workers starts of any one worker that goes on
-                        (with workers_max: 64 x those).
-                        What a task runs while it waits is part of it */
+                        starts after at most 64 x workers (or workers_max) starts of any one worker
+                        that goes on. What a task runs while it waits is part of it */
 } weir_order;
 
 /* Which tasks are measured (weir/stats.h): of tasks that come thick, some; all; none. */
@@ -83,8 +82,7 @@ typedef struct weir_stuck {
     const char *name;   /* of the task, or else of its function, valid during the call; or "" */
     weir_task_fn *fn;   /* that it runs; or NULL */
     int64_t ns;         /* how long the task has run; ALL_BLOCKED: how long all are blocked */
-    const char *call;   /* that it is blocked in, of weir, as "weir_channel_recv"; after a
-                           "weir_blocking_begin" in one that is not weir's; or NULL */
+    const char *call;   /* of weir, that it is blocked in, or "weir_blocking_begin"; or NULL */
     const void *object; /* on which; an address only, or NULL */
     int64_t call_ns;    /* for so long */
     int holder;         /* the worker that runs what it waits for there, if that is known; or -1 */

@@ -102,8 +102,8 @@ static inline bool deque_newest(const struct deque *deque, uint32_t *ret_number)
 }
 
 /* Takes the newest, if there are several, in two steps; between them comes a sequentially
- * consistent read-modify-write of something else. False: there are not; then there is no second
- * step. */
+ * consistent read-modify-write of something else. False: there is one at most, and no second step
+ * follows. */
 static inline bool deque_begin_take(struct deque *deque)
 {
     uint64_t bottom = load_rlx(&deque->bottom) - 1;    /* our own */

@@ -38,7 +38,8 @@ bool weir__local_next(struct seat *seat, struct job *ret);
 /* Takes the oldest job of some deque. False: there was none in any. */
 bool weir__local_steal(struct queue *queue, struct job *ret);
 
-/* Takes the newest job of the calling worker's own deque, if it is of `sink`. */
+/* Takes the newest job of the calling worker's own deque, if it is of `sink`. False: also if
+ * another thread has claimed it meanwhile; older ones of the sink may be below it. */
 bool weir__local_take(struct queue *queue, const struct sink *sink, struct job *ret);
 
 /* Claims a job of `sink`, wherever it is; `mark` as for weir__queue_claim_next. */

@@ -350,8 +350,8 @@ enum taken weir__queue_take_head(struct queue *queue, struct lane *lane, const s
  * another thread: the job. False: another thread had claimed it. */
 bool weir__queue_redeem(struct queue *queue, struct seat *seat, uint32_t index, struct job *ret);
 
-/* Takes the job in `slot` by a claim. False: another thread has it. The first is for one whose
- * ticket is in a deque. `own`: own_tally(queue). */
+/* Takes the job in `slot` by a claim. False: another thread has it. The first wakes nobody: it is
+ * for one whose ticket is in a deque. `own`: own_tally(queue). */
 static inline bool queue_try_claim(struct queue *queue, struct tally *own, struct slot *slot,
                                    uint64_t claim)
 {
