@@ -20,11 +20,16 @@
  * struct had in its first version. Returns 0, -EINVAL or -E2BIG; on failure `ret` is zero. */
 static inline int read_options(void *ret, size_t known, size_t first, const void *given)
 {
+    size_t size = 0;
+    if (given != NULL)
+        memcpy(&size, given, sizeof size);
+    if (size == known) {
+        memcpy(ret, given, known); /* a constant for the compiler, so this is no call */
+        return 0;
+    }
     memset(ret, 0, known);
     if (given == NULL)
         return 0;
-    size_t size;
-    memcpy(&size, given, sizeof size);
     if (size < first)
         return -EINVAL;
     for (size_t i = known; i < size; i++)

@@ -52,18 +52,18 @@ const char *weir_task_options_error(const weir_task_options *given)
 
 /* How a task enters the pool. */
 struct entry {
-    enum submit_mode mode;
     weir_context *ctx;
     int64_t deadline;
-    bool goes_on; /* the task, whose own on_done this is */
-    bool timed;   /* then from here on, else from above */
-    int64_t at, period;
-    int fd;                      /* it waits for, and `deadline` is when it expires; */
-    unsigned events;             /* 0: none */
-    const struct repeat *repeat; /* or NULL */
-    struct job_gate *gate;       /* likewise, as is the next */
+    int64_t at, period;          /* if it is timed: then from `at` on, else from above */
+    const struct repeat *repeat; /* or NULL, as the next two */
+    struct job_gate *gate;
     struct serial *serial;
-    uint32_t lane; /* as in jobs */
+    enum submit_mode mode;
+    uint32_t lane;   /* as in jobs */
+    int fd;          /* it waits for, and `deadline` is when it expires; */
+    unsigned events; /* 0: none */
+    bool goes_on;    /* the task, whose own on_done this is */
+    bool timed;
 };
 
 /* Is it known that it cannot start in time? */
