@@ -60,7 +60,8 @@ static void submit(void *pool, weir_task_fn *fn, void *arg)
 
 static void call_task(void *pool, weir_task_fn *fn, void *arg)
 {
-    weir_task task = WEIR_TASK_INIT;
+    weir_task task;
+    weir_task_init(&task);
     must(weir_pool_submit_task(pool, &task, fn, arg, NULL));
     must(weir_task_wait(&task));
 }
@@ -79,7 +80,8 @@ static void call(void *pool, weir_task_fn *fn, void *const args[], size_t n)
 
 static void fork_task(void *pool, weir_task_fn *fn, void *forked, void *own)
 {
-    weir_task task = WEIR_TASK_INIT;
+    weir_task task;
+    weir_task_init(&task);
     must(weir_pool_submit_task(pool, &task, fn, forked, NULL));
     (void)fn(NULL, own);
     must(weir_task_wait(&task));

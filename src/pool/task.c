@@ -3,6 +3,7 @@
 #include "pool/task.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "base/unwind.h"
 
@@ -224,6 +225,15 @@ const struct sink_ops weir__gated_sink = {
     .cancelled = weir__task_cancelled,
     .ended = gated_ended,
 };
+
+void weir_task_init(weir_task *task)
+{
+    enum { HALF = sizeof *task / 2 }; /* all of it at once would be cleared by `rep stos` */
+    if (task == NULL)
+        return;
+    memset(task, 0, HALF);
+    memset((char *)task + HALF, 0, HALF);
+}
 
 /* Observers. */
 

@@ -57,6 +57,7 @@ END_TEST
 
 START_TEST(every_call_on_a_task_takes_null)
 {
+    weir_task_init(NULL);
     weir_task_options_init(NULL);
     ck_assert_int_eq(weir_task_wait(NULL), -EINVAL);
     ck_assert_int_eq(weir_task_try_wait(NULL), -EINVAL);

@@ -138,6 +138,26 @@ START_TEST(all_zero_memory_is_a_valid_task)
 }
 END_TEST
 
+START_TEST(any_memory_can_be_made_a_task)
+{
+    static const weir_task zero;
+    weir_task task;
+    struct record record = {.result = 0};
+    weir_pool *pool = new_pool(1, 1);
+    memset(&task, 0x5a, sizeof task);
+    weir_task_init(&task);
+    ck_assert_mem_eq(&task, &zero, sizeof zero); /* either way of making one is as good */
+    ck_assert_int_eq(weir_task_state(&task), WEIR_TASK_IDLE);
+    ck_assert_int_eq(weir_pool_submit_task(pool, &task, record_run, &record, NULL), 0);
+    ck_assert_int_eq(weir_task_wait(&task), 0);
+    ck_assert_int_eq(atomic_load(&record.runs), 1);
+    weir_task_init(&task); /* one that is over, too */
+    ck_assert_int_eq(weir_task_state(&task), WEIR_TASK_IDLE);
+    ck_assert_int_eq(weir_task_wait(&task), -EINVAL);
+    finish_pool(pool);
+}
+END_TEST
+
 START_TEST(a_task_that_is_over_can_be_submitted_again)
 {
     weir_task task = WEIR_TASK_INIT;
@@ -1185,6 +1205,7 @@ Suite *weir_suite(void)
     tcase_add_test(lifecycle, a_task_is_idle_then_queued_then_running_then_done);
     tcase_add_test(lifecycle, a_task_that_returns_something_else_has_failed_with_it);
     tcase_add_test(lifecycle, all_zero_memory_is_a_valid_task);
+    tcase_add_test(lifecycle, any_memory_can_be_made_a_task);
     tcase_add_test(lifecycle, a_task_that_is_over_can_be_submitted_again);
     tcase_add_test(lifecycle, a_live_task_is_busy);
     tcase_add_test(lifecycle, a_refused_task_is_as_it_was);
