@@ -93,7 +93,7 @@ typedef struct weir_stuck {
 typedef struct weir_growth {
     size_t size;          /* of this struct */
     unsigned workers;     /* threads that there are */
-    unsigned blocked;     /* of these: task says that it blocks, or waits in weir */
+    unsigned blocked;     /* those whose task says that it blocks, or waits in weir */
     unsigned workers_min; /* to which the pool shrinks */
     unsigned workers_max;
     size_t queued;      /* tasks that wait to start; never 0 */

@@ -231,7 +231,7 @@ bool weir__local_take(struct queue *queue, const struct sink *sink, struct job *
         return false;
     struct deque *own = &seat->local->deque;
     while (deque_newest(own, &index)) {
-        /* If it is not there any more, it is any slot, also one in a ring: its claim frees a place. */
+        /* If it is not there any more, it is any slot; a claim of one in a ring frees a place. */
         struct slot *slot = &queue->slots[index];
         uint64_t claim = slot_look(slot);
         if (claim_taken(claim))

@@ -93,7 +93,7 @@ static inline void run_queued(struct host *host, struct seat *seat, struct size 
             ret->looks = host->cpus_to_spare ? WORKER_LOOKS : 0;
         }
         if (size != NULL)
-            size_note_start(size);
+            size_note_start(size); /* it may be a turn, or not start */
         weir__run(host, &job);
         if (unlikely(this_thread()->blocking != 0))
             weir__misuse("weir_blocking_begin", "its task has returned without weir_blocking_end.");
