@@ -116,6 +116,11 @@ class Test(unittest.TestCase):
     def drain(self, *words):
         return self.play("serve", f"log={self.log}", "drain=1", *words)
 
+    def now(self):
+        """Of the server, in milliseconds."""
+        seconds, micros = self.server("TIME")  # the second without leading zeros
+        return int(seconds) * 1000 + int(micros) // 1000
+
     def stats(self, url=None):
         return json.loads(self.play("stats", url=url))
 
