@@ -966,7 +966,8 @@ static void use_shared_handle(dice *d, weir_context *ctx)
 
 static void look_at_pool(dice *d)
 {
-    size_t most = (size_t)the.capacity * the.lanes + (size_t)the.workers * the.local;
+    unsigned workers = the.workers_max != 0 ? the.workers_max : the.workers;
+    size_t most = (size_t)the.capacity * the.lanes + (size_t)workers * the.local;
     weir_pool_counts counts;
     weir_pool_read_counts(the.pool, &counts);
     bool few = weir_pool_queued(the.pool) <= most && counts.queued <= most;
