@@ -90,6 +90,13 @@ static void put_off(struct manager *manager)
     add_rlx(&manager->size->not_grown, 1); /* a count by itself */
 }
 
+/* So many workers stay, whatever the last resize or trim said. */
+static void let_stay(struct size *size, unsigned workers)
+{
+    if (workers > load_rlx(&size->ceiling))            /* the manager's */
+        (void)xchg_seqcst(&size->ceiling, size->most); /* pairs with size_is_above */
+}
+
 /* False: there is none more, and it is not to be tried before `retry`, or a seat is empty. */
 static bool start_one(struct manager *manager)
 {
@@ -97,8 +104,7 @@ static bool start_one(struct manager *manager)
     unsigned seat = empty_seat(size), alive = size_count(size_word(size), SIZE_ALIVE);
     if (seat == size->most || manager->retry > weir_now())
         return false;
-    if (alive >= load_rlx(&size->ceiling))             /* the manager's */
-        (void)xchg_seqcst(&size->ceiling, size->most); /* pairs with size_is_above */
+    let_stay(size, alive + 1);
     if (!weir__size_step(size, STEP_ADD))
         return false;
     int err = weir__crew_add(manager->crew, seat);
@@ -201,6 +207,7 @@ static void grow(struct manager *manager)
     uint64_t word = size_word(size);
     if (size_unblocked(word) <= size_count(word, SIZE_RIGHTS) && !start_one(manager))
         return;
+    let_stay(size, size_count(word, SIZE_RIGHTS) + 1); /* also one that was about to leave */
     weir__size_set_rights(size, size_count(word, SIZE_RIGHTS) + 1);
     weir__size_offer(size);
 }

@@ -195,7 +195,8 @@ static int submit_itself(weir_context *ctx, void *arg)
 START_TEST(workers_leave_a_pool_that_is_always_busy)
 {
     atomic_bool over = false;
-    weir_pool *pool = make_pool(WEIR_POOL_OPTIONS(.workers = 4, .workers_max = 4));
+    weir_pool *pool =
+        make_pool(WEIR_POOL_OPTIONS(.workers = 4, .workers_max = 4, .growth_rule = never));
     for (int i = 0; i < 16; i++)
         ck_assert_int_eq(weir_pool_submit(pool, submit_itself, &over), 0);
     ck_assert_int_eq(weir_pool_resize(pool, 2), 0);
