@@ -156,7 +156,7 @@ static inline bool size_has(const struct size *size, unsigned seat)
 /* Is a worker that has no right to leave? */
 static inline bool size_is_above(const struct size *size, uint64_t word)
 {
-    /* pairs with weir__size_limit, start_one */
+    /* pairs with weir__size_limit, let_stay */
     return unlikely(size_count(word, SIZE_ALIVE) > load_seqcst(&size->ceiling)) &&
            size_unblocked(word) > size_wanted(size);
 }
