@@ -124,8 +124,10 @@ static struct job *read_job(enum owner_kind owner, int object)
     bool alone = model->workers == 1 && (!model->helps || owner <= HANDLE);
     if (!alone && (kind == SUBMIT || kind == HELP))
         kind = RETURN;
-    /* Its eviction would end the others, and a worker be free in the middle of a submit. */
-    if (owner == GROUP && kind == AWAIT && model->overflow == WEIR_OVERFLOW_DROP_OLDEST)
+    /* Its eviction would end the others, and a worker be free in the middle of a submit; or a
+     * member that fails as a helper runs it would, and the worker goes on beside the helper. */
+    if (owner == GROUP && kind == AWAIT &&
+        (model->overflow == WEIR_OVERFLOW_DROP_OLDEST || model->helps))
         kind = HOLD;
     struct job *job = add_job(kind, owner, object);
     if (owner <= HANDLE)
