@@ -18,9 +18,9 @@
  *
  * The gate. If not all workers may run jobs at all times, one is woken for a job only if the gate
  * lets it (size.h). So that a thread which would wake one asks, also if none is asleep, `idle` has
- * one sleeper for ever who is nobody. So the short way of runs_in_place in submit.c is never taken
- * there, and must not be: what asks may have to call for one more worker. A queue without a gate
- * has none of that.
+ * one sleeper for ever that is no thread. So the short way of runs_in_place in submit.c is never
+ * taken there, and must not be: what asks may have to call for one more worker. A queue without a
+ * gate has none of that.
  *
  * Turns. A job without a function is a turn (turn.h). Before a thread takes its ticket, it keeps
  * the place that the ticket has; so no submit can get it in between.
@@ -388,6 +388,7 @@ bool weir__queue_has_lead(const struct seat *seat);
 
 /* Is there a lane with no room? */
 bool weir__queue_has_full_lane(const struct queue *queue);
+
 /* Jobs that are queued and not dead: exact at rest. */
 uint64_t weir__queue_count(const struct queue *queue);
 

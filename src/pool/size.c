@@ -58,7 +58,7 @@ bool weir__size_step(struct size *size, enum size_step step)
     return true;
 }
 
-/* Who is to be woken or called. */
+/* Which thread is to be woken or called. */
 
 /* A job is queued, and no worker can take it: can the manager do something? */
 static inline bool is_short(const struct size *size, uint64_t word)
@@ -80,7 +80,7 @@ static bool may_wake(struct queue *queue)
     uint64_t word = size_word(size);
     if (size_has_right(word) && size_has_idle(word))
         return true;
-    if (size_serves(word)) /* whoever freed the right may be stopped before that */
+    if (size_serves(word)) /* the thread that freed the right may be stopped before that */
         (void)eventcount_notify(&size->served);
     uint32_t alert = load_seqcst(&size->alert); /* pairs with publish */
     if ((alert >= ALERT_SHORT && is_short(size, word)) ||

@@ -29,12 +29,13 @@
  *     Then it looks at the queue once more: a job that was queued before may have relied on it. If
  *     there is one, and a right, it stays.
  * I3  A job does not stay in the queue beside a right that nobody has and a worker that has none.
- *     Workers without a right sleep on the queue's `idle`. Who pushes a job looks at the word after
- *     that, and wakes one if a right is free. Who frees a right looks at the queue after that, and
- *     wakes one if there is a job (weir__size_offer). Who has just taken a right does the same
- *     once it has its first job. Who is about to sleep has said so, and looks at both.
- * I4  While workers wait for a right, no other takes one, but for the end of a wait. Who frees a
- *     right wakes one of them, and a worker that has jobs to do gives it up after its job.
+ *     Workers without a right sleep on the queue's `idle`. A thread that pushes a job looks at the
+ *     word after that, and wakes one if a right is free. A thread that frees a right looks at the
+ *     queue after that, and wakes one if there is a job (weir__size_offer). A worker that has just
+ *     taken a right does the same once it has its first job. One that is about to sleep has said
+ *     so, and looks at both.
+ * I4  While workers wait for a right, no other takes one, but for the end of a wait. A thread that
+ *     frees a right wakes one of them, and a worker that has jobs to do gives it up after its job.
  * I5  While there are jobs and no worker can take one, the manager knows it if it can do something:
  *     those that push or free a right, as in I3, find that none is to be woken, and call it. What
  *     it wants to be called for is in `alert`. It sets that, and then looks.
@@ -43,8 +44,8 @@
  * other changes. Steps, pushes and announcements are sequentially consistent read-modify-writes,
  * and the looks are loads of that kind: one of the two sees the other.
  *
- * Leaving. `ceiling` says how many workers there are to be at most; whoever finds that there are
- * more leaves, if I2 lets it. It is a level, so nothing is lost if one does not.
+ * Leaving. `ceiling` says how many workers there are to be at most; a worker that finds that there
+ * are more leaves, if I2 lets it. It is a level, so nothing is lost if one does not.
  */
 #ifndef WEIR_POOL_SIZE_H
 #define WEIR_POOL_SIZE_H

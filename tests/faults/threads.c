@@ -639,21 +639,13 @@ START_TEST(a_pool_that_cannot_grow_refuses_no_submit_and_grows_when_it_can)
 }
 END_TEST
 
-static int block_at_gate(weir_context *ctx, void *arg)
-{
-    weir_blocking_begin();
-    int err = gate_task(ctx, arg);
-    weir_blocking_end();
-    return err;
-}
-
 START_TEST(a_task_that_blocks_goes_on_although_no_other_worker_can_be_made)
 {
     gate door = GATE_INIT;
     counter runs = COUNTER_INIT;
     weir_pool *pool = new_elastic_pool();
     faults_begin_many(FAULT_THREAD, 1, ALL_THREADS);
-    int err = weir_pool_submit(pool, block_at_gate, &door);
+    int err = weir_pool_submit(pool, blocking_gate_task, &door);
     gate_await(&door, 1);
     int submitted = weir_pool_submit(pool, counter_task, &runs);
     uint64_t failed = await_failed_starts(pool, 1);

@@ -19,13 +19,6 @@
 #include "support/threads.h"
 #include "weir.h"
 
-static weir_pool *make_pool(const weir_pool_options *options)
-{
-    weir_pool *pool = NULL;
-    ck_assert_int_eq(weir_pool_new(&pool, options), 0);
-    return pool;
-}
-
 static weir_pool_stats stats_of(const weir_pool *pool)
 {
     weir_pool_stats stats = {.size = sizeof stats};
@@ -72,7 +65,7 @@ END_TEST
 
 START_TEST(the_default_number_of_workers_is_at_most_workers_max)
 {
-    weir_pool *pool = make_pool(WEIR_POOL_OPTIONS(.workers_max = 1));
+    weir_pool *pool = new_pool_as(WEIR_POOL_OPTIONS(.workers_max = 1));
     ck_assert_uint_eq(weir_pool_workers(pool), 1);
     ck_assert_uint_eq(weir_pool_workers_max(pool), 1);
     finish_pool(pool);
@@ -82,7 +75,7 @@ END_TEST
 START_TEST(resize_refuses_what_it_cannot_do)
 {
     weir_pool *fixed = new_pool(2, 4);
-    weir_pool *pool = make_pool(WEIR_POOL_OPTIONS(.workers = 2, .workers_max = 4));
+    weir_pool *pool = new_pool_as(WEIR_POOL_OPTIONS(.workers = 2, .workers_max = 4));
     ck_assert_int_eq(weir_pool_resize(NULL, 2), -EINVAL);
     ck_assert_int_eq(weir_pool_resize(fixed, 2), -EINVAL);
     ck_assert_int_eq(weir_pool_resize(pool, 0), -EINVAL);
@@ -125,7 +118,7 @@ END_TEST
 START_TEST(a_resize_adds_workers)
 {
     gate door = GATE_INIT;
-    weir_pool *pool = make_pool(WEIR_POOL_OPTIONS(.workers = 1, .workers_max = 4));
+    weir_pool *pool = new_pool_as(WEIR_POOL_OPTIONS(.workers = 1, .workers_max = 4));
     ck_assert_int_eq(weir_pool_resize(pool, 3), 0);
     saturate(pool, &door, 3);
     ck_assert_uint_eq(weir_pool_workers(pool), 3);
@@ -163,7 +156,7 @@ START_TEST(a_resize_from_a_task_below_what_runs_waits_for_no_task)
 {
     gate door = GATE_INIT;
     weir_pool *pool =
-        make_pool(WEIR_POOL_OPTIONS(.workers = 4, .workers_max = 4, .growth_rule = never));
+        new_pool_as(WEIR_POOL_OPTIONS(.workers = 4, .workers_max = 4, .growth_rule = never));
     saturate(pool, &door, 3);
     weir_task task = WEIR_TASK_INIT;
     ck_assert_int_eq(weir_pool_submit_task(pool, &task, resize_to_one, NULL, NULL), 0);
@@ -196,7 +189,7 @@ START_TEST(workers_leave_a_pool_that_is_always_busy)
 {
     atomic_bool over = false;
     weir_pool *pool =
-        make_pool(WEIR_POOL_OPTIONS(.workers = 4, .workers_max = 4, .growth_rule = never));
+        new_pool_as(WEIR_POOL_OPTIONS(.workers = 4, .workers_max = 4, .growth_rule = never));
     for (int i = 0; i < 16; i++)
         ck_assert_int_eq(weir_pool_submit(pool, submit_itself, &over), 0);
     ck_assert_int_eq(weir_pool_resize(pool, 2), 0);
@@ -208,21 +201,13 @@ START_TEST(workers_leave_a_pool_that_is_always_busy)
 }
 END_TEST
 
-static int block_at_gate(weir_context *ctx, void *arg)
-{
-    weir_blocking_begin();
-    int err = gate_task(ctx, arg);
-    weir_blocking_end();
-    return err;
-}
-
 START_TEST(workers_that_block_leave_too_when_they_are_back)
 {
     gate door = GATE_INIT;
     weir_pool *pool =
-        make_pool(WEIR_POOL_OPTIONS(.workers = 4, .workers_max = 4, .growth_rule = never));
+        new_pool_as(WEIR_POOL_OPTIONS(.workers = 4, .workers_max = 4, .growth_rule = never));
     for (int i = 0; i < 3; i++)
-        ck_assert_int_eq(weir_pool_submit(pool, block_at_gate, &door), 0);
+        ck_assert_int_eq(weir_pool_submit(pool, blocking_gate_task, &door), 0);
     gate_await(&door, 3);
     ck_assert_int_eq(weir_pool_resize(pool, 1), 0);
     gate_open(&door);
@@ -237,10 +222,11 @@ START_TEST(a_resize_serves_all_that_wait_for_a_turn)
     gate door = GATE_INIT, hold = GATE_INIT;
     counter jobs = COUNTER_INIT;
     weir_pool *pool =
-        make_pool(WEIR_POOL_OPTIONS(.workers = 1, .workers_max = 5, .growth_rule = never));
+        new_pool_as(WEIR_POOL_OPTIONS(.workers = 1, .workers_max = 5, .growth_rule = never));
     weir_task tasks[BLOCKED] = {WEIR_TASK_INIT, WEIR_TASK_INIT, WEIR_TASK_INIT};
     for (int i = 0; i < BLOCKED; i++)
-        ck_assert_int_eq(weir_pool_submit_task(pool, &tasks[i], block_at_gate, &door, NULL), 0);
+        ck_assert_int_eq(weir_pool_submit_task(pool, &tasks[i], blocking_gate_task, &door, NULL),
+                         0);
     gate_await(&door, BLOCKED);
     saturate(pool, &hold, 1); /* it has the only turn, and keeps it */
     gate_open(&door);
@@ -274,7 +260,7 @@ START_TEST(two_threads_may_resize_at_once)
     counter runs = COUNTER_INIT;
     struct resizer resizers[2] = {{.most = 4}, {.most = 3}};
     pthread_t threads[2];
-    weir_pool *pool = make_pool(WEIR_POOL_OPTIONS(.workers = 2, .workers_max = 4));
+    weir_pool *pool = new_pool_as(WEIR_POOL_OPTIONS(.workers = 2, .workers_max = 4));
     for (int i = 0; i < 2; i++) {
         resizers[i].pool = pool;
         ck_assert_int_eq(pthread_create(&threads[i], NULL, resize_often, &resizers[i]), 0);
@@ -298,7 +284,7 @@ END_TEST
 START_TEST(a_pool_in_which_nothing_starts_grows_to_workers_max)
 {
     gate door = GATE_INIT;
-    weir_pool *pool = make_pool(WEIR_POOL_OPTIONS(.workers = 1, .workers_max = 3));
+    weir_pool *pool = new_pool_as(WEIR_POOL_OPTIONS(.workers = 1, .workers_max = 3));
     submit_gate_tasks(pool, &door, 12);
     gate_await(&door, 3); /* without another submit */
     ck_assert_uint_eq(weir_pool_workers(pool), 3);
@@ -328,7 +314,7 @@ START_TEST(two_tasks_a_worker_may_wait_without_growth)
 {
     gate door = GATE_INIT;
     struct asked asked = {.times = COUNTER_INIT};
-    weir_pool *pool = make_pool(
+    weir_pool *pool = new_pool_as(
         WEIR_POOL_OPTIONS(.workers = 1, .workers_max = 2, .growth_rule = ask, .user = &asked));
     submit_gate_tasks(pool, &door, 3);
     counter_await(&asked.times, 4);
@@ -343,7 +329,7 @@ START_TEST(another_rule_takes_the_place_of_the_first)
 {
     gate door = GATE_INIT;
     struct asked asked = {.times = COUNTER_INIT, .answer = 1};
-    weir_pool *pool = make_pool(
+    weir_pool *pool = new_pool_as(
         WEIR_POOL_OPTIONS(.workers = 1, .workers_max = 2, .growth_rule = ask, .user = &asked));
     submit_gate_tasks(pool, &door, 2);
     gate_await(&door, 2);
@@ -414,8 +400,8 @@ static void is_told_of_starts_within(weir_task_fn *outer, unsigned capacity)
     counter runs = COUNTER_INIT;
     weir_task task = WEIR_TASK_INIT;
     weir_pool *pool =
-        make_pool(WEIR_POOL_OPTIONS(.workers = 1, .workers_max = 2, .capacity = capacity,
-                                    .growth_rule = note_moves, .user = &moves));
+        new_pool_as(WEIR_POOL_OPTIONS(.workers = 1, .workers_max = 2, .capacity = capacity,
+                                      .growth_rule = note_moves, .user = &moves));
     gate door = GATE_INIT;
     saturate(pool, &door, 1);
     ck_assert_int_eq(weir_pool_submit_task(pool, &task, outer, &moves, NULL), 0);
@@ -447,7 +433,7 @@ static void grows_although_the_queue_moves(weir_overflow overflow)
 {
     gate door = GATE_INIT;
     counter runs = COUNTER_INIT;
-    weir_pool *pool = make_pool(
+    weir_pool *pool = new_pool_as(
         WEIR_POOL_OPTIONS(.workers = 1, .workers_max = 2, .capacity = 8, .overflow = overflow));
     saturate(pool, &door, 1);
     int64_t deadline = patience();
@@ -477,7 +463,7 @@ START_TEST(a_full_queue_is_enough_for_growth)
     enum { MOST = 6 };
     gate door = GATE_INIT;
     weir_pool *pool =
-        make_pool(WEIR_POOL_OPTIONS(.workers = 4, .workers_max = MOST, .capacity = 2));
+        new_pool_as(WEIR_POOL_OPTIONS(.workers = 4, .workers_max = MOST, .capacity = 2));
     int64_t deadline = patience();
     while (gate_arrived(&door) < MOST) {
         ck_assert_int_lt(weir_now(), deadline);
@@ -515,8 +501,8 @@ START_TEST(a_task_that_comes_due_behind_the_end_of_a_wait_makes_a_pool_grow)
     struct waiter waiter = {.group = WEIR_WAITGROUP_INIT, .door = GATE_INIT};
     counter runs = COUNTER_INIT;
     weir_task task = WEIR_TASK_INIT;
-    weir_pool *pool = make_pool(WEIR_POOL_OPTIONS(.workers = 1, .workers_max = 2,
-                                                  .growth_rule = as_soon_as_something_waits));
+    weir_pool *pool = new_pool_as(WEIR_POOL_OPTIONS(.workers = 1, .workers_max = 2,
+                                                    .growth_rule = as_soon_as_something_waits));
     weir_waitgroup_add(&waiter.group, 1);
     ck_assert_int_eq(weir_pool_submit(pool, wait_and_keep_worker, &waiter), 0);
     ck_assert_int_eq(
@@ -557,8 +543,8 @@ START_TEST(the_rule_is_asked_with_no_lock_held)
         .task = WEIR_TASK_INIT, .asked = COUNTER_INIT, .runs = COUNTER_INIT, .err = -1};
     weir_task tasks[TASKS] = {WEIR_TASK_INIT};
     weir_pool *pool =
-        make_pool(WEIR_POOL_OPTIONS(.workers = 1, .workers_max = 2, .growth_rule = enter_the_serial,
-                                    .user = &entrant));
+        new_pool_as(WEIR_POOL_OPTIONS(.workers = 1, .workers_max = 2,
+                                      .growth_rule = enter_the_serial, .user = &entrant));
     ck_assert_int_eq(weir_serial_init(&entrant.serial, pool, NULL), 0);
     saturate(pool, &door, 1);
     for (int i = 0; i < TASKS; i++)
@@ -593,8 +579,8 @@ START_TEST(the_rule_cannot_shut_its_pool_down)
 {
     gate door = GATE_INIT;
     struct shutter shutter = {.asked = COUNTER_INIT};
-    weir_pool *pool = make_pool(WEIR_POOL_OPTIONS(.workers = 1, .workers_max = 2,
-                                                  .growth_rule = shut_down, .user = &shutter));
+    weir_pool *pool = new_pool_as(WEIR_POOL_OPTIONS(.workers = 1, .workers_max = 2,
+                                                    .growth_rule = shut_down, .user = &shutter));
     shutter.pool = pool;
     submit_gate_tasks(pool, &door, 2);
     counter_await(&shutter.asked, 1);
@@ -616,7 +602,7 @@ static void let_grow(weir_pool *pool, gate *door, unsigned to)
 START_TEST(workers_that_have_nothing_to_do_leave_and_others_come)
 {
     weir_pool *pool =
-        make_pool(WEIR_POOL_OPTIONS(.workers = 1, .workers_max = 4, .idle_timeout = WEIR_MS(2)));
+        new_pool_as(WEIR_POOL_OPTIONS(.workers = 1, .workers_max = 4, .idle_timeout = WEIR_MS(2)));
     for (unsigned i = 1; i <= 3; i++) {
         gate door = GATE_INIT;
         let_grow(pool, &door, 4);
@@ -635,7 +621,7 @@ START_TEST(a_light_load_that_keeps_all_of_them_awake_does_not_keep_them)
     gate door = GATE_INIT;
     counter runs = COUNTER_INIT;
     weir_pool *pool =
-        make_pool(WEIR_POOL_OPTIONS(.workers = 1, .workers_max = 4, .idle_timeout = WEIR_MS(20)));
+        new_pool_as(WEIR_POOL_OPTIONS(.workers = 1, .workers_max = 4, .idle_timeout = WEIR_MS(20)));
     let_grow(pool, &door, 4);
     gate_open(&door);
     int64_t deadline = patience();
@@ -662,8 +648,8 @@ START_TEST(a_pool_that_shrinks_does_not_grow_without_its_rule)
     counter runs = COUNTER_INIT;
     atomic_bool over = false;
     weir_pool *pool =
-        make_pool(WEIR_POOL_OPTIONS(.workers = 1, .workers_max = MOST, .idle_timeout = 1,
-                                    .growth_rule = default_rule_until, .user = &over));
+        new_pool_as(WEIR_POOL_OPTIONS(.workers = 1, .workers_max = MOST, .idle_timeout = 1,
+                                      .growth_rule = default_rule_until, .user = &over));
     let_grow(pool, &door, MOST);
     atomic_store(&over, true);
     gate_open(&door);
@@ -684,9 +670,9 @@ START_TEST(idle_workers_that_may_not_leave_sleep_on)
     enum { BLOCKED = 3 };
     gate door = GATE_INIT;
     weir_pool *pool =
-        make_pool(WEIR_POOL_OPTIONS(.workers = 2, .workers_max = 5, .idle_timeout = 1));
+        new_pool_as(WEIR_POOL_OPTIONS(.workers = 2, .workers_max = 5, .idle_timeout = 1));
     for (int i = 0; i < BLOCKED; i++)
-        ck_assert_int_eq(weir_pool_submit(pool, block_at_gate, &door), 0);
+        ck_assert_int_eq(weir_pool_submit(pool, blocking_gate_task, &door), 0);
     gate_await(&door, BLOCKED);
     ck_assert_int_eq(weir_pool_resize(pool, 5), 0);
     await_workers(pool, 5);
@@ -707,7 +693,7 @@ START_TEST(a_resize_is_the_least_to_which_a_pool_shrinks)
 {
     gate door = GATE_INIT;
     weir_pool *pool =
-        make_pool(WEIR_POOL_OPTIONS(.workers = 1, .workers_max = 4, .idle_timeout = WEIR_MS(2)));
+        new_pool_as(WEIR_POOL_OPTIONS(.workers = 1, .workers_max = 4, .idle_timeout = WEIR_MS(2)));
     let_grow(pool, &door, 4);
     ck_assert_int_eq(weir_pool_resize(pool, 2), 0);
     gate_open(&door);
@@ -754,9 +740,9 @@ START_TEST(each_worker_that_comes_and_goes_is_told_and_has_an_index_of_its_own)
 {
     struct hooks hooks = {0};
     weir_pool *pool =
-        make_pool(WEIR_POOL_OPTIONS(.workers = 1, .workers_max = 8, .idle_timeout = WEIR_MS(2),
-                                    .on_worker_start = note_start, .on_worker_stop = note_stop,
-                                    .user = &hooks));
+        new_pool_as(WEIR_POOL_OPTIONS(.workers = 1, .workers_max = 8, .idle_timeout = WEIR_MS(2),
+                                      .on_worker_start = note_start, .on_worker_stop = note_stop,
+                                      .user = &hooks));
     for (int i = 0; i < 2; i++) {
         gate door = GATE_INIT;
         let_grow(pool, &door, 8);
@@ -775,8 +761,8 @@ START_TEST(a_worker_that_refuses_to_start_is_counted_and_no_task_suffers)
     struct hooks hooks = {0};
     gate door = GATE_INIT;
     weir_pool *pool =
-        make_pool(WEIR_POOL_OPTIONS(.workers = 1, .workers_max = 2, .on_worker_start = note_start,
-                                    .on_worker_stop = note_stop, .user = &hooks));
+        new_pool_as(WEIR_POOL_OPTIONS(.workers = 1, .workers_max = 2, .on_worker_start = note_start,
+                                      .on_worker_stop = note_stop, .user = &hooks));
     atomic_store(&hooks.refuses, true);
     submit_gate_tasks(pool, &door, 8);
     int64_t deadline = patience();
@@ -815,8 +801,8 @@ START_TEST(a_worker_that_leaves_cannot_be_cancelled_any_more)
     struct hooks hooks = {0};
     gate door = GATE_INIT;
     weir_pool *pool =
-        make_pool(WEIR_POOL_OPTIONS(.workers = 2, .workers_max = 2, .on_worker_start = note_start,
-                                    .on_worker_stop = test_cancel, .user = &hooks));
+        new_pool_as(WEIR_POOL_OPTIONS(.workers = 2, .workers_max = 2, .on_worker_start = note_start,
+                                      .on_worker_stop = test_cancel, .user = &hooks));
     for (int i = 0; i < 2; i++)
         ck_assert_int_eq(weir_pool_submit(pool, cancel_own_thread, &door), 0);
     gate_await(&door, 2);
@@ -840,8 +826,8 @@ START_TEST(a_worker_whose_hook_ends_its_thread_has_left_all_the_same)
     struct hooks hooks = {0};
     gate door = GATE_INIT;
     weir_pool *pool =
-        make_pool(WEIR_POOL_OPTIONS(.workers = 3, .workers_max = 3, .on_worker_start = note_start,
-                                    .on_worker_stop = exit_thread, .user = &hooks));
+        new_pool_as(WEIR_POOL_OPTIONS(.workers = 3, .workers_max = 3, .on_worker_start = note_start,
+                                      .on_worker_stop = exit_thread, .user = &hooks));
     ck_assert_int_eq(weir_pool_resize(pool, 1), 0);
     await_workers(pool, 1);
     ck_assert_int_eq(weir_pool_resize(pool, 3), 0);
@@ -870,7 +856,7 @@ static int block_as_batch(weir_context *ctx, void *arg)
     struct sched_param none = {0};
     if (sched_setscheduler(0, SCHED_BATCH, &none) != 0)
         return -errno;
-    return block_at_gate(ctx, arg);
+    return blocking_gate_task(ctx, arg);
 }
 
 START_TEST(workers_are_scheduled_like_the_thread_that_made_the_pool)
@@ -878,8 +864,9 @@ START_TEST(workers_are_scheduled_like_the_thread_that_made_the_pool)
     gate door = GATE_INIT;
     atomic_int others = 0;
     counter runs = COUNTER_INIT;
-    weir_pool *pool = make_pool(WEIR_POOL_OPTIONS(.workers = 1, .workers_max = 2,
-                                                  .on_worker_start = note_policy, .user = &others));
+    weir_pool *pool =
+        new_pool_as(WEIR_POOL_OPTIONS(.workers = 1, .workers_max = 2,
+                                      .on_worker_start = note_policy, .user = &others));
     ck_assert_int_eq(weir_pool_submit(pool, block_as_batch, &door), 0);
     ck_assert_int_eq(weir_pool_submit(pool, counter_task, &runs), 0);
     counter_await(&runs, 1);
@@ -901,7 +888,7 @@ START_TEST(a_worker_that_dies_is_replaced_also_where_the_size_changes)
 {
     gate door = GATE_INIT;
     weir_pool *pool =
-        make_pool(WEIR_POOL_OPTIONS(.workers = 1, .workers_max = 3, .idle_timeout = WEIR_MS(2)));
+        new_pool_as(WEIR_POOL_OPTIONS(.workers = 1, .workers_max = 3, .idle_timeout = WEIR_MS(2)));
     for (int i = 0; i < 10; i++)
         ck_assert_int_eq(weir_pool_submit(pool, end_thread, NULL), 0);
     let_grow(pool, &door, 3);
@@ -914,51 +901,26 @@ START_TEST(a_worker_that_dies_is_replaced_also_where_the_size_changes)
 }
 END_TEST
 
-struct text {
-    size_t length;
-    char bytes[8192];
-};
-
-static int collect(const char *text, size_t n, void *arg)
-{
-    struct text *all = arg;
-    if (n >= sizeof all->bytes - all->length)
-        return -ENOSPC;
-    memcpy(all->bytes + all->length, text, n);
-    all->length += n;
-    return 0;
-}
-
 START_TEST(a_dump_says_how_many_there_may_be_and_leaves_out_who_is_not_there)
 {
-    struct text text = {0};
-    weir_pool *pool = make_pool(WEIR_POOL_OPTIONS(.workers = 1, .workers_max = 8, .name = "net"));
-    ck_assert_int_eq(weir_pool_dump(pool, collect, &text), 0);
-    ck_assert_ptr_nonnull(
-        strstr(text.bytes, "pool \"net\": open, 1 worker of 1 to 8, 0 blocking, 1 turn\n"));
-    ck_assert_ptr_nonnull(strstr(text.bytes, "worker 0 ("));
-    ck_assert_ptr_null(strstr(text.bytes, "worker 1 ("));
+    weir_pool *pool = new_pool_as(WEIR_POOL_OPTIONS(.workers = 1, .workers_max = 8, .name = "net"));
+    ck_assert(dump_has(pool, "pool \"net\": open, 1 worker of 1 to 8, 0 blocking, 1 turn\n"));
+    ck_assert(dump_has(pool, "worker 0 ("));
+    ck_assert(!dump_has(pool, "worker 1 ("));
     finish_pool(pool);
 }
 END_TEST
-
-static bool dump_has(const weir_pool *pool, const char *words)
-{
-    struct text text = {0};
-    ck_assert_int_eq(weir_pool_dump(pool, collect, &text), 0);
-    return strstr(text.bytes, words) != NULL;
-}
 
 START_TEST(turns_that_were_not_used_go_although_the_workers_are_needed)
 {
     gate door = GATE_INIT, blocked = GATE_INIT;
     weir_pool *pool =
-        make_pool(WEIR_POOL_OPTIONS(.workers = 1, .workers_max = 3, .idle_timeout = WEIR_MS(2)));
+        new_pool_as(WEIR_POOL_OPTIONS(.workers = 1, .workers_max = 3, .idle_timeout = WEIR_MS(2)));
     let_grow(pool, &door, 3);
     ck_assert(dump_has(pool, " 3 turns\n"));
     gate_open(&door);
     for (int i = 0; i < 2; i++)
-        ck_assert_int_eq(weir_pool_submit(pool, block_at_gate, &blocked), 0);
+        ck_assert_int_eq(weir_pool_submit(pool, blocking_gate_task, &blocked), 0);
     gate_await(&blocked, 2);
     int64_t deadline = patience();
     while (!dump_has(pool, ", 2 blocking, 1 turn\n")) {
@@ -1006,7 +968,7 @@ START_TEST(a_child_of_fork_that_waits_runs_nothing_of_the_pool)
         mmap(NULL, sizeof *forker.runs, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     ck_assert_ptr_ne(forker.runs, MAP_FAILED);
     weir_pool *pool =
-        make_pool(WEIR_POOL_OPTIONS(.workers = 1, .workers_max = 2, .growth_rule = never));
+        new_pool_as(WEIR_POOL_OPTIONS(.workers = 1, .workers_max = 2, .growth_rule = never));
     ck_assert_int_eq(weir_pool_submit(pool, fork_and_wait, &forker), 0);
     ck_assert_int_eq(weir_pool_submit(pool, only_in_the_parent, forker.runs), 0);
     gate_open(&forker.door);
@@ -1021,7 +983,7 @@ END_TEST
 
 START_TEST(a_child_of_fork_cannot_resize)
 {
-    weir_pool *pool = make_pool(WEIR_POOL_OPTIONS(.workers = 1, .workers_max = 2));
+    weir_pool *pool = new_pool_as(WEIR_POOL_OPTIONS(.workers = 1, .workers_max = 2));
     pid_t child = fork();
     ck_assert_int_ge(child, 0);
     if (child == 0) {
@@ -1068,7 +1030,7 @@ static int end_in_rule(const weir_growth *growth, void *user)
 static void run_deadly_tasks(void *arg)
 {
     gate door = GATE_INIT;
-    weir_pool *pool = make_pool(arg);
+    weir_pool *pool = new_pool_as(arg);
     for (int i = 0; i < 4; i++)
         ck_assert_int_eq(weir_pool_submit(pool, i == 0 ? gate_task : end_thread, &door), 0);
     gate_await(&door, 1);
@@ -1100,7 +1062,7 @@ START_TEST(a_pool_can_be_freed_while_it_grows)
     for (int i = 0; i < 20; i++) {
         counter runs = COUNTER_INIT;
         weir_pool *pool =
-            make_pool(WEIR_POOL_OPTIONS(.workers = 1, .workers_max = 8, .capacity = 64));
+            new_pool_as(WEIR_POOL_OPTIONS(.workers = 1, .workers_max = 8, .capacity = 64));
         for (int k = 0; k < 32; k++)
             ck_assert_int_eq(weir_pool_submit(pool, counter_task, &runs), 0);
         ck_assert_int_eq(weir_pool_resize(pool, 1 + (unsigned)i % 8), 0);

@@ -2,7 +2,12 @@
 /* pools.c - pools in the states that tests are about. */
 #include "support/pools.h"
 
+#include <errno.h>
+#include <string.h>
+
 #include "support/suite.h"
+#include "weir/blocking.h"
+#include "weir/dump.h"
 #include "weir/shutdown.h"
 
 weir_pool *new_pool_as(const weir_pool_options *options)
@@ -25,6 +30,36 @@ void saturate(weir_pool *pool, gate *door, unsigned n)
         ck_assert_int_eq(weir_pool_submit(pool, gate_task, door), 0);
         gate_await(door, i);
     }
+}
+
+int blocking_gate_task(weir_context *ctx, void *arg)
+{
+    weir_blocking_begin();
+    int err = gate_task(ctx, arg);
+    weir_blocking_end();
+    return err;
+}
+
+struct text {
+    size_t length;
+    char bytes[8192];
+};
+
+static int collect(const char *text, size_t n, void *arg)
+{
+    struct text *all = arg;
+    if (n >= sizeof all->bytes - all->length)
+        return -ENOSPC;
+    memcpy(all->bytes + all->length, text, n);
+    all->length += n;
+    return 0;
+}
+
+bool dump_has(const weir_pool *pool, const char *words)
+{
+    struct text all = {0};
+    ck_assert_int_eq(weir_pool_dump(pool, collect, &all), 0);
+    return strstr(all.bytes, words) != NULL;
 }
 
 void finish_pool(weir_pool *pool)

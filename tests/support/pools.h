@@ -17,6 +17,12 @@ weir_pool *new_pool_as(const weir_pool_options *options);
  * the pool has workers, whatever is submitted next stays queued until the gate opens. */
 void saturate(weir_pool *pool, gate *door, unsigned n);
 
+/* A task that blocks at the gate `arg`, between weir_blocking_begin and _end. */
+int blocking_gate_task(weir_context *ctx, void *arg);
+
+/* Do these words stand in a dump of the pool? */
+bool dump_has(const weir_pool *pool, const char *words);
+
 /* Drains the pool (gives up after patience()) and frees it. */
 void finish_pool(weir_pool *pool);
 
